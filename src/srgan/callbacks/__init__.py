@@ -1,0 +1,8 @@
+"""What happens around the training steps: checkpoints, pictures, progress."""
+
+from srgan.callbacks.checkpoint import BestCheckpoint, LastCheckpoint
+from srgan.callbacks.pictures import ValidationPictures
+from srgan.callbacks.progress import StepProgressBar
+from srgan.callbacks.throughput import Throughput
+
+__all__ = ["BestCheckpoint", "LastCheckpoint", "StepProgressBar", "Throughput", "ValidationPictures"]

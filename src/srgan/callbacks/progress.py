@@ -1,0 +1,38 @@
+"""A progress bar in steps of the whole run, since the training data has no epochs."""
+
+from typing import Any
+
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import TQDMProgressBar
+
+_REFRESH_STEPS = 5
+
+
+class StepProgressBar(TQDMProgressBar):
+    """Steps done of ``max_steps``, the phase, and the losses."""
+
+    def __init__(self) -> None:
+        super().__init__(refresh_rate=_REFRESH_STEPS)
+
+    @property
+    def total_train_batches(self) -> int:
+        """The run's steps."""
+        return self.trainer.max_steps
+
+    def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
+        """Begin where a resumed run begins."""
+        self.train_progress_bar.reset(total=trainer.max_steps)
+        self.train_progress_bar.initial = trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Name the phase and count the step."""
+        pretraining = trainer.global_step <= getattr(pl_module, "pretrain_steps", 0)
+        self.train_progress_bar.set_description("Pretraining" if pretraining else "Adversarial", refresh=False)
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, trainer.global_step - 1)
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        """The values beside the bar, without Lightning's version number."""
+        metrics = super().get_metrics(trainer, pl_module)
+        return {name: value for name, value in metrics.items() if name != "v_num"}

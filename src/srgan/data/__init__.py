@@ -1,0 +1,5 @@
+"""Photos in, aligned HR/LR pairs out."""
+
+from srgan.data.datamodule import SuperResolutionDataModule
+
+__all__ = ["SuperResolutionDataModule"]

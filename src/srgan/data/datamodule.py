@@ -1,0 +1,157 @@
+"""The LightningDataModule: finds the photos, builds the HR/LR pairs, hands out batches."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader
+
+from srgan.data.dataset import EndlessBatches, PairItem, TrainingDataset, ValidationDataset
+from srgan.data.photos import Collection, Photo, find_pairs, find_photos, split_by_name
+
+SAMPLE_PHOTOS = "sample"  # as a root: the photos that come with the package
+_MIN_VAL_SIZE = 48  # SSIM's window, and borders cropped off at the largest scale, must fit
+
+
+class SuperResolutionDataModule(LightningDataModule):
+    """HR/LR pairs from folders. A batch is a dict: ``lr`` (N, 3, h, w), ``hr`` (N, 3, scale * h, scale * w), ``name``.
+
+    Args:
+        root: Folder of HR photos, searched recursively, or ``sample`` for the photos that come with the package.
+        val_root: Folder of HR photos to validate on; None sets ``val_fraction`` of ``root`` aside by name.
+        lr_root: Folder of LR partners of ``root``; None makes LR with MATLAB-convention bicubic.
+        val_lr_root: Folder of LR partners of ``val_root``.
+        val_fraction: Share of ``root`` to validate on where there is no ``val_root``.
+        scale: Size of HR over size of LR.
+        hr_crop_size: Side of the HR crops to train on, in pixels.
+        num_crop_candidates: Random windows to choose the most detailed crop from; 1 is a plain random crop.
+        batch_size: Crops per process and step.
+        num_workers: Worker processes of each process's training loader.
+        cache_megabytes: Memory for decoded photos; those beyond it are decoded at each use.
+        seed: Decides order, crops and orientations.
+
+    Raises:
+        ValueError: If a size makes no sense.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str | Path,
+        val_root: str | Path | None = None,
+        lr_root: str | Path | None = None,
+        val_lr_root: str | Path | None = None,
+        val_fraction: float = 0.1,
+        scale: int = 4,
+        hr_crop_size: int = 96,
+        num_crop_candidates: int = 1,
+        batch_size: int = 16,
+        num_workers: int = 0,
+        cache_megabytes: int = 2048,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if hr_crop_size % scale or hr_crop_size < scale:
+            raise ValueError(f"Expected data.hr_crop_size to be a multiple of the scale {scale}, got {hr_crop_size}.")
+        for name, value in (("batch_size", batch_size), ("num_crop_candidates", num_crop_candidates)):
+            if value < 1:
+                raise ValueError(f"Expected data.{name} of 1 or more, got {value}.")
+        if val_root is not None and lr_root is not None and val_lr_root is None:
+            raise ValueError(
+                "Expected data.val_lr_root, the LR partners of data.val_root, since data.lr_root is given."
+            )
+        self._roots = (_folder(root, "train"), _folder(lr_root, "train"))
+        self._val_roots = (_folder(val_root, "val"), _folder(val_lr_root, "val"))
+        self._val_fraction = val_fraction
+        self._scale = scale
+        self._hr_crop_size = hr_crop_size
+        self._num_crop_candidates = num_crop_candidates
+        self._batch_size = batch_size
+        self._num_workers = num_workers
+        self._cache_megabytes = cache_megabytes
+        self._seed = seed
+        self._training: Collection | None = None
+        self._validation: Collection | None = None
+
+    def setup(self, stage: str) -> None:
+        """Find, decode and check the photos that a stage needs.
+
+        Raises:
+            FileNotFoundError: If a folder or an LR partner is missing; names it.
+            ValueError: If no photo is usable.
+        """
+        train, val = self._find()
+        if stage == "fit" and self._training is None:
+            self._training = self._load(train, min_size=self._hr_crop_size, purpose="training")
+        if self._validation is None:
+            self._validation = self._load(val, min_size=_MIN_VAL_SIZE, purpose="validation")
+
+    def train_dataloader(self) -> DataLoader[PairItem]:
+        """Endless batches of random crops, from the step that the run has reached."""
+        assert self._training is not None, "setup('fit') comes first"
+        dataset = TrainingDataset(
+            self._training,
+            hr_crop_size=self._hr_crop_size,
+            num_crop_candidates=self._num_crop_candidates,
+            seed=self._seed,
+        )
+        batches = EndlessBatches(batch_size=self._batch_size, start_step=self._step, **self._place)
+        return DataLoader(
+            dataset,
+            batch_sampler=batches,
+            num_workers=self._num_workers,
+            pin_memory=self._on_gpu,
+            persistent_workers=self._num_workers > 0,
+        )
+
+    def val_dataloader(self) -> DataLoader[PairItem]:
+        """Whole pictures one by one; each process of a run gets its share, and no picture comes twice."""
+        assert self._validation is not None, "setup() comes first"
+        place = self._place
+        mine = range(place["rank"], len(self._validation), place["world_size"])
+        return DataLoader(ValidationDataset(self._validation), sampler=mine, batch_size=1)
+
+    def test_dataloader(self) -> DataLoader[PairItem]:
+        """The validation pictures."""
+        return self.val_dataloader()
+
+    def _find(self) -> tuple[list[Photo], list[Photo]]:
+        train = self._search(*self._roots)
+        if self._val_roots[0] is None:
+            return split_by_name(train, val_fraction=self._val_fraction)
+        return train, self._search(*self._val_roots)
+
+    def _search(self, root: Path | None, lr_root: Path | None) -> list[Photo]:
+        assert root is not None
+        return find_photos(root) if lr_root is None else find_pairs(root, lr_root, scale=self._scale)
+
+    def _load(self, photos: list[Photo], *, min_size: int, purpose: str) -> Collection:
+        return Collection(
+            photos,
+            scale=self._scale,
+            min_size=min_size,
+            cache_megabytes=self._cache_megabytes,
+            purpose=purpose,
+        )
+
+    @property
+    def _step(self) -> int:
+        return self.trainer.global_step if self.trainer else 0
+
+    @property
+    def _place(self) -> dict[str, Any]:
+        trainer = self.trainer
+        return {"rank": trainer.global_rank if trainer else 0, "world_size": trainer.world_size if trainer else 1}
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+
+
+def _folder(root: str | Path | None, split: str) -> Path | None:
+    if root is None:
+        return None
+    if str(root) == SAMPLE_PHOTOS:
+        return Path(str(files("srgan") / "assets" / "photos" / split))
+    return Path(root).expanduser()

@@ -1,0 +1,104 @@
+"""Datasets of HR/LR pairs: endless random crops to train on, whole pictures to validate on."""
+
+from collections.abc import Iterator
+from itertools import count
+from typing import TypedDict
+
+import numpy as np
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from srgan.data.photos import Collection
+from srgan.data.transforms import NUM_ORIENTATIONS, choose_crop, crop_pair, detail_integral, orient
+from srgan.images import to_float
+
+
+class PairItem(TypedDict):
+    """One sample: ``lr`` float RGB in [0, 1] (3, h, w), ``hr`` (3, scale * h, scale * w), and the photo's name."""
+
+    lr: Tensor
+    hr: Tensor
+    name: str
+
+
+class TrainingDataset(Dataset[PairItem]):
+    """Random crops, flips and quarter turns; sample ``n`` is a pure function of (seed, n).
+
+    So order, crop and orientation are the same whatever the number of workers and processes, and a run resumed at
+    sample ``n`` continues exactly. Every photo comes once in each round of ``len(collection)`` samples.
+
+    Args:
+        collection: The photos.
+        hr_crop_size: Side of the HR crop in pixels, a multiple of the scale.
+        num_crop_candidates: Random windows to choose the most detailed one from; 1 is a plain random crop.
+        seed: The run's seed.
+    """
+
+    def __init__(self, collection: Collection, *, hr_crop_size: int, num_crop_candidates: int, seed: int) -> None:
+        self._collection = collection
+        self._lr_crop_size = hr_crop_size // collection.scale
+        self._num_crop_candidates = num_crop_candidates
+        self._seed = seed
+        self._integrals: dict[int, Tensor] = {}
+
+    def __getitem__(self, sample_number: int) -> PairItem:
+        """Sample ``sample_number``, any number from 0 up."""
+        index = self._photo_index(sample_number)
+        pair = self._collection[index]
+        rng = np.random.default_rng((self._seed, 1, sample_number))
+        if index not in self._integrals:
+            self._integrals[index] = detail_integral(pair.lr)
+        top, left = choose_crop(
+            self._integrals[index], self._lr_crop_size, num_candidates=self._num_crop_candidates, rng=rng
+        )
+        lr, hr = crop_pair(pair.lr, pair.hr, top=top, left=left, crop_size=self._lr_crop_size)
+        orientation = int(rng.integers(NUM_ORIENTATIONS))
+        return PairItem(
+            lr=to_float(orient(lr, orientation)),
+            hr=to_float(orient(hr, orientation)),
+            name=self._collection.photos[index].name,
+        )
+
+    def _photo_index(self, sample_number: int) -> int:
+        round_number, position = divmod(sample_number, len(self._collection))
+        order = np.random.default_rng((self._seed, 0, round_number)).permutation(len(self._collection))
+        return int(order[position])
+
+
+class ValidationDataset(Dataset[PairItem]):
+    """The whole pictures of a collection, in order."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return len(self._collection)
+
+    def __getitem__(self, index: int) -> PairItem:
+        """Picture ``index``."""
+        pair = self._collection[index]
+        return PairItem(lr=to_float(pair.lr), hr=to_float(pair.hr), name=self._collection.photos[index].name)
+
+
+class EndlessBatches(Sampler[list[int]]):
+    """Sample numbers in batches without end; the processes of a run share each step's samples among them.
+
+    Args:
+        batch_size: Samples per process and step.
+        start_step: Steps already done, when a run is resumed.
+        rank: Number of this process.
+        world_size: Number of processes.
+    """
+
+    def __init__(self, *, batch_size: int, start_step: int, rank: int, world_size: int) -> None:
+        self._batch_size = batch_size
+        self._start_step = start_step
+        self._rank = rank
+        self._world_size = world_size
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """Batches from ``start_step`` on."""
+        for step in count(self._start_step):
+            first = (step * self._world_size + self._rank) * self._batch_size
+            yield list(range(first, first + self._batch_size))

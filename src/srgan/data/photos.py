@@ -1,0 +1,191 @@
+"""Which photos a run uses: found in folders, split, paired, decoded once and checked."""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from srgan.data.degradations import bicubic
+from srgan.images import EXTENSIONS, ImageReadError, find_images, read_uint8
+
+_MAX_LISTED = 20
+
+
+class LeftOutWarning(UserWarning):
+    """Some files of a collection are not used; the message lists them."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One HR file and, for paired data, its LR partner; ``name`` is unique within its collection."""
+
+    name: str
+    hr_path: Path
+    lr_path: Path | None = None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A decoded photo: ``lr`` uint8 (3, h, w) and ``hr`` uint8 (3, scale * h, scale * w)."""
+
+    lr: Tensor
+    hr: Tensor
+
+
+def find_photos(root: Path) -> list[Photo]:
+    """All photos under a folder, recursively; named by their path relative to it."""
+    return [Photo(path.relative_to(root).as_posix(), path) for path in find_images(root)]
+
+
+def find_pairs(hr_root: Path, lr_root: Path, *, scale: int) -> list[Photo]:
+    """All HR photos under one folder with their LR partners under another.
+
+    A partner has the same relative path, with any picture extension, or with ``x<scale>`` behind the stem as in
+    DIV2K (``0801.png`` and ``0801x4.png``).
+
+    Raises:
+        FileNotFoundError: If a folder is missing or empty, or a partner is missing; names both files.
+    """
+    partners = {path.relative_to(lr_root).with_suffix("").as_posix(): path for path in find_images(lr_root)}
+    photos = []
+    for photo in find_photos(hr_root):
+        stem = Path(photo.name).with_suffix("").as_posix()
+        partner = partners.get(stem) or partners.get(f"{stem}x{scale}")
+        if partner is None:
+            raise FileNotFoundError(
+                f"Expected an LR partner of {photo.hr_path} in {lr_root}, named {stem} or {stem}x{scale} with one of"
+                f" {', '.join(sorted(EXTENSIONS))}; found none. Add it or remove the HR file."
+            )
+        photos.append(Photo(photo.name, photo.hr_path, partner))
+    return photos
+
+
+def split_by_name(photos: Sequence[Photo], *, val_fraction: float) -> tuple[list[Photo], list[Photo]]:
+    """Set part of a collection aside for validation, by a hash of each name, so that new files move no old one.
+
+    Args:
+        photos: The whole collection, two or more.
+        val_fraction: Share to set aside, in (0, 1); at least one photo each way.
+
+    Returns:
+        Training photos and validation photos.
+
+    Raises:
+        ValueError: If there are fewer than two photos or the fraction is out of range.
+    """
+    if not 0 < val_fraction < 1:
+        raise ValueError(f"Expected data.val_fraction between 0 and 1, got {val_fraction}.")
+    if len(photos) < 2:
+        raise ValueError(
+            f"Expected at least two photos to set one aside for validation, got {len(photos)}."
+            " Add photos or name a folder of others with data.val_root."
+        )
+    ranked = sorted(photos, key=lambda photo: hashlib.sha256(photo.name.encode()).digest())
+    num_val = min(max(round(len(photos) * val_fraction), 1), len(photos) - 1)
+    held_out = {photo.name for photo in ranked[:num_val]}
+    return [p for p in photos if p.name not in held_out], [p for p in photos if p.name in held_out]
+
+
+def read_pair(photo: Photo, *, scale: int) -> Pair:
+    """Decode a photo and make, or decode, its LR picture.
+
+    Raises:
+        ImageReadError: If a file cannot be read.
+        ValueError: If a partner's size is not the HR size divided by the scale; names both files and sizes.
+    """
+    hr = read_uint8(photo.hr_path)
+    if photo.lr_path is None:
+        hr = hr[:, : hr.shape[1] // scale * scale, : hr.shape[2] // scale * scale]
+        if not hr.numel():
+            raise ImageReadError(f"{photo.hr_path} is smaller than {scale}x{scale} pixels.")
+        return Pair(bicubic(hr, scale), hr.contiguous())
+    lr = read_uint8(photo.lr_path)
+    if (lr.shape[1] * scale, lr.shape[2] * scale) != tuple(hr.shape[1:]):
+        raise ValueError(
+            f"Expected {photo.hr_path} to be {scale} times as large as {photo.lr_path}, got {_size(hr)} and {_size(lr)}"
+            f" (width x height). Correct the pair or set scale to match."
+        )
+    return Pair(lr, hr)
+
+
+class Collection:
+    """Photos that can be read, decoded once; as many as fit are kept in memory, the others decoded at each use.
+
+    Args:
+        photos: What to use.
+        scale: Size of HR over size of LR.
+        min_size: Smallest usable side of an HR picture in pixels.
+        cache_megabytes: Memory for decoded pictures.
+        purpose: For messages: ``training`` or ``validation``.
+
+    Raises:
+        ValueError: If no photo is usable, or a pair does not match.
+
+    Warns:
+        LeftOutWarning: Once, listing the files that cannot be used and why.
+    """
+
+    def __init__(
+        self, photos: Sequence[Photo], *, scale: int, min_size: int, cache_megabytes: int, purpose: str
+    ) -> None:
+        self.scale = scale
+        self.photos: list[Photo] = []
+        self._cache: dict[int, Pair] = {}
+        budget = cache_megabytes * 2**20
+        left_out: list[str] = []
+
+        def load(photo: Photo) -> Pair | str:
+            return _load_or_reason(photo, scale=scale, min_size=min_size)
+
+        for photo, result in zip(photos, _in_threads(load, photos), strict=True):
+            if isinstance(result, str):
+                left_out.append(result)
+                continue
+            size = result.hr.numel() + result.lr.numel()
+            if size <= budget:
+                budget -= size
+                self._cache[len(self.photos)] = result
+            self.photos.append(photo)
+        _report(left_out, num_used=len(self.photos), purpose=purpose)
+
+    def __len__(self) -> int:
+        """Number of usable photos."""
+        return len(self.photos)
+
+    def __getitem__(self, index: int) -> Pair:
+        """The decoded pair of photo ``index``."""
+        return self._cache.get(index) or read_pair(self.photos[index], scale=self.scale)
+
+
+def _load_or_reason(photo: Photo, *, scale: int, min_size: int) -> Pair | str:
+    try:
+        pair = read_pair(photo, scale=scale)
+    except ImageReadError as error:
+        return str(error)
+    if min(pair.hr.shape[1:]) < min_size:
+        return f"{photo.hr_path} is {_size(pair.hr)}, smaller than the {min_size}x{min_size} pixels needed."
+    return pair
+
+
+def _in_threads(load: Callable[[Photo], Pair | str], photos: Sequence[Photo]) -> Sequence[Pair | str]:
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        return list(pool.map(load, photos))
+
+
+def _report(left_out: list[str], *, num_used: int, purpose: str) -> None:
+    if not left_out:
+        return
+    lines = "\n  ".join(left_out[:_MAX_LISTED])
+    more = f"\n  … and {len(left_out) - _MAX_LISTED} more" if len(left_out) > _MAX_LISTED else ""
+    if not num_used:
+        raise ValueError(f"None of the {len(left_out)} {purpose} photos can be used:\n  {lines}{more}")
+    warnings.warn(f"Left out {len(left_out)} {purpose} photos:\n  {lines}{more}", LeftOutWarning, stacklevel=3)
+
+
+def _size(image: Tensor) -> str:
+    return f"{image.shape[-1]}x{image.shape[-2]}"

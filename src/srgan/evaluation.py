@@ -1,0 +1,98 @@
+"""The closing test of a run: scores per picture against bicubic, as a table and JSON, and a picture that shows it."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from srgan.comparison import Panel, comparison_sheet, most_detailed_window
+from srgan.inference import upscale as super_resolve
+from srgan.metrics import score
+from srgan.networks import Generator
+from srgan.resize import upscale
+
+BICUBIC = "bicubic"
+CONVENTION = {
+    "psnr_y": "dB, Y of studio-range BT.601",
+    "ssim_y": "Wang et al. 2004, Y of studio-range BT.601",
+    "psnr_rgb": "dB, RGB",
+    "ssim_rgb": "Wang et al. 2004, mean of R, G and B",
+    "rounding": "8 bit",
+    "crop_border": "scale",
+    "lr": "MATLAB-convention bicubic unless the data brings its own",
+    "mean": "over pictures of the per-picture score",
+}
+_TILE_SIZE = 256
+_WINDOW_SIZE = 160
+_NUM_ROWS = 4
+
+Scores = dict[str, dict[str, dict[str, float]]]  # by method, then by picture (and "mean"), then by score
+
+
+@torch.no_grad()
+def evaluate(generators: Mapping[str, Generator], batches: Iterable[Mapping[str, Any]]) -> tuple[Scores, Tensor]:
+    """Score bicubic and some generators on whole pictures.
+
+    Args:
+        generators: The generators by name, in evaluation mode.
+        batches: Batches of one picture each: ``lr``, ``hr`` and ``name``.
+
+    Returns:
+        The scores by method and picture, and a comparison of the most detailed window of the first pictures as
+        float RGB in [0, 1], shape (1, 3, H, W).
+
+    Raises:
+        ValueError: If there is no batch.
+    """
+    scores: Scores = {method: {} for method in (BICUBIC, *generators)}
+    rows: list[list[Panel]] = []
+    for batch in batches:
+        lr, hr, name = batch["lr"], batch["hr"], batch["name"][0]
+        scale = hr.shape[-1] // lr.shape[-1]
+        results = {BICUBIC: upscale(lr, scale).clamp(0, 1)}
+        for method, generator in generators.items():
+            results[method] = super_resolve(generator, lr, tile_size=_TILE_SIZE)
+        for method, result in results.items():
+            scores[method][name] = score(result, hr, crop_border=scale)
+        if len(rows) < _NUM_ROWS:
+            psnr = {method: scores[method][name]["psnr_y"] for method in results}
+            rows.append(_row(results, hr, psnr, scale=scale))
+    if not rows:
+        raise ValueError("Expected at least one picture to score, got none.")
+    for by_picture in scores.values():
+        by_picture["mean"] = _mean(list(by_picture.values()))
+    return scores, comparison_sheet(rows)
+
+
+def score_table(scores: Scores) -> str:
+    """The scores on Y as a table for the console: a line per picture and one for the mean."""
+    methods = list(scores)
+    pictures = list(scores[methods[0]])
+    name_width = max(map(len, [*pictures, "picture"]))
+    lines = [
+        "PSNR (dB) / SSIM on Y of BT.601, 8 bit, borders of `scale` pixels cropped off",
+        "  ".join([f"{'picture':<{name_width}}", *(f"{method:>14}" for method in methods)]),
+    ]
+    for picture in pictures:
+        cells = [scores[method][picture] for method in methods]
+        formatted = [f"{cell['psnr_y']:7.2f} {cell['ssim_y']:6.4f}" for cell in cells]
+        lines.append("  ".join([f"{picture:<{name_width}}", *formatted]))
+    return "\n".join(lines)
+
+
+def _mean(per_picture: list[dict[str, float]]) -> dict[str, float]:
+    return {name: math.fsum(scores[name] for scores in per_picture) / len(per_picture) for name in per_picture[0]}
+
+
+def _row(results: Mapping[str, Tensor], hr: Tensor, psnr: Mapping[str, float], *, scale: int) -> list[Panel]:
+    top, left = most_detailed_window(hr, _WINDOW_SIZE, step=scale)
+    window = (..., slice(top, top + _WINDOW_SIZE), slice(left, left + _WINDOW_SIZE))
+    panels = [Panel(f"{method} {psnr[method]:.2f} dB", _enlarged(result[window])) for method, result in results.items()]
+    return [*panels, Panel("original", _enlarged(hr[window]))]
+
+
+def _enlarged(image: Tensor) -> Tensor:
+    # Twice as large, pixel by pixel, so that the difference is seen without a magnifying glass.
+    return image.repeat_interleave(2, dim=-1).repeat_interleave(2, dim=-2)

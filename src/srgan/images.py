@@ -1,0 +1,131 @@
+"""Reading and writing pictures: the one owner of files, colour order, bit depth and range.
+
+Inside the project a picture is float RGB in [0, 1]; on disk it is whatever Pillow reads. Transparent pixels are laid
+on white, 16 bits are reduced to 8, EXIF orientation is applied.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
+_WHITE = (255, 255, 255, 255)
+
+
+class ImageReadError(ValueError):
+    """A file that should be a picture cannot be read as one; the message names it."""
+
+
+def find_images(root: Path) -> list[Path]:
+    """All picture files under a folder, recursively, in the order of their names.
+
+    Args:
+        root: A folder.
+
+    Returns:
+        Paths with a known extension, sorted; hidden files left out.
+
+    Raises:
+        FileNotFoundError: If ``root`` is no folder, or holds no picture.
+    """
+    if not root.is_dir():
+        raise FileNotFoundError(
+            f"Expected a folder of pictures, but {root} {'is a file' if root.exists() else 'does not exist'}."
+        )
+    paths = sorted(
+        path for path in root.rglob("*") if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
+    )
+    if not paths:
+        raise FileNotFoundError(f"Expected pictures ({', '.join(sorted(EXTENSIONS))}) under {root}, found none.")
+    return paths
+
+
+def read_uint8(path: Path) -> Tensor:
+    """Read a picture file as 8-bit RGB.
+
+    Args:
+        path: A PNG, JPEG, WebP, TIFF or BMP file of any colour mode.
+
+    Returns:
+        Shape (3, H, W), uint8.
+
+    Raises:
+        ImageReadError: If the file is missing, empty, truncated, or no picture.
+    """
+    try:
+        with Image.open(path) as image:
+            pixels = np.array(_to_rgb(ImageOps.exif_transpose(image)))
+    except FileNotFoundError as error:
+        raise ImageReadError(f"Expected a picture, but {path} does not exist.") from error
+    except UnidentifiedImageError as error:
+        reason = "the file is empty" if path.stat().st_size == 0 else "its content is no picture"
+        raise ImageReadError(f"Cannot read {path}: {reason}. Replace or remove it.") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ImageReadError(f"Cannot read {path}: {error}. Replace or remove it.") from error
+    return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def read_image(path: Path) -> Tensor:
+    """Read a picture file as float RGB in [0, 1], shape (1, 3, H, W).
+
+    Raises:
+        ImageReadError: If the file cannot be read as a picture.
+    """
+    return to_float(read_uint8(path)).unsqueeze(0)
+
+
+def write_image(path: Path, image: Tensor) -> None:
+    """Write a picture as 8-bit PNG, whole or not at all.
+
+    Args:
+        path: The file; its folder is made if need be.
+        image: Float RGB around [0, 1], shape (1, 3, H, W) or (3, H, W); clamped.
+    """
+    pixels = to_uint8(image.reshape(3, *image.shape[-2:])).permute(1, 2, 0).cpu().numpy()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".png")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            Image.fromarray(pixels).save(file, format="PNG")
+        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def to_float(pixels: Tensor) -> Tensor:
+    """Map uint8 to float32 in [0, 1]."""
+    return pixels.float() / 255
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Map float in [0, 1] to uint8: clamped and rounded to the nearest level."""
+    return (images.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        return _reduce_high_depth(image).convert("RGB")
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, _WHITE), image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _reduce_high_depth(image: Image.Image) -> Image.Image:
+    # Pillow's own conversion clips 16-bit grey at 255, which turns nearly every such picture white.
+    values = np.asarray(image, dtype=np.float64)
+    peak = 65535.0 if image.mode.startswith("I") else 1.0
+    return Image.fromarray(np.clip(values / peak * 255, 0, 255).round().astype(np.uint8))
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,52 @@
+"""Loggers that never ask and never wait: W&B goes online where a key is configured and stays on disk elsewhere."""
+
+import logging
+import netrc
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lightning.pytorch.loggers import WandbLogger
+
+log = logging.getLogger(__name__)
+
+_DEFAULT_HOST = "https://api.wandb.ai"
+_INIT_TIMEOUT_S = 30.0
+
+
+def build_wandb_logger(
+    *, project: str, save_dir: str | Path, name: str | None = None, group: str | None = None
+) -> WandbLogger:
+    """Make the W&B logger: online if a key is configured and ``WANDB_MODE`` does not say otherwise, else offline.
+
+    Args:
+        project: The W&B project.
+        save_dir: Folder in which ``wandb/`` is made.
+        name: The run's name.
+        group: What the run belongs to, such as a sweep.
+
+    Returns:
+        The logger; the run itself starts with the first value logged.
+    """
+    import wandb
+
+    offline = os.environ.get("WANDB_MODE", "online" if has_wandb_key() else "offline") == "offline"
+    if offline:
+        log.info(
+            "W&B is offline. To send the run there later: wandb login && wandb sync %s/wandb/offline-run-*", save_dir
+        )
+    settings = wandb.Settings(init_timeout=_INIT_TIMEOUT_S, silent=True)
+    return WandbLogger(
+        project=project, save_dir=save_dir, name=name, group=group, offline=offline, log_model=False, settings=settings
+    )
+
+
+def has_wandb_key() -> bool:
+    """Whether a W&B key is set in the environment or in the user's netrc."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = urlsplit(os.environ.get("WANDB_BASE_URL", _DEFAULT_HOST)).hostname
+    try:
+        return host is not None and netrc.netrc().authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False

@@ -1,0 +1,15 @@
+"""The losses of SRGAN: pure functions, thin modules around them, and the generator's weighted sum."""
+
+from srgan.losses.adversarial import adversarial_loss, discriminator_loss
+from srgan.losses.content import ContentLoss
+from srgan.losses.generator import GeneratorLoss
+from srgan.losses.pixel import PixelCriterion, pixel_loss
+
+__all__ = [
+    "ContentLoss",
+    "GeneratorLoss",
+    "PixelCriterion",
+    "adversarial_loss",
+    "discriminator_loss",
+    "pixel_loss",
+]

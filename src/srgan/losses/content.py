@@ -1,0 +1,130 @@
+"""Content loss: distance of two pictures in the features of a VGG network (Ledig et al. 2017, §2.2.1)."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+from torchvision import models
+
+from srgan.losses.vgg_weights import load_vgg_weights
+
+VggName = Literal["vgg16", "vgg19"]
+
+_NETWORKS: dict[str, Callable[[], nn.Module]] = {"vgg16": models.vgg16, "vgg19": models.vgg19}
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class ContentLoss(nn.Module):
+    """Mean squared error between VGG features of two pictures.
+
+    Args:
+        network: ``vgg19`` (the paper's) or ``vgg16``.
+        layer: In the paper's manner: ``vgg54`` is the 4th convolution before the 5th pooling, ``vgg22`` the 2nd
+            before the 2nd.
+        before_activation: Take the features before the layer's ReLU, as ESRGAN does. The paper takes them after.
+        weights: ``imagenet`` (torchvision's download, cached), ``random`` (seeded; untrained features still measure
+            structure, arXiv:2103.10571), ``imagenet-or-random`` (random, with a warning, where the download fails),
+            or the path of a ``.pth`` or ``.safetensors`` file in torchvision's layout.
+        feature_scale: Factor on the features. The paper's 1/12.75 brings the loss to the size of an MSE of pixels;
+            the adversarial weight of 0.001 means something only together with it.
+
+    Raises:
+        ValueError: If an option has another value.
+        RuntimeError: If the weights cannot be had; says what to do.
+
+    Reference: Ledig et al. 2017, arXiv:1609.04802, §2.2.1.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        *,
+        network: VggName = "vgg19",
+        layer: str = "vgg54",
+        before_activation: bool = False,
+        weights: str | Path = "imagenet",
+        feature_scale: float = 1 / 12.75,
+    ) -> None:
+        super().__init__()
+        if network not in _NETWORKS:
+            raise ValueError(f"Expected network to be one of {', '.join(_NETWORKS)}, got {network!r}.")
+        vgg = _build(network)
+        depth = layer_depth(vgg, layer, before_activation=before_activation)
+        self.weights_used = load_vgg_weights(vgg, network=network, weights=weights)
+        features = vgg[:depth].eval().requires_grad_(False)
+        for module in features:
+            if isinstance(module, nn.ReLU):
+                module.inplace = False  # in place it would overwrite what `before_activation` asks for
+        # In a tuple, so that the frozen network is no part of this module's state: it stays out of checkpoints,
+        # optimizers and DDP. `_apply` below still moves it between devices.
+        self._features = (features,)
+        self.feature_scale = feature_scale
+        self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
+        """Distance of two pictures.
+
+        Args:
+            sr: Float RGB around [0, 1], shape (N, 3, H, W).
+            hr: Float RGB in [0, 1], same shape; gets no gradient.
+
+        Returns:
+            Scalar: mean squared difference of the scaled features.
+        """
+        with torch.no_grad():
+            hr_features = self.extract(hr)
+        return mse_loss(self.extract(sr), hr_features)
+
+    def extract(self, images: Tensor) -> Tensor:
+        """Scaled VGG features of float RGB pictures in [0, 1], shape (N, 3, H, W) → (N, C, h, w)."""
+        features: Tensor = self._features[0]((images - self.mean) / self.std)
+        return features * self.feature_scale
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        self._features[0]._apply(fn)
+        return super()._apply(fn, recurse)
+
+
+def layer_depth(features: nn.Sequential, layer: str, *, before_activation: bool) -> int:
+    """How many modules of a VGG's ``features`` reach up to a layer named in the paper's manner.
+
+    Args:
+        features: The convolutional part of torchvision's VGG.
+        layer: ``vgg<pooling><convolution>``: ``vgg54`` is the 4th convolution before the 5th pooling.
+        before_activation: Leave the layer's ReLU out.
+
+    Returns:
+        The depth for slicing: ``features[:depth]``.
+
+    Raises:
+        ValueError: If the network has no such layer.
+    """
+    match = re.fullmatch(r"vgg(\d)(\d)", layer)
+    block, conv = 1, 0
+    for index, module in enumerate(features):
+        if isinstance(module, nn.MaxPool2d):
+            block, conv = block + 1, 0
+        elif isinstance(module, nn.Conv2d):
+            conv += 1
+            if match and (block, conv) == (int(match[1]), int(match[2])):
+                return index + (1 if before_activation else 2)
+    raise ValueError(
+        f"Expected layer to name a convolution, such as vgg54 (the 4th before the 5th pooling), got {layer!r}."
+    )
+
+
+def _build(network: str) -> nn.Sequential:
+    # Seeded on the side: the `random` weights are the same everywhere, and building draws nothing from the run's RNG.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        features = _NETWORKS[network]().features
+    assert isinstance(features, nn.Sequential)
+    return features

@@ -1,0 +1,91 @@
+"""The generator's loss: the weighted sum that the paper calls perceptual loss. The only place that knows weights."""
+
+from torch import Tensor, nn
+
+from srgan.losses.adversarial import adversarial_loss
+from srgan.losses.content import ContentLoss
+from srgan.losses.pixel import PixelCriterion, check_pixel_criterion, pixel_loss
+
+
+class GeneratorLoss(nn.Module):
+    """``content_weight`` x content + ``adversarial_weight`` x adversarial + ``pixel_weight`` x pixel loss.
+
+    Args:
+        content: The content loss, or None for a recipe without one.
+        content_weight: Unitless; the paper's 1.
+        adversarial_weight: Unitless; the paper's 0.001, which presumes content features scaled by 1/12.75.
+        pixel_weight: Unitless; 0 in the paper's adversarial phase.
+        pixel_criterion: What the pixel loss measures, in the adversarial phase and in the pretraining before it,
+            where it is the only loss.
+
+    Raises:
+        ValueError: If a weight is negative, a content weight has no content loss, or nothing is weighted at all.
+
+    Reference: Ledig et al. 2017, arXiv:1609.04802, eq. 3.
+    """
+
+    def __init__(
+        self,
+        *,
+        content: ContentLoss | None,
+        content_weight: float = 1.0,
+        adversarial_weight: float = 1e-3,
+        pixel_weight: float = 0.0,
+        pixel_criterion: PixelCriterion = "mse",
+    ) -> None:
+        super().__init__()
+        weights = {"content": content_weight, "adversarial": adversarial_weight, "pixel": pixel_weight}
+        for name, weight in weights.items():
+            if not isinstance(weight, int | float) or weight < 0:
+                raise ValueError(f"Expected {name}_weight to be a number of 0 or more, got {weight!r}.")
+        if content is None and content_weight > 0:
+            raise ValueError(f"Expected content_weight 0 without a content loss, got {content_weight}.")
+        if not any(weights.values()):
+            raise ValueError("Expected at least one loss weight above 0, got none.")
+        check_pixel_criterion(pixel_criterion)
+        self.content = content if content_weight > 0 else None
+        self.weights = weights
+        self.pixel_criterion = pixel_criterion
+
+    @property
+    def needs_discriminator(self) -> bool:
+        """Whether the discriminator's verdict counts at all."""
+        return self.weights["adversarial"] > 0
+
+    def pixel(self, sr: Tensor, hr: Tensor) -> Tensor:
+        """The pixel loss alone, unweighted: the whole loss of the pretraining."""
+        return pixel_loss(sr, hr, criterion=self.pixel_criterion)
+
+    def terms(self, sr: Tensor, hr: Tensor, fake_logits: Tensor | None) -> dict[str, Tensor]:
+        """All terms in use, unweighted.
+
+        Args:
+            sr: The generator's output, float RGB around [0, 1], shape (N, 3, H, W).
+            hr: Ground truth, float RGB in [0, 1], same shape.
+            fake_logits: D(sr), shape (N, 1), or None where the adversarial loss does not weigh.
+
+        Returns:
+            Scalars by name: ``content_loss``, ``adversarial_loss`` and ``pixel_loss``, those that weigh.
+        """
+        terms = {}
+        if self.content is not None:
+            terms["content_loss"] = self.content(sr, hr)
+        if fake_logits is not None:
+            terms["adversarial_loss"] = adversarial_loss(fake_logits)
+        if self.weights["pixel"] > 0:
+            terms["pixel_loss"] = self.pixel(sr, hr)
+        return terms
+
+    def total(self, terms: dict[str, Tensor], *, adversarial_ramp: float = 1.0) -> Tensor:
+        """The weighted sum of ``terms``.
+
+        Args:
+            terms: As ``terms()`` returns them.
+            adversarial_ramp: Factor in [0, 1] on the adversarial weight, for a warm-up.
+
+        Returns:
+            Scalar.
+        """
+        weights = {**self.weights, "adversarial": self.weights["adversarial"] * adversarial_ramp}
+        weighted = [weights[name.removesuffix("_loss")] * value for name, value in terms.items()]
+        return weighted[0] + sum(weighted[1:])

@@ -1,0 +1,45 @@
+"""Distances between two pictures, pixel by pixel."""
+
+from typing import Literal, get_args
+
+from torch import Tensor
+from torch.nn import functional
+
+PixelCriterion = Literal["mse", "l1", "charbonnier", "bce"]
+
+_CHARBONNIER_EPSILON = 1e-3  # where L1 becomes quadratic, in units of the picture's [0, 1]
+_BCE_MARGIN = 1e-3  # keeps the logarithm's slope finite where a pixel is black or white
+
+
+def check_pixel_criterion(criterion: str) -> None:
+    """Raise ValueError unless ``criterion`` is a known one."""
+    if criterion not in get_args(PixelCriterion):
+        raise ValueError(f"Expected pixel_criterion to be one of {get_args(PixelCriterion)}, got {criterion!r}.")
+
+
+def pixel_loss(sr: Tensor, hr: Tensor, *, criterion: PixelCriterion) -> Tensor:
+    """Mean distance of two pictures over all pixels and channels.
+
+    Args:
+        sr: The generator's output, float RGB around [0, 1], shape (N, 3, H, W).
+        hr: Ground truth, float RGB in [0, 1], same shape.
+        criterion: ``mse`` (the paper's), ``l1``, ``charbonnier`` (L1 with a rounded tip, Lai et al. 2017,
+            arXiv:1704.03915) or ``bce`` (binary cross-entropy with each pixel's value taken as a probability).
+
+    Returns:
+        Scalar.
+
+    Raises:
+        ValueError: If the shapes differ or the criterion is unknown.
+    """
+    if sr.shape != hr.shape:
+        raise ValueError(f"Expected sr and hr of the same shape, got {tuple(sr.shape)} and {tuple(hr.shape)}.")
+    if criterion == "mse":
+        return functional.mse_loss(sr, hr)
+    if criterion == "l1":
+        return functional.l1_loss(sr, hr)
+    if criterion == "charbonnier":
+        return ((sr - hr).square() + _CHARBONNIER_EPSILON**2).sqrt().mean()
+    check_pixel_criterion(criterion)
+    # Cross-entropy is defined between 0 and 1 alone, and autocast has no half-precision kernel for it.
+    return functional.binary_cross_entropy(sr.float().clamp(_BCE_MARGIN, 1 - _BCE_MARGIN), hr.float())

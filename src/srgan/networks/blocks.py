@@ -1,0 +1,113 @@
+"""Building blocks of the networks, labelled in the paper's notation (k9n64s1: 9x9 kernel, 64 maps, stride 1).
+
+References: Ledig et al. 2017, arXiv:1609.04802, fig. 4; sub-pixel convolution: Shi et al. 2016, arXiv:1609.05158;
+its initialisation (ICNR): Aitken et al. 2017, arXiv:1707.02937.
+"""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Norm = Literal["batch", "none"]
+
+
+class ConvNorm(nn.Sequential):
+    """k3 convolution and, unless ``norm`` is ``none``, BatchNorm (which makes the convolution's bias redundant)."""
+
+    def __init__(self, channels: int, *, norm: Norm) -> None:
+        conv = nn.Conv2d(channels, channels, 3, padding=1, bias=norm == "none")
+        super().__init__(conv, *([nn.BatchNorm2d(channels)] if norm == "batch" else []))
+
+
+class ResidualBlock(nn.Module):
+    """k3n64s1, BN, PReLU, k3n64s1, BN, and the sum with the input."""
+
+    def __init__(self, channels: int, *, norm: Norm) -> None:
+        super().__init__()
+        self.conv1 = ConvNorm(channels, norm=norm)
+        self.activation = nn.PReLU()
+        self.conv2 = ConvNorm(channels, norm=norm)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (N, C, h, w) to the same shape."""
+        residual: Tensor = self.conv2(self.activation(self.conv1(features)))
+        return features + residual
+
+
+class UpscaleBlock(nn.Module):
+    """k3n256s1, PixelShuffle 2, PReLU: doubles height and width."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 4 * channels, 3, padding=1)
+        self.shuffle = nn.PixelShuffle(2)
+        self.activation = nn.PReLU()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (N, C, h, w) to (N, C, 2h, 2w)."""
+        upscaled: Tensor = self.activation(self.shuffle(self.conv(features)))
+        return upscaled
+
+
+def icnr_(conv: nn.Conv2d, upscale: int = 2) -> None:
+    """Give the sub-pixels of one output pixel the same weights, so that an untrained layer shows no checkerboard.
+
+    Args:
+        conv: The convolution before ``PixelShuffle(upscale)``; changed in place.
+        upscale: The shuffle's factor.
+
+    Reference: Aitken et al. 2017, arXiv:1707.02937.
+    """
+    group = upscale**2  # PixelShuffle reads its sub-pixels from this many neighbouring channels.
+    with torch.no_grad():
+        conv.weight.copy_(conv.weight[::group].repeat_interleave(group, dim=0))
+        if conv.bias is not None:
+            conv.bias.copy_(conv.bias[::group].repeat_interleave(group))
+
+
+class BicubicUpscale(nn.Module):
+    """Bicubic enlargement (a = -0.5, mirrored borders) as a fixed convolution and a PixelShuffle.
+
+    Equal to ``srgan.resize.upscale``; written with operators that every export format and device knows.
+    """
+
+    kernels: Tensor
+    _RADIUS = 2
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.shuffle = nn.PixelShuffle(scale)
+        taps = torch.stack([self._phase_taps(phase, scale) for phase in range(scale)])  # (s, 5)
+        kernels = torch.einsum("iy,jx->ijyx", taps, taps).reshape(scale**2, 1, *[2 * self._RADIUS + 1] * 2)
+        self.register_buffer("kernels", kernels.repeat(3, 1, 1, 1), persistent=False)  # a constant, not a weight
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """Map (N, 3, h, w) to (N, 3, scale * h, scale * w)."""
+        padded = lr.index_select(-2, self._mirrored(lr.shape[-2], lr)).index_select(
+            -1, self._mirrored(lr.shape[-1], lr)
+        )
+        upscaled: Tensor = self.shuffle(functional.conv2d(padded, self.kernels.to(lr.dtype), groups=3))
+        return upscaled
+
+    @classmethod
+    def _phase_taps(cls, phase: int, scale: int) -> Tensor:
+        centre = (phase + 0.5) / scale - 0.5  # where the sub-pixel lies, in input pixels off the middle tap
+        return torch.tensor([_cubic(tap - centre) for tap in range(-cls._RADIUS, cls._RADIUS + 1)])
+
+    @classmethod
+    def _mirrored(cls, length: int, like: Tensor) -> Tensor:
+        position = torch.arange(-cls._RADIUS, length + cls._RADIUS, device=like.device) % (2 * length)
+        return torch.where(position < length, position, 2 * length - 1 - position)
+
+
+def _cubic(distance: float, a: float = -0.5) -> float:
+    """Keys' cubic convolution kernel."""
+    x = math.fabs(distance)
+    if x < 1:
+        return (a + 2) * x**3 - (a + 3) * x**2 + 1
+    if x < 2:
+        return a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a
+    return 0.0

@@ -1,0 +1,61 @@
+"""The discriminator: is a picture real or generated? (Ledig et al. 2017, arXiv:1609.04802, fig. 4)."""
+
+from torch import Tensor, nn
+
+_STAGES = ((1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2))  # (multiple of `channels`, stride)
+_DENSE = 16  # multiple of `channels`
+_POOLED_SIZE = 6  # side of the last feature map for the paper's 96x96 crops
+_MIN_CROP = 32
+
+
+class Discriminator(nn.Module):
+    """Eight k3 convolutions from 64 to 512 maps, every second with stride 2, dense 1024, one logit.
+
+    LeakyReLU 0.2 throughout, BatchNorm except on the first layer. Crops other than 96x96 are average-pooled to the
+    dense layer's 6x6, so that any crop size works with the same 23.57 M parameters.
+    Differs from the paper, which ends in a sigmoid: the loss works on logits, which is the same and more stable.
+
+    Args:
+        channels: Feature maps of the first layer; the paper's 64. The others grow with it.
+    """
+
+    def __init__(self, *, channels: int = 64) -> None:
+        super().__init__()
+        if channels < 1:
+            raise ValueError(f"Expected channels of 1 or more, got {channels}.")
+        layers: list[nn.Module] = []
+        in_channels = 3
+        for index, (multiple, stride) in enumerate(_STAGES):
+            first, out_channels = index == 0, multiple * channels
+            layers.append(nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=first))
+            layers.extend([] if first else [nn.BatchNorm2d(out_channels)])
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
+            in_channels = out_channels
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Sequential(
+            nn.AdaptiveAvgPool2d(_POOLED_SIZE),
+            nn.Flatten(),
+            nn.Linear(in_channels * _POOLED_SIZE**2, _DENSE * channels),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Linear(_DENSE * channels, 1),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Judge pictures.
+
+        Args:
+            images: Float RGB in [0, 1], shape (N, 3, H, W), sides of 32 or more.
+
+        Returns:
+            Logits, shape (N, 1): above 0 means "real".
+
+        Raises:
+            ValueError: If ``images`` has another shape.
+        """
+        if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[-2:]) < _MIN_CROP:
+            raise ValueError(
+                f"Expected images of shape (N, 3, H, W) with sides of {_MIN_CROP} or more, got {tuple(images.shape)}."
+                " Use larger training crops (data.hr_crop_size)."
+            )
+        logits: Tensor = self.classifier(self.features(images))
+        return logits

@@ -1,0 +1,92 @@
+"""The Lightning Trainer as a two-phase GAN needs it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import DDPStrategy
+
+# Each phase leaves the other network's parameters without a gradient, which plain DDP takes for an error.
+_GAN_DDP = "ddp_find_unused_parameters_true"
+
+
+def build_trainer(
+    *,
+    max_steps: int,
+    accelerator: str = "auto",
+    devices: int | str | Sequence[int] = "auto",
+    num_nodes: int = 1,
+    strategy: str = "auto",
+    precision: str | int = "32-true",
+    sync_batchnorm: bool = False,
+    val_check_interval: int = 1000,
+    limit_val_batches: int | float = 1.0,
+    log_every_n_steps: int = 50,
+    enable_progress_bar: bool = True,
+    deterministic: bool | str | None = None,
+    benchmark: bool | None = None,
+    callbacks: Sequence[Callback] = (),
+    logger: Sequence[Logger] = (),
+    default_root_dir: str | Path | None = None,
+) -> Trainer:
+    """Make a Trainer that counts steps in batches and picks the strategy of a GAN by itself.
+
+    Args:
+        max_steps: Steps (batches, generator updates) to train for.
+        accelerator: As in Lightning: ``auto``, ``cpu``, ``gpu``, …
+        devices: As in Lightning: a number, a list of indices, or ``auto``.
+        num_nodes: Machines.
+        strategy: As in Lightning; ``auto`` is DDP with unused parameters allowed where there are several processes.
+        precision: As in Lightning: ``32-true``, ``bf16-mixed``, ``16-mixed``, …
+        sync_batchnorm: Share BatchNorm's statistics between GPUs.
+        val_check_interval: Steps between validations; where the run is shorter, its last step is validated.
+        limit_val_batches: How many validation pictures, as in Lightning.
+        log_every_n_steps: Steps between two entries in the logs.
+        enable_progress_bar: Show progress on the console.
+        deterministic: As in Lightning.
+        benchmark: As in Lightning: let cuDNN choose its algorithms by trial.
+        callbacks: What else happens during training.
+        logger: Where values are logged to.
+        default_root_dir: Where Lightning puts what has no other place.
+
+    Returns:
+        The trainer.
+
+    Raises:
+        ValueError: If ``max_steps`` or ``val_check_interval`` is below 1.
+    """
+    for name, value in (("max_steps", max_steps), ("val_check_interval", val_check_interval)):
+        if value < 1:
+            raise ValueError(f"Expected trainer.{name} of 1 or more, got {value}.")
+
+    def build(strategy: str) -> Trainer:
+        return Trainer(
+            max_steps=max_steps,
+            max_epochs=-1,  # the training data has no end: steps count, epochs do not
+            accelerator=accelerator,
+            devices=list(devices) if isinstance(devices, Sequence) and not isinstance(devices, str) else devices,
+            num_nodes=num_nodes,
+            strategy=strategy,
+            precision=precision,  # type: ignore[arg-type] # Lightning checks the value
+            sync_batchnorm=sync_batchnorm,
+            val_check_interval=min(val_check_interval, max_steps),
+            check_val_every_n_epoch=None,
+            limit_val_batches=limit_val_batches,
+            num_sanity_val_steps=0,
+            log_every_n_steps=log_every_n_steps,
+            enable_progress_bar=enable_progress_bar,
+            enable_model_summary=False,
+            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
+            deterministic=deterministic,  # type: ignore[arg-type]
+            benchmark=benchmark,
+            use_distributed_sampler=False,  # the data module deals out the samples
+            callbacks=list(callbacks),
+            logger=list(logger),
+            default_root_dir=default_root_dir,
+        )
+
+    trainer = build(strategy)
+    several = isinstance(trainer.strategy, DDPStrategy) and trainer.world_size > 1
+    return build(_GAN_DDP) if strategy == "auto" and several else trainer

@@ -1,0 +1,157 @@
+"""Generators on disk: written as safetensors with their architecture, read from those or from checkpoints.
+
+Reading executes nothing: tensors and plain values only, and the network is built from plain numbers.
+"""
+
+import json
+import os
+import pickle
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from srgan.networks import Generator
+
+GENERATOR_CONFIG = "generator_config"  # the key of the architecture, in both kinds of file
+GENERATOR_PREFIX = "generator."  # of the generator's tensors in a training checkpoint
+
+
+class WeightsError(ValueError):
+    """A weight file cannot be used; the message names it and says what to do."""
+
+
+def save_generator(path: Path, generator: Generator, *, metadata: dict[str, str] | None = None) -> None:
+    """Write a generator as safetensors, whole or not at all.
+
+    Args:
+        path: The file; its folder must exist.
+        generator: The network, on any device.
+        metadata: More to store in the file's header, as text.
+    """
+    header = {**(metadata or {}), GENERATOR_CONFIG: json.dumps(generator.config)}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
+    os.close(descriptor)
+    save_file(tensors, temporary, metadata=header)
+    Path(temporary).chmod(0o644)
+    Path(temporary).replace(path)
+
+
+def load_generator(path: Path) -> Generator:
+    """Build the generator that a file holds.
+
+    Args:
+        path: A ``generator.safetensors``, a training checkpoint (``.ckpt``), or a run's folder, of which
+            ``generator.safetensors`` or else ``checkpoints/last.ckpt`` is taken.
+
+    Returns:
+        The generator in evaluation mode, on the CPU, in float32.
+
+    Raises:
+        WeightsError: If the file is missing, damaged, or holds something else.
+    """
+    file = resolve(path)
+    config, state = _read_safetensors(file) if file.suffix == ".safetensors" else _read_checkpoint(file)
+    try:
+        generator = Generator(**config)
+    except (TypeError, ValueError) as error:
+        raise WeightsError(
+            f"{file} names an architecture that this version does not have: {config} ({error})."
+        ) from error
+    fill_generator(generator, state, source=file)
+    return generator.eval()
+
+
+def load_into(generator: Generator, path: Path) -> None:
+    """Fill a generator with the weights of a file of the same architecture.
+
+    Raises:
+        WeightsError: If the architectures differ; says in what.
+    """
+    loaded = load_generator(path)
+    differing = [
+        f"{name} is {loaded.config[name]} in the file and {value} here"
+        for name, value in generator.config.items()
+        if loaded.config[name] != value
+    ]
+    if differing:
+        raise WeightsError(f"{path} holds another architecture: {'; '.join(differing)}. Set generator.* to match.")
+    generator.load_state_dict(loaded.state_dict())
+
+
+def fill_generator(generator: Generator, state: dict[str, Tensor], *, source: Path) -> None:
+    """Load a state dict strictly; a mismatch becomes one readable WeightsError."""
+    wanted = {name: value.shape for name, value in generator.state_dict().items()}
+    wrong = [name for name, shape in wanted.items() if name not in state or state[name].shape != shape]
+    extra = [name for name in state if name not in wanted]
+    if wrong or extra:
+        raise WeightsError(
+            f"{source} does not fit the architecture it names, {generator.config}: {len(wrong)} tensors missing or of"
+            f" another shape, {len(extra)} unknown, the first is {(wrong + extra)[0]!r}."
+        )
+    generator.load_state_dict({name: value.to(generator.state_dict()[name].dtype) for name, value in state.items()})
+
+
+def resolve(path: Path) -> Path:
+    """The weight file that a path means: the file itself, or the right one in a run's folder."""
+    candidates = [path, path / "generator.safetensors", path / "checkpoints" / "last.ckpt"]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    where = (
+        f"{path} is a folder without generator.safetensors or checkpoints/last.ckpt"
+        if path.is_dir()
+        else f"{path} does not exist"
+    )
+    raise WeightsError(f"Expected weights (.ckpt, .safetensors or a run's folder), but {where}.")
+
+
+def read_checkpoint(file: Path) -> dict[str, Any]:
+    """Read a training checkpoint as plain values, executing nothing.
+
+    Raises:
+        WeightsError: If it is damaged, is no checkpoint of this project, or holds anything but plain values.
+    """
+    try:
+        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{file} is no checkpoint of this project: no PyTorch file, or one that holds more than plain values."
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise WeightsError(f"{file} cannot be read as a checkpoint, it may be truncated: {error}") from error
+    if not isinstance(checkpoint, dict) or GENERATOR_CONFIG not in checkpoint or "state_dict" not in checkpoint:
+        raise WeightsError(
+            f"{file} is no checkpoint of this project: it has no {GENERATOR_CONFIG!r}. Was it made by train.py?"
+        )
+    return checkpoint
+
+
+def _read_checkpoint(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    checkpoint = read_checkpoint(file)
+    state = {
+        name.removeprefix(GENERATOR_PREFIX): value
+        for name, value in checkpoint["state_dict"].items()
+        if name.startswith(GENERATOR_PREFIX)
+    }
+    return checkpoint[GENERATOR_CONFIG], state
+
+
+def _read_safetensors(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    try:
+        with safe_open(file, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+            state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - no mapping
+    except SafetensorError as error:
+        raise WeightsError(f"{file} cannot be read as safetensors, it may be truncated: {error}") from error
+    try:
+        return json.loads(metadata[GENERATOR_CONFIG]), state
+    except (KeyError, json.JSONDecodeError) as error:
+        raise WeightsError(
+            f"{file} is no generator of this project: its header has no {GENERATOR_CONFIG!r}."
+        ) from error
