@@ -4,9 +4,10 @@ import json
 import logging
 import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
     from lightning import LightningDataModule, Trainer
 
     from srgan.module import SRGAN
+    from srgan.networks import Generator
 
 log = logging.getLogger("train")
+
+PROJECT = Path(__file__).parent
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
@@ -59,14 +63,15 @@ def train(cfg: DictConfig) -> float | None:
     datamodule: LightningDataModule = instantiate(cfg.data, _convert_="all")
     model: SRGAN = instantiate(cfg.model, _convert_="all")
     if cfg.generator_weights is not None:
-        load_into(model.generator, Path(cfg.generator_weights))
+        load_into(_generator(model), Path(cfg.generator_weights))
     callbacks = [instantiate(each) for each in cfg.callbacks.values()]
     loggers = [instantiate(each) for each in cfg.logger.values()]
     trainer: Trainer = instantiate(cfg.trainer, _convert_="all", callbacks=callbacks, logger=loggers)
 
     try:
+        hyperparameters = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
         for logger in loggers:
-            logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
+            logger.log_hyperparams({**hyperparameters, "content_weights": _content_weights(model)})
         log.info("Run folder: %s", cfg.output_dir)
         trainer.fit(model, datamodule=datamodule, ckpt_path=cfg.ckpt_path, weights_only=True)
         return test(model, datamodule, Path(cfg.output_dir)) if trainer.is_global_zero else None
@@ -84,29 +89,48 @@ def test(model: "SRGAN", datamodule: "LightningDataModule", output_dir: Path) ->
     from srgan.images import write_image
     from srgan.weights import load_generator, save_generator
 
-    last = model.generator.to("cpu").eval()
+    last = _generator(model).to("cpu").eval()
     generators = {"last": last}
     best_path = output_dir / "checkpoints" / "best.ckpt"
     if best_path.is_file():
         generators = {"best": load_generator(best_path), "last": last}
     scores, comparison = evaluate(generators, datamodule.test_dataloader())
 
-    weights_path, picture_path = output_dir / "generator.safetensors", output_dir / "samples" / "comparison.png"
+    weights_path, scores_path = output_dir / "generator.safetensors", output_dir / "scores.json"
+    picture_path = output_dir / "samples" / "comparison.png"
     save_generator(weights_path, last)
     write_image(picture_path, comparison)
-    _write_scores(output_dir / "scores.json", {"convention": CONVENTION, "scores": scores})
-    print(f"\n{score_table(scores)}\n\nScores      {output_dir / 'scores.json'}\nComparison  {picture_path}")
-    print(f"Weights     {weights_path}\n\nNext: {_predict_command(weights_path)}")
+    content = {"convention": CONVENTION, "content_weights": _content_weights(model), "scores": scores}
+    scores_path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    print(f"\n{score_table(scores)}\n\nScores      {_shown(scores_path)}\nComparison  {_shown(picture_path)}")
+    print(f"Weights     {_shown(weights_path)}\n\nNext: {_predict_command(weights_path)}")
     return scores[next(iter(generators))]["mean"]["psnr_y"]
 
 
-def _write_scores(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+def _generator(model: "SRGAN") -> "Generator":
+    from srgan.networks import Generator
+
+    assert isinstance(model.generator, Generator), "conf/generator/*.yaml build srgan.networks.Generator"
+    return model.generator
+
+
+def _content_weights(model: "SRGAN") -> str | None:
+    content = model.generator_loss.content
+    return None if content is None else content.weights_used
 
 
 def _predict_command(weights: Path) -> str:
-    path = os.path.relpath(weights)
-    return f"python predict.py {shlex.quote(f'ckpt={path}')} input=your_photo.jpg output=out"
+    """A command that works as it stands where train.py was started."""
+    on_path = shutil.which("python")
+    python = "python" if on_path and Path(on_path).parent == Path(sys.executable).parent else _shown(sys.executable)
+    script, photo = _shown(PROJECT / "predict.py"), _shown(PROJECT / "src/srgan/assets/photos/val/chelsea.png")
+    return shlex.join([python, script, f"ckpt={_shown(weights)}", f"input={photo}", "output=out"])
+
+
+def _shown(path: str | Path) -> str:
+    """A path as a person would type it: relative where it lies below the current folder."""
+    absolute = Path(os.path.abspath(path))  # not resolved: a virtual environment's python is a link
+    return str(absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute)
 
 
 def _finish_wandb() -> None:

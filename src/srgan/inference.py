@@ -80,4 +80,5 @@ def _paste_tile(
 
 def _forward(generator: Generator, lr: Tensor) -> Tensor:
     parameter = next(generator.parameters())
-    return generator(lr.to(parameter.device, parameter.dtype)).float().clamp(0, 1).cpu()
+    sr: Tensor = generator(lr.to(parameter.device, parameter.dtype))
+    return sr.float().clamp(0, 1).cpu()

@@ -153,15 +153,15 @@ class SRGAN(LightningModule):
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Score one picture and hand it to the callbacks."""
         lr, hr = batch["lr"], batch["hr"]
-        sr = self(lr).float().clamp(0, 1)
+        sr = self.forward(lr).float().clamp(0, 1)
         for name, value in score(sr, hr, crop_border=hr.shape[-1] // lr.shape[-1]).items():
-            self.val_scores[name].update(value)
+            self._score_mean(name).update(value)
         return sr
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean over the pictures of all processes."""
-        for name, metric in self.val_scores.items():
-            assert isinstance(metric, MeanMetric)
+        for name in _SCORES:
+            metric = self._score_mean(name)
             # Computed on every process, even one without a picture of its own, since it gathers from all.
             self.log(f"val/{name}", metric.compute(), prog_bar=name == "psnr_y", rank_zero_only=False)
             metric.reset()
@@ -176,6 +176,11 @@ class SRGAN(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store the architecture as plain values, so that predict.py can build the generator from the file alone."""
         checkpoint["generator_config"] = self.generator.config
+
+    def _score_mean(self, name: str) -> MeanMetric:
+        metric = self.val_scores[name]
+        assert isinstance(metric, MeanMetric)
+        return metric
 
     def _optimizers(self) -> list[LightningOptimizer]:
         optimizers = self.optimizers()

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +12,12 @@ from torchvision import models
 
 from srgan.losses.vgg_weights import load_vgg_weights
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 VggName = Literal["vgg16", "vgg19"]
 
-_NETWORKS: dict[str, Callable[[], nn.Module]] = {"vgg16": models.vgg16, "vgg19": models.vgg19}
+_NETWORKS: dict[str, Callable[..., Any]] = {"vgg16": models.vgg16, "vgg19": models.vgg19}
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -88,9 +91,9 @@ class ContentLoss(nn.Module):
         features: Tensor = self._features[0]((images - self.mean) / self.std)
         return features * self.feature_scale
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        self._features[0]._apply(fn)
-        return super()._apply(fn, recurse)
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Self":
+        self._features[0]._apply(fn)  # type: ignore[no-untyped-call]
+        return cast("Self", super()._apply(fn, recurse))  # type: ignore[no-untyped-call]
 
 
 def layer_depth(features: nn.Sequential, layer: str, *, before_activation: bool) -> int:
@@ -122,9 +125,18 @@ def layer_depth(features: nn.Sequential, layer: str, *, before_activation: bool)
 
 
 def _build(network: str) -> nn.Sequential:
-    # Seeded on the side: the `random` weights are the same everywhere, and building draws nothing from the run's RNG.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        features = _NETWORKS[network]().features
+    """The network's convolutional part with the ``random`` weights, which are the same everywhere."""
+    # Torchvision builds the large classifier along with it: without its memory and its time on the meta device.
+    with torch.device("meta"):
+        features = _NETWORKS[network](init_weights=False).features
     assert isinstance(features, nn.Sequential)
+    features.to_empty(device="cpu")
+    rng = torch.Generator().manual_seed(0)  # on the side: building draws nothing from the run's own
+    for module in features:
+        if isinstance(module, nn.Conv2d):
+            # Fan-in keeps the size of the signal through all layers; torchvision's own initialisation loses most of
+            # it on the way, which would leave the content loss without weight beside the others.
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=rng)
+            assert module.bias is not None
+            nn.init.zeros_(module.bias)
     return features
