@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -53,15 +54,17 @@ def train(cfg: DictConfig) -> float | None:
     from hydra.utils import instantiate
     from lightning import seed_everything
 
-    from srgan.weights import load_into, read_checkpoint
+    from srgan.weights import load_into
 
+    _quieten()
     torch.set_float32_matmul_precision("high")
-    if cfg.ckpt_path is not None:
-        read_checkpoint(Path(cfg.ckpt_path))  # says what is wrong before anything is built
     seed_everything(cfg.seed, workers=True, verbose=False)
 
     datamodule: LightningDataModule = instantiate(cfg.data, _convert_="all")
     model: SRGAN = instantiate(cfg.model, _convert_="all")
+    if cfg.ckpt_path is not None:
+        # Lightning restores it later, with the optimizers; this says in words what would not fit.
+        load_into(_generator(model), Path(cfg.ckpt_path))
     if cfg.generator_weights is not None:
         load_into(_generator(model), Path(cfg.generator_weights))
     callbacks = [instantiate(each) for each in cfg.callbacks.values()]
@@ -72,7 +75,8 @@ def train(cfg: DictConfig) -> float | None:
         hyperparameters = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
         for logger in loggers:
             logger.log_hyperparams({**hyperparameters, "content_weights": _content_weights(model)})
-        log.info("Run folder: %s", cfg.output_dir)
+        if trainer.is_global_zero:
+            log.info("Run folder: %s", cfg.output_dir)
         trainer.fit(model, datamodule=datamodule, ckpt_path=cfg.ckpt_path, weights_only=True)
         return test(model, datamodule, Path(cfg.output_dir)) if trainer.is_global_zero else None
     finally:
@@ -105,6 +109,14 @@ def test(model: "SRGAN", datamodule: "LightningDataModule", output_dir: Path) ->
     print(f"\n{score_table(scores)}\n\nScores      {_shown(scores_path)}\nComparison  {_shown(picture_path)}")
     print(f"Weights     {_shown(weights_path)}\n\nNext: {_predict_command(weights_path)}")
     return scores[next(iter(generators))]["mean"]["psnr_y"]
+
+
+def _quieten() -> None:
+    """Leave on the console what a person training a network can use."""
+    for name in ("lightning.pytorch", "lightning.fabric"):  # each says its settings twice, beside Hydra's handlers
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")  # Lightning's own
+    warnings.formatwarning = lambda message, category, *_, **__: f"{category.__name__}: {message}\n"
 
 
 def _generator(model: "SRGAN") -> "Generator":

@@ -30,7 +30,8 @@ def build_wandb_logger(
     """
     import wandb
 
-    offline = os.environ.get("WANDB_MODE", "online" if has_wandb_key() else "offline") == "offline"
+    # "dryrun" is what Lightning sets after an offline run of the same process, such as an earlier job of a sweep.
+    offline = os.environ.get("WANDB_MODE", "online" if has_wandb_key() else "offline") in ("offline", "dryrun")
     if offline:
         log.info(
             "W&B is offline. To send the run there later: wandb login && wandb sync %s/wandb/offline-run-*", save_dir

@@ -78,6 +78,7 @@ class SRGAN(LightningModule):
         self.pretrain_steps = pretrain_steps
         self.adversarial_ramp_steps = adversarial_ramp_steps
         self.clip_norms = {"generator": generator_clip_norm, "discriminator": discriminator_clip_norm}
+        self._noted: dict[str, Tensor | float] = {}
         self.val_scores = nn.ModuleDict({name: MeanMetric() for name in _SCORES})
 
     def forward(self, lr: Tensor) -> Tensor:
@@ -100,15 +101,18 @@ class SRGAN(LightningModule):
         sr = self.generator(lr)  # one forward pass serves both phases: the first does not change the generator
         if self.is_pretraining:
             self._pretrain_step(sr, hr)
-            return
-        if self.generator_loss.needs_discriminator:
-            self._discriminator_step(sr.detach(), hr)
-        self._generator_step(sr, hr)
+        else:
+            if self.generator_loss.needs_discriminator:
+                self._discriminator_step(sr.detach(), hr)
+            self._generator_step(sr, hr)
+        # All at once: Lightning forgets a step's first values when another hook logs in between.
+        self.log_dict(self._noted)
+        self._noted = {}
 
     def _pretrain_step(self, sr: Tensor, hr: Tensor) -> None:
         pixel_loss = self.generator_loss.pixel(sr, hr)
         self._update_generator(pixel_loss)
-        self._log_train(generator_loss=pixel_loss, pixel_loss=pixel_loss)
+        self._note(generator_loss=pixel_loss, pixel_loss=pixel_loss)
 
     def _discriminator_step(self, sr: Tensor, hr: Tensor) -> None:
         """Phase 1: the discriminator alone learns to tell hr (1) from sr (0)."""
@@ -121,7 +125,7 @@ class SRGAN(LightningModule):
         # Stepped through the strategy, which is what LightningOptimizer.step does less the counting: Lightning's
         # global_step then counts generator updates alone, and max_steps, checkpoints and loggers agree on a step.
         self.trainer.strategy.optimizer_step(optimizer.optimizer, do_nothing_closure)
-        self._log_train(
+        self._note(
             discriminator_loss=loss,
             real_probability=real_logits.sigmoid().mean(),
             fake_probability=fake_logits.sigmoid().mean(),
@@ -134,7 +138,7 @@ class SRGAN(LightningModule):
             terms = self.generator_loss.terms(sr, hr, fake_logits)
             loss = self.generator_loss.total(terms, adversarial_ramp=self._adversarial_ramp())
             self._update_generator(loss)
-        self._log_train(generator_loss=loss, **terms)
+        self._note(generator_loss=loss, **terms)
 
     def _update_generator(self, loss: Tensor) -> None:
         optimizer = self._optimizers()[0]
@@ -148,7 +152,7 @@ class SRGAN(LightningModule):
         name = "generator" if is_generator else "discriminator"
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         norm = nn.utils.clip_grad_norm_(parameters, self.clip_norms[name] or float("inf"))
-        self._log_train(**{f"{name}_gradient_norm": norm})
+        self._note(**{f"{name}_gradient_norm": norm})
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Score one picture and hand it to the callbacks."""
@@ -161,10 +165,8 @@ class SRGAN(LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log the mean over the pictures of all processes."""
         for name in _SCORES:
-            metric = self._score_mean(name)
-            # Computed on every process, even one without a picture of its own, since it gathers from all.
-            self.log(f"val/{name}", metric.compute(), prog_bar=name == "psnr_y", rank_zero_only=False)
-            metric.reset()
+            # As an object, which Lightning sums over the processes, computes and resets.
+            self.log(f"val/{name}", self._score_mean(name), prog_bar=name == "psnr_y")
 
     def configure_optimizers(self) -> tuple[Optimizer, Optimizer]:
         """The generator's optimizer and the discriminator's; their rates are set step by step above."""
@@ -202,14 +204,16 @@ class SRGAN(LightningModule):
             learning_rate = optimizer.defaults["lr"] * factor
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate
-            self._log_train(**{f"{name}_learning_rate": learning_rate})
+            self._note(**{f"{name}_learning_rate": learning_rate})
 
     def _adversarial_ramp(self) -> float:
         steps_done = self.global_step - self.pretrain_steps + 1
         return min(1.0, steps_done / self.adversarial_ramp_steps) if self.adversarial_ramp_steps else 1.0
 
-    def _log_train(self, **values: Tensor | float) -> None:
-        self.log_dict({f"train/{name}": _plain(value) for name, value in values.items()})
+    def _note(self, **values: Tensor | float) -> None:
+        """Keep values of this step for the log."""
+        for name, value in values.items():
+            self._noted[f"train/{name}"] = value.detach() if isinstance(value, Tensor) else value
 
 
 @contextmanager
@@ -220,7 +224,3 @@ def _frozen(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         network.requires_grad_(True)
-
-
-def _plain(value: Tensor | float) -> Tensor | float:
-    return value.detach() if isinstance(value, Tensor) else value

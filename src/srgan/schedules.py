@@ -16,12 +16,14 @@ class Schedule(Protocol):
         ...
 
 
-def step_decay(step: int, num_steps: int, *, milestones: Sequence[float] = (), gamma: float = 0.1) -> float:
-    """Multiply by ``gamma`` at each milestone, given as a share of the phase in (0, 1); constant without any.
+def step_decay(
+    step: int, num_steps: int, *, peak: float = 1.0, milestones: Sequence[float] = (), gamma: float = 0.1
+) -> float:
+    """``peak``, multiplied by ``gamma`` at each milestone, given as a share of the phase in (0, 1).
 
     The paper's adversarial phase is ``milestones=[0.5]``: 1e-4 for its first half, 1e-5 for its second.
     """
-    return gamma ** sum(step >= milestone * num_steps for milestone in milestones)
+    return peak * gamma ** sum(step >= milestone * num_steps for milestone in milestones)
 
 
 def warmup_cosine(step: int, num_steps: int, *, warmup: float = 0.1, peak: float = 1.0, final: float = 0.02) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 
@@ -24,7 +24,6 @@ def build_trainer(
     val_check_interval: int = 1000,
     limit_val_batches: int | float = 1.0,
     log_every_n_steps: int = 50,
-    enable_progress_bar: bool = True,
     deterministic: bool | str | None = None,
     benchmark: bool | None = None,
     callbacks: Sequence[Callback] = (),
@@ -44,7 +43,6 @@ def build_trainer(
         val_check_interval: Steps between validations; where the run is shorter, its last step is validated.
         limit_val_batches: How many validation pictures, as in Lightning.
         log_every_n_steps: Steps between two entries in the logs.
-        enable_progress_bar: Show progress on the console.
         deterministic: As in Lightning.
         benchmark: As in Lightning: let cuDNN choose its algorithms by trial.
         callbacks: What else happens during training.
@@ -76,7 +74,7 @@ def build_trainer(
             limit_val_batches=limit_val_batches,
             num_sanity_val_steps=0,
             log_every_n_steps=log_every_n_steps,
-            enable_progress_bar=enable_progress_bar,
+            enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
             enable_model_summary=False,
             enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
             deterministic=deterministic,  # type: ignore[arg-type]

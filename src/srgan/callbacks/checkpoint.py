@@ -63,3 +63,8 @@ class BestCheckpoint(ModelCheckpoint):
             enable_version_counter=False,
             save_on_train_epoch_end=False,
         )
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the best score of a resumed run, unless it resumes in another folder, which has its own best."""
+        if state_dict.get("dirpath") == self.dirpath:
+            super().load_state_dict(state_dict)

@@ -107,14 +107,16 @@ class SuperResolutionDataModule(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[PairItem]:
         """Whole pictures one by one; each process of a run gets its share, and no picture comes twice."""
-        assert self._validation is not None, "setup() comes first"
-        place = self._place
-        mine = range(place["rank"], len(self._validation), place["world_size"])
-        return DataLoader(ValidationDataset(self._validation), sampler=mine, batch_size=1)
+        return self._whole_pictures(**self._place)
 
     def test_dataloader(self) -> DataLoader[PairItem]:
-        """The validation pictures."""
-        return self.val_dataloader()
+        """All validation pictures, for the closing test, which runs in one process."""
+        return self._whole_pictures(rank=0, world_size=1)
+
+    def _whole_pictures(self, *, rank: int, world_size: int) -> DataLoader[PairItem]:
+        assert self._validation is not None, "setup() comes first"
+        mine = range(rank, len(self._validation), world_size)
+        return DataLoader(ValidationDataset(self._validation), sampler=mine, batch_size=1)
 
     def _find(self) -> tuple[list[Photo], list[Photo]]:
         train = self._search(*self._roots)

@@ -1,0 +1,91 @@
+"""Tests of what happens around the training steps: checkpoints, pictures, throughput."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning import Callback, LightningModule, Trainer
+
+from srgan.callbacks import BestCheckpoint, LastCheckpoint, Throughput, ValidationPictures
+from srgan.data import SuperResolutionDataModule
+from srgan.images import read_image
+from srgan.module import SRGAN
+from srgan.trainer import build_trainer
+
+MakeModel = Callable[..., SRGAN]
+
+
+class Interrupt(Callback):
+    """Ctrl-C, or an error, at a step."""
+
+    def __init__(self, step: int, error: BaseException) -> None:
+        self.step, self.error = step, error
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step == self.step:
+            raise self.error
+
+
+def fit(model: SRGAN, photos: Path, tmp_path: Path, *callbacks: Callback, steps: int) -> Trainer:
+    trainer = build_trainer(
+        max_steps=steps,
+        accelerator="cpu",
+        devices=1,
+        val_check_interval=2,
+        callbacks=callbacks,
+        default_root_dir=tmp_path,
+    )
+    datamodule = SuperResolutionDataModule(root=photos, hr_crop_size=32, batch_size=2, val_fraction=0.4)
+    trainer.fit(model, datamodule=datamodule)
+    return trainer
+
+
+def saved_step(path: Path) -> int:
+    step = torch.load(path, weights_only=True)["global_step"]
+    assert isinstance(step, int)
+    return step
+
+
+def test_last_checkpoint_is_the_final_state(make_model: MakeModel, photos: Path, tmp_path: Path) -> None:
+    fit(make_model(), photos, tmp_path, LastCheckpoint(dirpath=tmp_path, every_n_steps=2), steps=3)
+    assert saved_step(tmp_path / "last.ckpt") == 3
+    assert [path.name for path in tmp_path.glob("*.ckpt")] == ["last.ckpt"]
+
+
+@pytest.mark.parametrize(("error", "raised"), [(KeyboardInterrupt(), SystemExit), (OSError("broken"), OSError)])
+def test_last_checkpoint_survives_an_interruption(
+    make_model: MakeModel, photos: Path, tmp_path: Path, error: BaseException, raised: type[BaseException]
+) -> None:
+    last = LastCheckpoint(dirpath=tmp_path, every_n_steps=100)
+    with pytest.raises(raised):
+        fit(make_model(), photos, tmp_path, last, Interrupt(2, error), steps=5)
+    assert saved_step(tmp_path / "last.ckpt") == 2
+
+
+def test_best_checkpoint_is_the_one_with_the_best_score(make_model: MakeModel, photos: Path, tmp_path: Path) -> None:
+    scores: dict[int, float] = {}
+
+    class Note(Callback):
+        def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            scores[trainer.global_step] = float(trainer.callback_metrics["val/psnr_y"])
+
+    fit(make_model(), photos, tmp_path, BestCheckpoint(dirpath=tmp_path), Note(), steps=6)
+    assert set(scores) == {2, 4, 6}
+    assert saved_step(tmp_path / "best.ckpt") == max(scores, key=lambda step: scores[step])
+
+
+def test_pictures_show_four_columns_for_each_photo(make_model: MakeModel, photos: Path, tmp_path: Path) -> None:
+    pictures = ValidationPictures(dirpath=tmp_path / "samples", num_pictures=1, window_size=32)
+    fit(make_model(), photos, tmp_path, pictures, steps=2)
+    (path,) = (tmp_path / "samples").iterdir()
+    assert path.name == "step_0000002.png"
+    sheet = read_image(path)
+    assert sheet.shape[-1] == 4 * 32 + 3 * 6  # LR, bicubic, SR, HR and the gaps between them
+    assert sheet.shape[-2] == 32 + 26  # one row and its caption
+
+
+def test_throughput_is_logged(make_model: MakeModel, photos: Path, tmp_path: Path) -> None:
+    trainer = fit(make_model(), photos, tmp_path, Throughput(), steps=2)
+    assert trainer.callback_metrics["train/images_per_second"] > 0

@@ -1,0 +1,90 @@
+"""Fixtures that many tests share: tiny photos, a tiny model, and the real configuration shrunk to seconds."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+from PIL import Image
+
+from srgan.losses import ContentLoss, GeneratorLoss
+from srgan.module import SRGAN
+from srgan.networks import Discriminator, Generator
+from srgan.schedules import step_decay
+
+PROJECT = Path(__file__).parents[1]
+
+# The real program with networks, pictures and loggers that take no time.
+TINY = (
+    "generator.num_blocks=1",
+    "generator.channels=4",
+    "discriminator.channels=2",
+    "data=folder",
+    "data.hr_crop_size=32",
+    "data.batch_size=2",
+    "data.num_workers=0",
+    "data.val_fraction=0.4",
+    "trainer.accelerator=cpu",
+    "trainer.devices=1",
+    "~callbacks.progress",
+    "trainer.log_every_n_steps=1",
+    "logger=csv",
+)
+TINY_CONTENT = ("loss.content.weights=random", "loss.content.layer=vgg22")
+
+Compose = Callable[..., DictConfig]
+
+
+def textured_photo(height: int, width: int, *, seed: int) -> Image.Image:
+    """A picture with edges at all scales, so that there is something to learn."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8))
+    return coarse.resize((width, height), Image.Resampling.NEAREST)
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of five photos of 64x80 pixels."""
+    folder = tmp_path_factory.mktemp("photos")
+    for seed in range(5):
+        textured_photo(64, 80, seed=seed).save(folder / f"photo_{seed}.png")
+    return folder
+
+
+@pytest.fixture
+def compose_train(photos: Path, tmp_path: Path) -> Compose:
+    """Compose conf/train.yaml as the command line would, shrunk, with its output in ``tmp_path / "run"``."""
+
+    def composed(*overrides: str, tiny: bool = True) -> DictConfig:
+        content = () if {"loss=pixel", "experiment=srresnet"} & set(overrides) else TINY_CONTENT
+        base = (*TINY, f"data.root={photos}", *content) if tiny else ()
+        with initialize_config_dir(version_base="1.3", config_dir=str(PROJECT / "conf")):
+            return compose("train", overrides=[*base, f"output_dir={tmp_path / 'run'}", *overrides])
+
+    return composed
+
+
+@pytest.fixture
+def make_model() -> Callable[..., SRGAN]:
+    """Build a tiny SRGAN; keyword arguments replace those of its constructor."""
+
+    def make(**changes: object) -> SRGAN:
+        torch.manual_seed(0)
+        content = ContentLoss(layer="vgg22", weights="random")
+        arguments: dict[str, object] = {
+            "generator": Generator(num_blocks=1, channels=4),
+            "discriminator": Discriminator(channels=2),
+            "generator_loss": GeneratorLoss(content=content, pixel_criterion="l1"),
+            "generator_optimizer": partial(torch.optim.Adam, lr=1e-3),
+            "discriminator_optimizer": partial(torch.optim.Adam, lr=1e-3),
+            "pretrain_schedule": step_decay,
+            "generator_schedule": step_decay,
+            "discriminator_schedule": step_decay,
+        }
+        return SRGAN(**{**arguments, **changes})  # type: ignore[arg-type] # as a YAML file would
+
+    return make

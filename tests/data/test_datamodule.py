@@ -1,0 +1,180 @@
+"""Tests of srgan.data.datamodule: from folders to batches, alone and among several processes."""
+
+import re
+from itertools import chain, islice
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from srgan.data import SuperResolutionDataModule
+from srgan.images import read_uint8
+
+VAL_NAMES = ["astronaut.png", "brushes.png", "chelsea.png", "coffee.png"]
+
+
+def save(path: Path, *, seed: int, width: int = 64, height: int = 48) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Ten photos of 64x48 pixels in ``all``."""
+    for seed in range(10):
+        save(tmp_path / "all" / f"{seed}.png", seed=seed)
+    return tmp_path / "all"
+
+
+def ready(*, rank: int = 0, world_size: int = 1, step: int = 0, **arguments: Any) -> SuperResolutionDataModule:
+    """A data module after setup, in the given process of a run."""
+    data = SuperResolutionDataModule(**{"hr_crop_size": 32, "batch_size": 4, **arguments})
+    device = SimpleNamespace(root_device=torch.device("cpu"))
+    place = {"global_rank": rank, "world_size": world_size, "global_step": step, "strategy": device}
+    data.trainer = SimpleNamespace(**place)  # type: ignore[assignment] # all that the data module looks at
+    data.setup("fit")
+    return data
+
+
+def train_batches(count: int, **arguments: Any) -> list[dict[str, Any]]:
+    return list(islice(ready(**arguments).train_dataloader(), count))
+
+
+def val_names(data: SuperResolutionDataModule) -> list[str]:
+    return [batch["name"][0] for batch in data.val_dataloader()]
+
+
+def assert_same(ones: list[dict[str, Any]], others: list[dict[str, Any]]) -> None:
+    assert len(ones) == len(others)
+    for one, other in zip(ones, others, strict=True):
+        assert one["name"] == other["name"]
+        assert torch.equal(one["lr"], other["lr"])
+        assert torch.equal(one["hr"], other["hr"])
+
+
+def test_sample_photos_come_with_the_package() -> None:
+    data = ready(root="sample", val_root="sample", batch_size=6)
+    [batch] = islice(data.train_dataloader(), 1)
+    assert len(set(batch["name"])) == 6
+    assert not set(batch["name"]) & set(VAL_NAMES)
+    assert val_names(data) == VAL_NAMES
+
+
+def test_batch_is_a_dict_of_float_crops(folder: Path) -> None:
+    [batch] = train_batches(1, root=folder)
+    assert set(batch) == {"lr", "hr", "name"}
+    assert batch["lr"].shape == (4, 3, 8, 8)
+    assert batch["hr"].shape == (4, 3, 32, 32)
+    assert batch["hr"].dtype == torch.float32
+    assert all(isinstance(name, str) for name in batch["name"])
+
+
+def test_validation_takes_whole_pictures_one_by_one_from_its_own_folder(folder: Path, tmp_path: Path) -> None:
+    sizes = {"a.png": (64, 48), "b.png": (97, 81)}
+    for seed, (name, (width, height)) in enumerate(sizes.items()):
+        save(tmp_path / "val" / name, seed=seed, width=width, height=height)
+    data = ready(root=folder, val_root=tmp_path / "val")
+    batches = list(data.val_dataloader())
+    assert [batch["name"] for batch in batches] == [["a.png"], ["b.png"]]
+    assert [batch["hr"].shape for batch in batches] == [(1, 3, 48, 64), (1, 3, 80, 96)]
+    assert [batch["lr"].shape for batch in batches] == [(1, 3, 12, 16), (1, 3, 20, 24)]
+    assert [batch["name"] for batch in data.test_dataloader()] == [["a.png"], ["b.png"]]
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_one_folder_is_split(folder: Path, as_text: bool) -> None:
+    data = ready(root=str(folder) if as_text else folder, val_fraction=0.3)
+    train = {name for batch in islice(data.train_dataloader(), 5) for name in batch["name"]}
+    val = set(val_names(data))
+    assert val
+    assert not train & val
+    assert train | val == {f"{seed}.png" for seed in range(10)}
+
+
+def test_pairs_use_the_given_lr(folder: Path, tmp_path: Path) -> None:
+    for seed in range(10):
+        save(tmp_path / "lr" / f"{seed}x4.png", seed=100 + seed, width=16, height=12)
+    data = ready(root=folder, lr_root=tmp_path / "lr", val_root=folder, val_lr_root=tmp_path / "lr", batch_size=10)
+    for number, batch in enumerate(data.val_dataloader()):
+        assert torch.equal(batch["lr"][0] * 255, read_uint8(tmp_path / "lr" / f"{number}x4.png").float())
+    [batch] = islice(data.train_dataloader(), 1)
+    for name, lr in zip(batch["name"], batch["lr"], strict=True):
+        given = read_uint8(tmp_path / "lr" / f"{Path(name).stem}x4.png")
+        assert torch.isin((lr * 255).round(), given.float()).all()
+
+
+def test_processes_share_each_step(folder: Path) -> None:
+    alone = train_batches(3, root=folder, batch_size=8)
+    ranks = [train_batches(3, root=folder, batch_size=4, rank=rank, world_size=2) for rank in range(2)]
+    for step, batch in enumerate(alone):
+        assert ranks[0][step]["name"] + ranks[1][step]["name"] == batch["name"]
+        assert torch.equal(torch.cat([ranks[0][step]["hr"], ranks[1][step]["hr"]]), batch["hr"])
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_processes_share_the_validation(folder: Path, world_size: int) -> None:
+    shares = [val_names(ready(root=folder, val_root=folder, rank=r, world_size=world_size)) for r in range(world_size)]
+    assert sorted(chain(*shares)) == [f"{seed}.png" for seed in range(10)]
+
+
+def test_more_processes_than_validation_pictures_leave_none_idle(folder: Path, tmp_path: Path) -> None:
+    # Lightning stops a run where one process has an empty validation loader.
+    for seed in range(2):
+        save(tmp_path / "val" / f"{seed}.png", seed=seed)
+    shares = [val_names(ready(root=folder, val_root=tmp_path / "val", rank=rank, world_size=4)) for rank in range(4)]
+    assert all(shares)
+    seen = list(chain(*shares))
+    assert seen.count("0.png") == seen.count("1.png")  # else the mean over processes is not that over pictures
+
+
+def test_resumed_run_continues_with_the_next_batch(folder: Path) -> None:
+    assert_same(train_batches(2, root=folder, step=3), train_batches(5, root=folder)[3:])
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_workers_give_the_same_batches(folder: Path) -> None:
+    assert_same(train_batches(5, root=folder, num_workers=2), train_batches(5, root=folder, num_workers=0))
+
+
+def test_loaders_work_without_a_trainer(folder: Path) -> None:
+    data = SuperResolutionDataModule(root=folder, hr_crop_size=32, batch_size=4)
+    data.setup("fit")
+    assert_same(list(islice(data.train_dataloader(), 2)), train_batches(2, root=folder))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"hr_crop_size": 98}, "hr_crop_size to be a multiple of the scale 4, got 98"),
+        ({"hr_crop_size": 0}, "hr_crop_size to be a multiple of the scale 4, got 0"),
+        ({"hr_crop_size": -96}, "hr_crop_size to be a multiple of the scale 4, got -96"),
+        ({"scale": 0}, "scale.* got 0"),
+        ({"batch_size": 0}, "batch_size of 1 or more, got 0"),
+        ({"num_crop_candidates": 0}, "num_crop_candidates of 1 or more, got 0"),
+        ({"lr_root": "lr", "val_root": "val"}, r"data\.val_lr_root"),
+    ],
+)
+def test_senseless_argument_is_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SuperResolutionDataModule(root="photos", **arguments)
+
+
+@pytest.mark.parametrize("key", ["root", "val_root", "lr_root"])
+@pytest.mark.parametrize(("name", "reason"), [("missing", "does not exist"), ("empty", "found none")])
+def test_folder_without_pictures_is_named(folder: Path, tmp_path: Path, key: str, name: str, reason: str) -> None:
+    (tmp_path / "empty").mkdir()
+    arguments: dict[str, Any] = {"root": folder, key: tmp_path / name}
+    with pytest.raises(FileNotFoundError, match=f"{re.escape(str(tmp_path / name))}.*{reason}"):
+        ready(**arguments)
+
+
+def test_photos_smaller_than_the_crop_are_refused_with_their_size(folder: Path) -> None:
+    with pytest.raises(ValueError, match="64x48, smaller than the 96x96 pixels needed"):
+        ready(root=folder, hr_crop_size=96)

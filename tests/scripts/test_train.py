@@ -1,0 +1,187 @@
+"""Tests of train.py as a user runs it: what a run leaves behind, resuming, DDP, sweeps, and bad input."""
+
+import json
+import math
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import DictConfig
+
+import train
+from srgan.images import read_image
+from srgan.weights import WeightsError, load_generator
+
+PROJECT = Path(__file__).parents[2]
+
+Compose = Callable[..., DictConfig]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def command(photos: Path) -> list[str]:
+    """The command line of a run of two phases that takes no time."""
+    tiny = [
+        "generator.num_blocks=1",
+        "generator.channels=4",
+        "discriminator.channels=2",
+        "data=folder",
+        f"data.root={photos}",
+        "data.val_fraction=0.4",
+        "data.hr_crop_size=32",
+        "data.batch_size=2",
+        "data.num_workers=0",
+        "loss.content.weights=random",
+        "loss.content.layer=vgg22",
+        "model.pretrain_steps=1",
+        "trainer.accelerator=cpu",
+        "trainer.log_every_n_steps=1",
+    ]
+    return [sys.executable, str(PROJECT / "train.py"), *tiny]
+
+
+def metrics(run: Path) -> list[dict[str, str]]:
+    lines = (run / "csv" / "version_0" / "metrics.csv").read_text().splitlines()
+    return [dict(zip(lines[0].split(","), line.split(","), strict=True)) for line in lines[1:]]
+
+
+def test_a_run_leaves_what_the_design_promises(compose_train: Compose, tmp_path: Path) -> None:
+    psnr = train.train(compose_train("trainer.max_steps=4", "model.pretrain_steps=2"))
+    run = tmp_path / "run"
+    generator = load_generator(run / "generator.safetensors")
+    assert generator.config["num_blocks"] == 1
+    for name in ("last.ckpt", "best.ckpt"):
+        assert torch.load(run / "checkpoints" / name, weights_only=True)["global_step"] == 4
+    content = json.loads((run / "scores.json").read_text())
+    assert set(content["scores"]) == {"bicubic", "best", "last"}
+    assert len(content["scores"]["last"]) == 2 + 1  # two validation photos and the mean
+    assert content["scores"]["best"]["mean"]["psnr_y"] == psnr
+    assert content["content_weights"] == "random"
+    assert read_image(run / "samples" / "comparison.png").shape[1] == 3
+    assert (run / "samples" / "step_0000004.png").is_file()
+    rows = metrics(run)
+    assert {int(row["step"]) for row in rows} == {0, 1, 2, 3}
+    assert {int(row["step"]) for row in rows if row["train/discriminator_loss"]} == {2, 3}
+    assert any(row["val/psnr_y"] for row in rows)
+
+
+def test_resuming_goes_on_at_the_step_reached(compose_train: Compose, tmp_path: Path) -> None:
+    train.train(compose_train("trainer.max_steps=3", "model.pretrain_steps=2"))
+    ckpt = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    again = tmp_path / "again"
+    cfg = compose_train("trainer.max_steps=5", "model.pretrain_steps=2", f"ckpt_path={ckpt}", f"output_dir={again}")
+    train.train(cfg)
+    assert torch.load(again / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 5
+    assert {int(row["step"]) for row in metrics(again)} == {3, 4}
+
+
+def test_adversarial_phase_starts_from_given_weights(compose_train: Compose, tmp_path: Path) -> None:
+    train.train(compose_train("experiment=srresnet", "data=folder", "trainer.max_steps=2"))
+    pretrained = load_generator(tmp_path / "run")
+    again = tmp_path / "again"
+    cfg = compose_train(
+        "trainer.max_steps=1",
+        "model.pretrain_steps=0",
+        "model.generator_optimizer.lr=0",
+        f"generator_weights={tmp_path / 'run'}",
+        f"output_dir={again}",
+    )
+    train.train(cfg)
+    for name, value in load_generator(again).state_dict().items():
+        assert torch.equal(value, pretrained.state_dict()[name])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "error", "message"),
+    [
+        (["data.root=nowhere"], FileNotFoundError, "Expected a folder of pictures, but nowhere does not exist"),
+        (["ckpt_path=nowhere.ckpt"], WeightsError, "nowhere.ckpt"),
+        (["generator_weights=nowhere"], WeightsError, "nowhere does not exist"),
+    ],
+)
+def test_missing_input_is_named(
+    compose_train: Compose, overrides: list[str], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        train.train(compose_train("trainer.max_steps=1", *overrides))
+
+
+def test_checkpoint_of_another_architecture_is_refused(compose_train: Compose, tmp_path: Path) -> None:
+    train.train(compose_train("trainer.max_steps=1"))
+    ckpt = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    with pytest.raises(WeightsError, match="channels is 4 in the file and 8 here"):
+        train.train(compose_train("trainer.max_steps=2", "generator.channels=8", f"ckpt_path={ckpt}"))
+
+
+@pytest.mark.slow
+def test_train_then_predict_from_the_command_line(command: list[str], photos: Path, tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "out"
+    arguments = ["trainer.max_steps=2", "trainer.devices=1", f"hydra.run.dir={run}"]
+    done = subprocess.run([*command, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    last_line = done.stdout.rstrip().splitlines()[-1]
+    assert last_line.startswith("Next: ")
+    assert list(run.glob("wandb/offline-run-*/*.wandb"))
+    picture = photos / "photo_0.png"
+    predict = [sys.executable, str(PROJECT / "predict.py")]
+    arguments = [f"ckpt={run}/checkpoints/last.ckpt", f"input={picture}", f"output={out}"]
+    done = subprocess.run([*predict, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert read_image(out / "photo_0.png").shape == (1, 3, 256, 320)
+
+
+@pytest.mark.slow
+def test_two_processes_train_together(command: list[str], tmp_path: Path) -> None:
+    arguments = ["trainer.max_steps=2", "trainer.devices=2", "logger=csv", f"hydra.run.dir={tmp_path / 'run'}"]
+    done = subprocess.run([*command, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    checkpoint = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == 2
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())["scores"]["last"]
+    assert len(scores) == 2 + 1
+    logged = [row["val/psnr_y"] for row in metrics(tmp_path / "run") if row["val/psnr_y"]]
+    assert math.isclose(float(logged[-1]), scores["mean"]["psnr_y"], rel_tol=1e-4)  # each photo counted once
+
+
+@pytest.mark.slow
+def test_sweep_keeps_its_jobs_apart(command: list[str], tmp_path: Path) -> None:
+    python, script, *tiny = command
+    arguments = ["loss.adversarial_weight=1e-4,1e-3", "trainer.max_steps=2", "trainer.devices=1"]
+    sweep = tmp_path / "sweep"
+    line = [python, script, "-m", *tiny, *arguments, f"hydra.sweep.dir={sweep}"]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for job in ("0", "1"):
+        assert (sweep / job / "generator.safetensors").is_file()
+        assert len(list((sweep / job / "wandb").glob("offline-run-*"))) == 1
+    runs = {path.name for path in sweep.glob("*/wandb/offline-run-*/*.wandb")}
+    assert len(runs) == 2
+
+
+@pytest.mark.slow
+def test_interrupt_leaves_a_resumable_checkpoint(command: list[str], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    arguments = ["trainer.max_steps=100000", "trainer.devices=1", "logger=csv", f"hydra.run.dir={run}"]
+    process = subprocess.Popen([*command, *arguments], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + 120
+    while not list(run.glob("csv/*/metrics.csv")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    step = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    assert step > 0, output
+
+
+@pytest.mark.slow
+def test_a_users_mistake_ends_in_one_message(command: list[str], tmp_path: Path) -> None:
+    arguments = ["data.root=nowhere", f"hydra.run.dir={tmp_path / 'run'}"]
+    done = subprocess.run([*command, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Expected a folder of pictures, but nowhere does not exist." in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,55 @@
+"""Tests of the direction of imports: who may know whom."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "srgan"
+
+# Module or subpackage → what of the package it may import besides itself.
+ALLOWED = {
+    "images": set(),
+    "resize": set(),
+    "networks": set(),
+    "losses": set(),
+    "metrics": set(),
+    "schedules": set(),
+    "loggers": set(),
+    "trainer": set(),
+    "inference": {"networks"},
+    "weights": {"networks"},
+    "data": {"images", "resize"},
+    "module": {"losses", "metrics", "schedules"},
+    "comparison": {"images"},
+    "callbacks": {"comparison", "images", "resize"},
+    "evaluation": {"comparison", "inference", "metrics", "networks", "resize"},
+}
+
+
+def imported_siblings(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("srgan."):
+            names.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("srgan.")}
+    return names
+
+
+def room(path: Path) -> str:
+    relative = path.relative_to(PACKAGE)
+    return relative.parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_follow_the_arrows(path: Path) -> None:
+    if path == PACKAGE / "__init__.py":
+        assert not imported_siblings(path)
+        return
+    assert imported_siblings(path) <= ALLOWED[room(path)] | {room(path)}
+
+
+def test_only_the_scripts_see_a_config_object() -> None:
+    offenders = [path for path in PACKAGE.rglob("*.py") if "omegaconf" in path.read_text(encoding="utf-8")]
+    assert offenders == []

@@ -1,0 +1,172 @@
+"""Tests of srgan.images: every kind of file that users have, and writing a whole file or none."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from srgan.images import ImageReadError, find_images, read_image, read_uint8, to_float, to_uint8, write_image
+
+RED, WHITE = (255, 0, 0), (255, 255, 255)
+
+
+def noise(height: int = 40, width: int = 56) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def as_tensor(image: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+
+
+def palette_image(*, transparent: bool) -> Image.Image:
+    image = Image.new("P", (8, 6), 1)
+    image.putpalette([0, 0, 0, *RED])
+    if transparent:
+        image.info["transparency"] = 1
+    return image
+
+
+def solid(mode: str, colour: Any) -> Callable[[], Image.Image]:
+    return lambda: Image.new(mode, (8, 6), colour)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 16, 16), (3, 16, 16)])
+def test_written_picture_is_read_back_exactly(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    image = to_float(torch.arange(3 * 256).reshape(shape).remainder(256).to(torch.uint8))
+    write_image(tmp_path / "x.png", image)
+    assert torch.equal(read_image(tmp_path / "x.png"), image.reshape(1, 3, 16, 16))
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "expected"),
+    [
+        pytest.param(solid("RGB", (1, 2, 3)), "x.png", (1, 2, 3), id="rgb"),
+        pytest.param(solid("L", 100), "x.png", (100, 100, 100), id="grey"),
+        pytest.param(solid("1", 1), "x.png", WHITE, id="one-bit"),
+        pytest.param(lambda: palette_image(transparent=False), "x.png", RED, id="palette"),
+        pytest.param(lambda: palette_image(transparent=True), "x.png", WHITE, id="transparent-palette"),
+        pytest.param(solid("RGBA", (*RED, 255)), "x.png", RED, id="opaque-rgba"),
+        pytest.param(solid("RGBA", (*RED, 0)), "x.png", WHITE, id="transparent-rgba"),
+        pytest.param(solid("RGBA", (0, 0, 0, 51)), "x.png", (204, 204, 204), id="translucent-rgba"),
+        pytest.param(solid("LA", (100, 0)), "x.png", WHITE, id="transparent-grey"),
+        pytest.param(solid("LA", (100, 255)), "x.png", (100, 100, 100), id="opaque-grey"),
+        pytest.param(solid("CMYK", (0, 255, 255, 0)), "x.tif", RED, id="cmyk"),
+        pytest.param(solid("I;16", 32896), "x.png", (128, 128, 128), id="16-bit-png"),
+        pytest.param(solid("I;16", 32896), "x.tif", (128, 128, 128), id="16-bit-tiff"),
+        pytest.param(solid("F", 0.5), "x.tif", (128, 128, 128), id="float-tiff"),
+    ],
+)
+def test_every_colour_mode_is_read_as_rgb(
+    tmp_path: Path, make: Callable[[], Image.Image], name: str, expected: tuple[int, int, int]
+) -> None:
+    make().save(tmp_path / name)
+    assert torch.equal(
+        read_uint8(tmp_path / name), torch.tensor(expected, dtype=torch.uint8).view(3, 1, 1).expand(3, 6, 8)
+    )
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.tif", "x.tiff", "x.bmp", "X.PNG", "x.jpg", "x.jpeg", "x.webp"])
+def test_every_file_format_is_read(tmp_path: Path, name: str) -> None:
+    image = noise(5, 7).resize((56, 40), Image.Resampling.BICUBIC)
+    image.save(tmp_path / name, quality=95)
+    difference = (read_uint8(tmp_path / name).int() - as_tensor(image).int()).abs().float().mean()
+    assert difference <= (4 if name.endswith(("jpg", "jpeg", "webp")) else 0)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "undo"),
+    [
+        (2, Image.Transpose.FLIP_LEFT_RIGHT),
+        (3, Image.Transpose.ROTATE_180),
+        (6, Image.Transpose.ROTATE_270),
+        (8, Image.Transpose.ROTATE_90),
+    ],
+)
+def test_exif_orientation_is_applied(tmp_path: Path, orientation: int, undo: Image.Transpose) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    noise().save(tmp_path / "x.png", exif=exif)
+    assert torch.equal(read_uint8(tmp_path / "x.png"), as_tensor(noise().transpose(undo)))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [("a.png", b"", "empty"), ("notes.png", b"no picture at all", "no picture"), ("missing.png", None, "not exist")],
+)
+def test_what_is_no_picture_is_named(tmp_path: Path, name: str, content: bytes | None, reason: str) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ImageReadError, match=f"{re.escape(str(path))}.*{reason}"):
+        read_uint8(path)
+
+
+@pytest.mark.filterwarnings("ignore:Truncated File Read:UserWarning")  # Pillow, of a TIFF, before it gives up
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.95])
+@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.webp", "x.tif", "x.bmp"])
+def test_truncated_file_is_named(tmp_path: Path, name: str, share: float) -> None:
+    path = tmp_path / name
+    noise().save(path)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    with pytest.raises(ImageReadError, match=re.escape(str(path))):
+        read_uint8(path)
+
+
+def test_pictures_are_found_recursively_and_sorted(tmp_path: Path) -> None:
+    names = ["a/deep/3.jpeg", "a/ähre ☂.png", "b/1.JPG", "b.tiff"]
+    for name in [*names, ".hidden.png", "a/._b.png", "a/notes.txt", "a/png"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = find_images(tmp_path)
+    assert found == sorted(found)
+    assert {path.relative_to(tmp_path).as_posix() for path in found} == set(names)
+
+
+@pytest.mark.parametrize("folder", ["album.png", ".thumbnails"])
+def test_folder_named_like_a_picture_and_hidden_folder_are_left_out(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "x.png").touch()
+    (tmp_path / folder).mkdir()
+    if folder == ".thumbnails":
+        (tmp_path / folder / "small.png").touch()
+    assert find_images(tmp_path) == [tmp_path / "x.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("missing", "does not exist"), ("file.png", "is a file"), ("empty", "found none")]
+)
+def test_folder_without_pictures_is_named(tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / "file.png").touch()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=f"{re.escape(str(tmp_path / name))}.*{reason}"):
+        find_images(tmp_path / name)
+
+
+def test_values_are_clamped_and_rounded_to_the_nearest_level() -> None:
+    levels = torch.tensor([-1.0, 0.49 / 255, 0.51 / 255, 99.6 / 255, 1.0, 7.0])
+    assert to_uint8(levels).tolist() == [0, 0, 1, 100, 255, 255]
+
+
+def test_missing_folders_are_made_and_the_file_is_as_accessible_as_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "x.png"
+    write_image(path, torch.zeros(1, 3, 4, 4))
+    (tmp_path / "other").touch()
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_image(tmp_path / "x.png", torch.ones(1, 3, 4, 4))
+
+    def fail(image: Image.Image, file: Any, **options: Any) -> None:
+        file.write(b"half a picture")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Image.Image, "save", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_image(tmp_path / "x.png", torch.zeros(1, 3, 4, 4))
+    assert list(tmp_path.iterdir()) == [tmp_path / "x.png"]
+    assert read_image(tmp_path / "x.png").min() == 1

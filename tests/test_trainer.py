@@ -1,0 +1,28 @@
+"""Tests of the Trainer's defaults: the strategy follows from the devices, and senseless settings are refused."""
+
+import pytest
+from lightning.pytorch.strategies import DDPStrategy
+
+from srgan.trainer import build_trainer
+
+
+def test_several_devices_get_the_strategy_of_a_gan() -> None:
+    trainer = build_trainer(max_steps=1, accelerator="cpu", devices=2)
+    assert isinstance(trainer.strategy, DDPStrategy)
+    assert trainer.strategy._ddp_kwargs == {"find_unused_parameters": True}
+
+
+def test_one_device_needs_no_strategy() -> None:
+    assert not isinstance(build_trainer(max_steps=1, accelerator="cpu", devices=1).strategy, DDPStrategy)
+
+
+def test_a_strategy_that_is_named_is_kept() -> None:
+    trainer = build_trainer(max_steps=1, accelerator="cpu", devices=2, strategy="ddp")
+    assert isinstance(trainer.strategy, DDPStrategy)
+    assert trainer.strategy._ddp_kwargs == {}
+
+
+@pytest.mark.parametrize("name", ["max_steps", "val_check_interval"])
+def test_steps_below_one_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"Expected trainer\.{name} of 1 or more, got 0"):
+        build_trainer(**{"max_steps": 1, "accelerator": "cpu", name: 0})  # type: ignore[arg-type]
