@@ -15,6 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 if TYPE_CHECKING:
     from lightning import LightningDataModule, Trainer
@@ -32,7 +33,7 @@ def main(cfg: DictConfig) -> float | None:
     """Run, and turn what a user can mend into one message instead of a traceback."""
     try:
         return train(cfg)
-    except (ValueError, FileNotFoundError, InstantiationException) as error:
+    except (ValueError, FileNotFoundError, InstantiationException, OmegaConfBaseException) as error:
         multirun = HydraConfig.get().mode == RunMode.MULTIRUN
         if multirun or os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
@@ -90,6 +91,7 @@ def test(model: "SRGAN", datamodule: "LightningDataModule", output_dir: Path) ->
         The mean PSNR on Y of the best weights.
     """
     from srgan.evaluation import CONVENTION, evaluate, score_table
+    from srgan.files import atomic_write
     from srgan.images import write_image
     from srgan.weights import load_generator, save_generator
 
@@ -105,7 +107,8 @@ def test(model: "SRGAN", datamodule: "LightningDataModule", output_dir: Path) ->
     save_generator(weights_path, last)
     write_image(picture_path, comparison)
     content = {"convention": CONVENTION, "content_weights": _content_weights(model), "scores": scores}
-    scores_path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    with atomic_write(scores_path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     print(f"\n{score_table(scores)}\n\nScores      {_shown(scores_path)}\nComparison  {_shown(picture_path)}")
     print(f"Weights     {_shown(weights_path)}\n\nNext: {_predict_command(weights_path)}")
     return scores[next(iter(generators))]["mean"]["psnr_y"]

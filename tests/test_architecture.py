@@ -9,7 +9,8 @@ PACKAGE = Path(__file__).parents[1] / "src" / "srgan"
 
 # Module or subpackage → what of the package it may import besides itself.
 ALLOWED = {
-    "images": set(),
+    "files": set(),
+    "images": {"files"},
     "resize": set(),
     "networks": set(),
     "losses": set(),
@@ -18,7 +19,7 @@ ALLOWED = {
     "loggers": set(),
     "trainer": set(),
     "inference": {"networks"},
-    "weights": {"networks"},
+    "weights": {"files", "networks"},
     "data": {"images", "resize"},
     "module": {"losses", "metrics", "schedules"},
     "comparison": {"images"},

@@ -88,21 +88,29 @@ def test_saving_over_a_file_replaces_it_and_leaves_nothing_else(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    old = _generator()
-    path = _write(tmp_path / "g.safetensors", old)
-
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     def fill_the_disk(tensors: object, file: str, metadata: object) -> NoReturn:
         Path(file).write_bytes(b"half")
         raise OSError("No space left on device")
 
     monkeypatch.setattr("srgan.weights.save_file", fill_the_disk)
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    old = _generator()
+    path = _write(tmp_path / "g.safetensors", old)
+    request.getfixturevalue("full_disk")
     with pytest.raises(OSError, match="No space left"):
         save_generator(path, _generator())
     _assert_same(load_generator(path), old)
-    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_an_interrupted_write_leaves_no_half_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left"):
+        save_generator(tmp_path / "g.safetensors", _generator())
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("file", ["g.safetensors", "g.ckpt"])

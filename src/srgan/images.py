@@ -4,14 +4,14 @@ Inside the project a picture is float RGB in [0, 1]; on disk it is whatever Pill
 on white, 16 bits are reduced to 8, EXIF orientation is applied.
 """
 
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
+
+from srgan.files import atomic_write
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
 _WHITE = (255, 255, 255, 255)
@@ -28,7 +28,7 @@ def find_images(root: Path) -> list[Path]:
         root: A folder.
 
     Returns:
-        Paths with a known extension, sorted; hidden files left out.
+        Paths with a known extension, sorted; hidden files and folders left out.
 
     Raises:
         FileNotFoundError: If ``root`` is no folder, or holds no picture.
@@ -37,9 +37,7 @@ def find_images(root: Path) -> list[Path]:
         raise FileNotFoundError(
             f"Expected a folder of pictures, but {root} {'is a file' if root.exists() else 'does not exist'}."
         )
-    paths = sorted(
-        path for path in root.rglob("*") if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
-    )
+    paths = sorted(path for path in root.rglob("*") if _is_picture(path.relative_to(root)) and path.is_file())
     if not paths:
         raise FileNotFoundError(f"Expected pictures ({', '.join(sorted(EXTENSIONS))}) under {root}, found none.")
     return paths
@@ -87,16 +85,8 @@ def write_image(path: Path, image: Tensor) -> None:
         image: Float RGB around [0, 1], shape (1, 3, H, W) or (3, H, W); clamped.
     """
     pixels = to_uint8(image.reshape(3, *image.shape[-2:])).permute(1, 2, 0).cpu().numpy()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".png")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            Image.fromarray(pixels).save(file, format="PNG")
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with atomic_write(path) as temporary:
+        Image.fromarray(pixels).save(temporary, format="PNG")
 
 
 def to_float(pixels: Tensor) -> Tensor:
@@ -107,6 +97,11 @@ def to_float(pixels: Tensor) -> Tensor:
 def to_uint8(images: Tensor) -> Tensor:
     """Map float in [0, 1] to uint8: clamped and rounded to the nearest level."""
     return (images.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def _is_picture(relative: Path) -> bool:
+    hidden = any(part.startswith(".") for part in relative.parts)
+    return relative.suffix.lower() in EXTENSIONS and not hidden
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -123,9 +118,3 @@ def _reduce_high_depth(image: Image.Image) -> Image.Image:
     values = np.asarray(image, dtype=np.float64)
     peak = 65535.0 if image.mode.startswith("I") else 1.0
     return Image.fromarray(np.clip(values / peak * 255, 0, 255).round().astype(np.uint8))
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -4,9 +4,7 @@ Reading executes nothing: tensors and plain values only, and the network is buil
 """
 
 import json
-import os
 import pickle
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from srgan.files import atomic_write
 from srgan.networks import Generator
 
 GENERATOR_CONFIG = "generator_config"  # the key of the architecture, in both kinds of file
@@ -29,17 +28,14 @@ def save_generator(path: Path, generator: Generator, *, metadata: dict[str, str]
     """Write a generator as safetensors, whole or not at all.
 
     Args:
-        path: The file; its folder must exist.
+        path: The file.
         generator: The network, on any device.
         metadata: More to store in the file's header, as text.
     """
     header = {**(metadata or {}), GENERATOR_CONFIG: json.dumps(generator.config)}
     tensors = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
-    os.close(descriptor)
-    save_file(tensors, temporary, metadata=header)
-    Path(temporary).chmod(0o644)
-    Path(temporary).replace(path)
+    with atomic_write(path) as temporary:
+        save_file(tensors, temporary, metadata=header)
 
 
 def load_generator(path: Path) -> Generator:
@@ -87,7 +83,7 @@ def load_into(generator: Generator, path: Path) -> None:
 def fill_generator(generator: Generator, state: dict[str, Tensor], *, source: Path) -> None:
     """Load a state dict strictly; a mismatch becomes one readable WeightsError."""
     wanted = {name: value.shape for name, value in generator.state_dict().items()}
-    wrong = [name for name, shape in wanted.items() if name not in state or state[name].shape != shape]
+    wrong = [name for name, shape in wanted.items() if getattr(state.get(name), "shape", None) != shape]
     extra = [name for name in state if name not in wanted]
     if wrong or extra:
         raise WeightsError(

@@ -123,6 +123,11 @@ def test_processes_share_the_validation(folder: Path, world_size: int) -> None:
     assert sorted(chain(*shares)) == [f"{seed}.png" for seed in range(10)]
 
 
+def test_closing_test_sees_all_pictures_in_one_process(folder: Path) -> None:
+    data = ready(root=folder, val_root=folder, rank=1, world_size=2)
+    assert [batch["name"][0] for batch in data.test_dataloader()] == [f"{seed}.png" for seed in range(10)]
+
+
 def test_more_processes_than_validation_pictures_leave_none_idle(folder: Path, tmp_path: Path) -> None:
     # Lightning stops a run where one process has an empty validation loader.
     for seed in range(2):

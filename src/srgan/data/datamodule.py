@@ -52,11 +52,12 @@ class SuperResolutionDataModule(LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if hr_crop_size % scale or hr_crop_size < scale:
-            raise ValueError(f"Expected data.hr_crop_size to be a multiple of the scale {scale}, got {hr_crop_size}.")
-        for name, value in (("batch_size", batch_size), ("num_crop_candidates", num_crop_candidates)):
+        counts = {"scale": scale, "batch_size": batch_size, "num_crop_candidates": num_crop_candidates}
+        for name, value in counts.items():
             if value < 1:
                 raise ValueError(f"Expected data.{name} of 1 or more, got {value}.")
+        if hr_crop_size % scale or hr_crop_size < scale:
+            raise ValueError(f"Expected data.hr_crop_size to be a multiple of the scale {scale}, got {hr_crop_size}.")
         if val_root is not None and lr_root is not None and val_lr_root is None:
             raise ValueError(
                 "Expected data.val_lr_root, the LR partners of data.val_root, since data.lr_root is given."
@@ -106,8 +107,14 @@ class SuperResolutionDataModule(LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[PairItem]:
-        """Whole pictures one by one; each process of a run gets its share, and no picture comes twice."""
-        return self._whole_pictures(**self._place)
+        """Whole pictures one by one; each process of a run gets its share, and no picture comes twice.
+
+        Where there are more processes than pictures, each gets all of them: the mean over processes stays the mean
+        over pictures, and none is left waiting for one that has nothing to do.
+        """
+        assert self._validation is not None, "setup() comes first"
+        enough = self._place["world_size"] <= len(self._validation)
+        return self._whole_pictures(**self._place) if enough else self.test_dataloader()
 
     def test_dataloader(self) -> DataLoader[PairItem]:
         """All validation pictures, for the closing test, which runs in one process."""

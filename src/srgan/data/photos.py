@@ -3,7 +3,7 @@
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,10 +85,15 @@ def split_by_name(photos: Sequence[Photo], *, val_fraction: float) -> tuple[list
             f"Expected at least two photos to set one aside for validation, got {len(photos)}."
             " Add photos or name a folder of others with data.val_root."
         )
-    ranked = sorted(photos, key=lambda photo: hashlib.sha256(photo.name.encode()).digest())
-    num_val = min(max(round(len(photos) * val_fraction), 1), len(photos) - 1)
-    held_out = {photo.name for photo in ranked[:num_val]}
+    ranked = sorted(photos, key=_rank)
+    num_val = sum(_rank(photo) < val_fraction for photo in photos)
+    held_out = {photo.name for photo in ranked[: min(max(num_val, 1), len(photos) - 1)]}
     return [p for p in photos if p.name not in held_out], [p for p in photos if p.name in held_out]
+
+
+def _rank(photo: Photo) -> float:
+    """A number in [0, 1) that depends on nothing but the photo's name."""
+    return int.from_bytes(hashlib.sha256(photo.name.encode()).digest()[:6], "big") / 2**48
 
 
 def read_pair(photo: Photo, *, scale: int) -> Pair:
@@ -172,9 +177,16 @@ def _load_or_reason(photo: Photo, *, scale: int, min_size: int) -> Pair | str:
     return pair
 
 
-def _in_threads(load: Callable[[Photo], Pair | str], photos: Sequence[Photo]) -> Sequence[Pair | str]:
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        return list(pool.map(load, photos))
+def _in_threads(load: Callable[[Photo], Pair | str], photos: Sequence[Photo]) -> Iterator[Pair | str]:
+    num_threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(max_workers=num_threads) as pool:
+        for batch in _batched(photos, 4 * num_threads):  # by itself, map would decode all before the first is used
+            yield from pool.map(load, batch)
+
+
+def _batched(photos: Sequence[Photo], size: int) -> Iterator[Sequence[Photo]]:
+    for start in range(0, len(photos), size):
+        yield photos[start : start + size]
 
 
 def _report(left_out: list[str], *, num_used: int, purpose: str) -> None:

@@ -111,16 +111,18 @@ def layer_depth(features: nn.Sequential, layer: str, *, before_activation: bool)
         ValueError: If the network has no such layer.
     """
     match = re.fullmatch(r"vgg(\d)(\d)", layer)
-    block, conv = 1, 0
+    block, conv, deepest = 1, 0, ""
     for index, module in enumerate(features):
         if isinstance(module, nn.MaxPool2d):
             block, conv = block + 1, 0
         elif isinstance(module, nn.Conv2d):
             conv += 1
+            deepest = f"vgg{block}{conv}"
             if match and (block, conv) == (int(match[1]), int(match[2])):
                 return index + (1 if before_activation else 2)
     raise ValueError(
-        f"Expected layer to name a convolution, such as vgg54 (the 4th before the 5th pooling), got {layer!r}."
+        f"Expected layer to name a convolution of the network, vgg11 to {deepest} (vgg22: the 2nd before the 2nd"
+        f" pooling), got {layer!r}."
     )
 
 

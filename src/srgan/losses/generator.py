@@ -1,5 +1,7 @@
 """The generator's loss: the weighted sum that the paper calls perceptual loss. The only place that knows weights."""
 
+import math
+
 from torch import Tensor, nn
 
 from srgan.losses.adversarial import adversarial_loss
@@ -19,7 +21,7 @@ class GeneratorLoss(nn.Module):
             where it is the only loss.
 
     Raises:
-        ValueError: If a weight is negative, a content weight has no content loss, or nothing is weighted at all.
+        ValueError: If a weight is negative or not finite, a content weight has no content loss, or all are 0.
 
     Reference: Ledig et al. 2017, arXiv:1609.04802, eq. 3.
     """
@@ -36,7 +38,7 @@ class GeneratorLoss(nn.Module):
         super().__init__()
         weights = {"content": content_weight, "adversarial": adversarial_weight, "pixel": pixel_weight}
         for name, weight in weights.items():
-            if not isinstance(weight, int | float) or weight < 0:
+            if not isinstance(weight, int | float) or not 0 <= weight < math.inf:
                 raise ValueError(f"Expected {name}_weight to be a number of 0 or more, got {weight!r}.")
         if content is None and content_weight > 0:
             raise ValueError(f"Expected content_weight 0 without a content loss, got {content_weight}.")

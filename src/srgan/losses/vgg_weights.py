@@ -41,8 +41,9 @@ def load_vgg_weights(features: nn.Sequential, *, network: str, weights: str | Pa
         return choice
     enum = _IMAGENET[network]
     try:
-        state = enum.get_state_dict(progress=False, check_hash=True)
-    except (URLError, OSError, RuntimeError) as error:
+        # A file that is already in the cache is not hashed: weights_only keeps whatever lies there from being executed.
+        state = enum.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (URLError, OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         if choice == "imagenet":
             raise RuntimeError(_no_download(network, enum.url, error)) from error
         warnings.warn(_fell_back(network, error), RandomFeaturesWarning, stacklevel=4)
@@ -55,7 +56,7 @@ def _fill(features: nn.Sequential, state: dict[str, Tensor], *, source: str) -> 
     wanted = features.state_dict()
     found = {name.removeprefix("features."): value for name, value in state.items() if name.startswith("features.")}
     # A file may stop at a depth of its own or bring the classifier along: what counts is that every layer is there.
-    missing = [name for name in wanted if name not in found or found[name].shape != wanted[name].shape]
+    missing = [name for name in wanted if getattr(found.get(name), "shape", None) != wanted[name].shape]
     if missing:
         raise ValueError(
             f"Expected {source} to hold a VGG in torchvision's layout (features.0.weight, …), but {missing[0]!r} is"
@@ -76,7 +77,7 @@ def _read_file(path: Path) -> dict[str, Tensor]:
             if path.suffix == ".safetensors"
             else torch.load(path, map_location="cpu", weights_only=True)
         )
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise ValueError(
             f"Expected VGG weights (.pth or .safetensors) in {path}, but it cannot be read: {error}"
         ) from error
@@ -88,7 +89,7 @@ def _read_file(path: Path) -> dict[str, Tensor]:
 def _no_download(network: str, url: str, error: Exception) -> str:
     cache = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
     return (
-        f"The content loss needs {network}'s ImageNet weights, and they could not be downloaded: {error}. Ways out:\n"
+        f"The content loss needs {network}'s ImageNet weights, which could not be had ({error}). Ways out:\n"
         f"  1. put {Path(url).name}, downloaded elsewhere from {url}, at {cache};\n"
         "  2. name a file you have: loss.content.weights=/path/to/vgg.safetensors (torchvision's layout);\n"
         "  3. train with untrained features: loss.content.weights=random (sharper than pixels alone, not the paper's)."
@@ -97,6 +98,6 @@ def _no_download(network: str, url: str, error: Exception) -> str:
 
 def _fell_back(network: str, error: Exception) -> str:
     return (
-        f"{network}'s ImageNet weights could not be downloaded ({error}). The content loss now uses a RANDOM {network}:"
+        f"{network}'s ImageNet weights could not be had ({error}). The content loss now uses a RANDOM {network}:"
         " fine for a first run, but not the paper's loss. For real results set loss.content.weights (see README)."
     )
