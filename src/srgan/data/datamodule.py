@@ -62,6 +62,8 @@ class SuperResolutionDataModule(LightningDataModule):
             raise ValueError(
                 "Expected data.val_lr_root, the LR partners of data.val_root, since data.lr_root is given."
             )
+        if val_lr_root is not None and val_root is None:
+            raise ValueError("Expected data.val_root, the HR photos that data.val_lr_root are the partners of.")
         self._roots = (_folder(root, "train"), _folder(lr_root, "train"))
         self._val_roots = (_folder(val_root, "val"), _folder(val_lr_root, "val"))
         self._val_fraction = val_fraction
