@@ -5,6 +5,7 @@ import logging
 import os
 import shlex
 import shutil
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -19,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 if TYPE_CHECKING:
     from lightning import LightningDataModule, Trainer
+    from torch import nn
 
     from srgan.module import SRGAN
     from srgan.networks import Generator
@@ -33,6 +35,9 @@ def main(cfg: DictConfig) -> float | None:
     """Run, and turn what a user can mend into one message instead of a traceback."""
     try:
         return train(cfg)
+    except SystemExit as stop:
+        # Lightning ends a run at SIGTERM as if it had finished; a scheduler must see that it has not.
+        sys.exit(128 + signal.SIGTERM if type(stop).__name__ == "SIGTERMException" else stop.code)
     except (ValueError, FileNotFoundError, InstantiationException, OmegaConfBaseException) as error:
         multirun = HydraConfig.get().mode == RunMode.MULTIRUN
         if multirun or os.environ.get("HYDRA_FULL_ERROR") == "1":
@@ -65,9 +70,10 @@ def train(cfg: DictConfig) -> float | None:
     model: SRGAN = instantiate(cfg.model, _convert_="all")
     if cfg.ckpt_path is not None:
         # Lightning restores it later, with the optimizers; this says in words what would not fit.
-        load_into(_generator(model), Path(cfg.ckpt_path))
+        load_into(_generator(model.generator), Path(cfg.ckpt_path))
     if cfg.generator_weights is not None:
-        load_into(_generator(model), Path(cfg.generator_weights))
+        for network in (model.generator, model.evaluated_generator):
+            load_into(_generator(network), Path(cfg.generator_weights))
     callbacks = [instantiate(each) for each in cfg.callbacks.values()]
     loggers = [instantiate(each) for each in cfg.logger.values()]
     trainer: Trainer = instantiate(cfg.trainer, _convert_="all", callbacks=callbacks, logger=loggers)
@@ -95,7 +101,7 @@ def test(model: "SRGAN", datamodule: "LightningDataModule", output_dir: Path) ->
     from srgan.images import write_image
     from srgan.weights import load_generator, save_generator
 
-    last = _generator(model).to("cpu").eval()
+    last = _generator(model.evaluated_generator).to("cpu").eval()
     generators = {"last": last}
     best_path = output_dir / "checkpoints" / "best.ckpt"
     if best_path.is_file():
@@ -122,11 +128,11 @@ def _quieten() -> None:
     warnings.formatwarning = lambda message, category, *_, **__: f"{category.__name__}: {message}\n"
 
 
-def _generator(model: "SRGAN") -> "Generator":
+def _generator(network: "nn.Module") -> "Generator":
     from srgan.networks import Generator
 
-    assert isinstance(model.generator, Generator), "conf/generator/*.yaml build srgan.networks.Generator"
-    return model.generator
+    assert isinstance(network, Generator), "conf/generator/*.yaml build srgan.networks.Generator"
+    return network
 
 
 def _content_weights(model: "SRGAN") -> str | None:

@@ -17,7 +17,8 @@ from srgan.files import atomic_write
 from srgan.networks import Generator
 
 GENERATOR_CONFIG = "generator_config"  # the key of the architecture, in both kinds of file
-GENERATOR_PREFIX = "generator."  # of the generator's tensors in a training checkpoint
+# Of the generator's tensors in a training checkpoint: its moving average where there is one.
+GENERATOR_PREFIXES = ("average.module.", "generator.")
 
 
 class WeightsError(ValueError):
@@ -130,11 +131,9 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
 
 def _read_checkpoint(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     checkpoint = read_checkpoint(file)
-    state = {
-        name.removeprefix(GENERATOR_PREFIX): value
-        for name, value in checkpoint["state_dict"].items()
-        if name.startswith(GENERATOR_PREFIX)
-    }
+    tensors = checkpoint["state_dict"]
+    prefix = next((p for p in GENERATOR_PREFIXES if any(name.startswith(p) for name in tensors)), "")
+    state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
     return checkpoint[GENERATOR_CONFIG], state
 
 

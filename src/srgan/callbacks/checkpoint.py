@@ -1,47 +1,107 @@
-"""Checkpoints: the run's last state, from which it can go on, and its best."""
+"""Checkpoints: the run's last state, from which it goes on exactly, and its best."""
 
+import signal
+import time
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+_CLOCK_STEPS = 10  # steps between two looks at the clock, on which all processes must agree
 
 
 class LastCheckpoint(Checkpoint):
-    """Keep ``last.ckpt``: every N steps, at the end, and when training is interrupted or fails.
+    """Keep ``last.ckpt``: every N steps or minutes, at the end, and when training is interrupted or fails.
 
+    It is only ever written between two steps, when both networks have taken part in each of them alike: a run that
+    goes on from it goes on exactly. So the first Ctrl-C waits for the step to end; a second one does not.
     Lightning's own ModelCheckpoint, in manual optimization, asks for the weights from before the step.
 
     Args:
         dirpath: Folder of the checkpoints.
         every_n_steps: Steps between two writes.
+        every_minutes: Minutes between two writes, for slow steps; None for no clock.
+
+    Raises:
+        ValueError: If an interval is not positive.
     """
 
-    def __init__(self, *, dirpath: str | Path, every_n_steps: int) -> None:
-        if every_n_steps < 1:
-            raise ValueError(f"Expected callbacks.last_checkpoint.every_n_steps of 1 or more, got {every_n_steps}.")
-        self._path = Path(dirpath) / "last.ckpt"
+    def __init__(self, *, dirpath: str | Path, every_n_steps: int, every_minutes: float | None = None) -> None:
+        for name, value in (("every_n_steps", every_n_steps), ("every_minutes", every_minutes)):
+            if value is not None and value <= 0:
+                raise ValueError(f"Expected callbacks.last_checkpoint.{name} above 0, got {value}.")
+        self.path = Path(dirpath) / "last.ckpt"
         self._every_n_steps = every_n_steps
+        self._every_minutes = every_minutes
         self._last_step_saved = 0
+        self._last_time_saved = time.monotonic()
+        self._mid_step = False
+        self._interrupted = False
+        self._previous_handler: Any = None
 
-    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        """Save at every N-th step."""
-        if trainer.global_step % self._every_n_steps == 0:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock, and wait for the step's end at Ctrl-C."""
+        self._last_step_saved, self._last_time_saved = trainer.global_step, time.monotonic()
+        try:
+            self._previous_handler = signal.signal(signal.SIGINT, self._interrupt)
+        except ValueError:  # signals belong to the main thread
+            self._previous_handler = None
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        """From here to the batch's end the state is neither before nor after the step."""
+        self._mid_step = True
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        """Save when it is time; never while gradients are not finite, since that state may be the cause."""
+        self._mid_step = False
+        if self._is_due(trainer) and not getattr(pl_module, "non_finite_phases", []):
             self._save(trainer)
+        if self._interrupted:
+            raise KeyboardInterrupt
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the final state."""
         self._save(trainer)
+        self._restore_handler()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Save where the run broke off, unless other processes would have to take part and may be gone."""
-        if trainer.world_size == 1 or isinstance(exception, KeyboardInterrupt):
-            self._save(trainer)
+        """Save where the run broke off, if that was between two steps, or if there is nothing better."""
+        self._restore_handler()
+        if self._mid_step and self.path.exists():
+            return
+        if trainer.world_size == 1 or isinstance(exception, SIGTERMException):
+            self._save(trainer)  # every process comes by here
+        elif isinstance(exception, KeyboardInterrupt) and trainer.is_global_zero:
+            # The others may be elsewhere: written without Trainer.save_checkpoint's wait for them.
+            content = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
+            trainer.strategy.save_checkpoint(content, self.path)
+
+    def _is_due(self, trainer: Trainer) -> bool:
+        step = trainer.global_step
+        if step % self._every_n_steps == 0:
+            return True
+        if self._every_minutes is None or step % _CLOCK_STEPS:
+            return False
+        late = time.monotonic() - self._last_time_saved > 60 * self._every_minutes
+        return bool(trainer.strategy.broadcast(late))
 
     def _save(self, trainer: Trainer) -> None:
         if trainer.global_step > self._last_step_saved:
-            self._last_step_saved = trainer.global_step
-            trainer.save_checkpoint(self._path)
+            self._last_step_saved, self._last_time_saved = trainer.global_step, time.monotonic()
+            trainer.save_checkpoint(self.path)
+
+    def _interrupt(self, signum: int, frame: FrameType | None) -> None:
+        if self._interrupted or not self._mid_step:
+            raise KeyboardInterrupt
+        self._interrupted = True
+
+    def _restore_handler(self) -> None:
+        if self._previous_handler is not None:
+            signal.signal(signal.SIGINT, self._previous_handler)
+            self._previous_handler = None
 
 
 class BestCheckpoint(ModelCheckpoint):

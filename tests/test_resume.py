@@ -1,0 +1,166 @@
+"""Tests of exact resume: a run that was killed and went on ends as one that was not, bit for bit."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning import Callback, Trainer
+
+from srgan.callbacks import LastCheckpoint
+from srgan.data import SuperResolutionDataModule
+from srgan.module import SRGAN
+from srgan.trainer import build_trainer
+
+PROJECT = Path(__file__).parents[1]
+NUM_STEPS, PRETRAIN_STEPS = 8, 4
+
+MakeModel = Callable[..., SRGAN]
+
+
+class CopyEach(Callback):
+    """Keep what a kill before each step would leave: the file of that moment."""
+
+    def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
+        if trainer.global_step == 0:
+            return
+        (last,) = (callback for callback in trainer.checkpoint_callbacks if isinstance(callback, LastCheckpoint))
+        shutil.copy(last.path, last.path.with_name(f"step_{trainer.global_step}.ckpt"))
+
+
+@pytest.fixture
+def fit(make_model: MakeModel, photos: Path) -> Callable[..., Path]:
+    """Train to the end, from the beginning or from a checkpoint."""
+
+    def run(folder: Path, *, ckpt_path: Path | None = None, num_workers: int = 0, copies: bool = False) -> Path:
+        last = LastCheckpoint(dirpath=folder, every_n_steps=1)
+        trainer = build_trainer(
+            max_steps=NUM_STEPS,
+            accelerator="cpu",
+            devices=1,
+            val_check_interval=3,
+            callbacks=[CopyEach(), last] if copies else [last],
+            default_root_dir=folder,
+        )
+        datamodule = SuperResolutionDataModule(
+            root=photos, hr_crop_size=32, batch_size=2, num_crop_candidates=2, num_workers=num_workers, val_fraction=0.4
+        )
+        model = make_model(pretrain_steps=PRETRAIN_STEPS, ema_decay=0.9)
+        trainer.fit(model, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
+        return last.path
+
+    return run
+
+
+def assert_same(one: Any, other: Any, where: str = "checkpoint") -> None:
+    """Every tensor and number of two nested states is equal."""
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), where
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_same(one[key], other[key], f"{where}.{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), where
+        for index, (a, b) in enumerate(zip(one, other, strict=True)):
+            assert_same(a, b, f"{where}[{index}]")
+    else:
+        assert one == other, where
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Networks, moving average and both optimizers ended alike."""
+    first, second = (torch.load(path, weights_only=True) for path in (one, other))
+    for part in ("global_step", "state_dict", "optimizer_states", "learning_rate_scale"):
+        assert_same(first[part], second[part], part)
+    assert any(name.startswith("average.") for name in first["state_dict"])
+
+
+def test_going_on_after_any_step_is_exact(fit: Callable[..., Path], tmp_path: Path) -> None:
+    uninterrupted = fit(tmp_path / "whole", copies=True)
+    for step in range(1, NUM_STEPS):
+        resumed = fit(tmp_path / f"from_{step}", ckpt_path=tmp_path / "whole" / f"step_{step}.ckpt")
+        assert_same_run(uninterrupted, resumed)
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_workers_that_read_ahead_change_nothing(fit: Callable[..., Path], tmp_path: Path) -> None:
+    uninterrupted = fit(tmp_path / "whole", copies=True)
+    resumed = fit(tmp_path / "again", ckpt_path=tmp_path / "whole" / "step_3.ckpt", num_workers=2)
+    assert_same_run(uninterrupted, resumed)
+
+
+def command(photos: Path, run: Path, *overrides: str) -> list[str]:
+    settings = [
+        "generator.num_blocks=1",
+        "generator.channels=4",
+        "discriminator.channels=2",
+        "data=folder",
+        f"data.root={photos}",
+        "data.val_fraction=0.4",
+        "data.hr_crop_size=32",
+        "data.batch_size=2",
+        "data.num_workers=2",
+        "loss.content.weights=random",
+        "loss.content.layer=vgg22",
+        "model.ema_decay=0.9",
+        "model.pretrain_steps=30",
+        "trainer.max_steps=60",
+        "trainer.val_check_interval=20",
+        "trainer.accelerator=cpu",
+        "callbacks.last_checkpoint.every_n_steps=1",
+        "logger=csv",
+        "~callbacks.progress",
+        f"hydra.run.dir={run}",
+    ]
+    return [sys.executable, str(PROJECT / "train.py"), *settings, *overrides]
+
+
+def run_to_the_end(line: list[str]) -> None:
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def start_and_signal(line: list[str], run: Path, number: signal.Signals, *, at_step: int) -> int:
+    """Start a run and send it, and what it started, a signal once its checkpoint has reached a step."""
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    last = run / "checkpoints" / "last.ckpt"
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline and process.poll() is None:
+        if last.exists() and torch.load(last, weights_only=True)["global_step"] >= at_step:
+            break
+        time.sleep(0.05)
+    if number == signal.SIGKILL:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    return process.wait(timeout=120)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("num_processes", [1, 2])
+def test_a_killed_run_goes_on_exactly(photos: Path, tmp_path: Path, num_processes: int) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    devices = f"trainer.devices={num_processes}"
+    run_to_the_end(command(photos, whole, devices))
+    resume = f"ckpt_path={killed}/checkpoints/last.ckpt"
+    assert start_and_signal(command(photos, killed, devices), killed, signal.SIGKILL, at_step=10) == -signal.SIGKILL
+    start_and_signal(command(photos, killed, devices, resume), killed, signal.SIGKILL, at_step=40)
+    run_to_the_end(command(photos, killed, devices, resume))
+    assert_same_run(whole / "checkpoints" / "last.ckpt", killed / "checkpoints" / "last.ckpt")
+
+
+@pytest.mark.slow
+def test_sigterm_leaves_a_checkpoint_to_go_on_from(photos: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    line = command(photos, run, "trainer.devices=1", "trainer.max_steps=100000")
+    assert start_and_signal(line, run, signal.SIGTERM, at_step=3) == 128 + signal.SIGTERM
+    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] >= 3
