@@ -1,6 +1,5 @@
 """Train a super-resolution GAN: compose, seed, instantiate, fit, test. Settings: conf/train.yaml."""
 
-import json
 import logging
 import os
 import shlex
@@ -8,6 +7,8 @@ import shutil
 import signal
 import sys
 import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,7 +16,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ PROJECT = Path(__file__).parent
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
-def main(cfg: DictConfig) -> float | None:
+def main(cfg: DictConfig) -> tuple[float, ...] | None:
     """Run, and turn what a user can mend into one message instead of a traceback."""
     try:
         return train(cfg)
@@ -39,21 +40,20 @@ def main(cfg: DictConfig) -> float | None:
         # Lightning ends a run at SIGTERM as if it had finished; a scheduler must see that it has not.
         sys.exit(128 + signal.SIGTERM if type(stop).__name__ == "SIGTERMException" else stop.code)
     except (ValueError, FileNotFoundError, InstantiationException, OmegaConfBaseException) as error:
-        multirun = HydraConfig.get().mode == RunMode.MULTIRUN
-        if multirun or os.environ.get("HYDRA_FULL_ERROR") == "1":
+        if _is_sweep() or os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
         cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
         sys.exit(f"\n{cause}\n(HYDRA_FULL_ERROR=1 shows where this happened.)")
 
 
-def train(cfg: DictConfig) -> float | None:
+def train(cfg: DictConfig) -> tuple[float, ...] | None:
     """Train as the configuration says and test the result.
 
     Args:
         cfg: The composed ``conf/train.yaml``.
 
     Returns:
-        The mean PSNR on Y of the best checkpoint, for sweeps; None on processes other than the first.
+        What a sweep compares (see ``test``); None on processes other than the first.
     """
     # Imported here, so that `--help` and shell completion answer at once.
     import torch
@@ -75,7 +75,7 @@ def train(cfg: DictConfig) -> float | None:
         for network in (model.generator, model.evaluated_generator):
             load_into(_generator(network), Path(cfg.generator_weights))
     callbacks = [instantiate(each) for each in cfg.callbacks.values()]
-    loggers = [instantiate(each) for each in cfg.logger.values()]
+    loggers = [instantiate(each, **_place_in_sweep(name)) for name, each in cfg.logger.items()]
     trainer: Trainer = instantiate(cfg.trainer, _convert_="all", callbacks=callbacks, logger=loggers)
 
     try:
@@ -84,40 +84,87 @@ def train(cfg: DictConfig) -> float | None:
             logger.log_hyperparams({**hyperparameters, "content_weights": _content_weights(model)})
         if trainer.is_global_zero:
             log.info("Run folder: %s", cfg.output_dir)
-        trainer.fit(model, datamodule=datamodule, ckpt_path=cfg.ckpt_path, weights_only=True)
-        return test(model, datamodule, Path(cfg.output_dir)) if trainer.is_global_zero else None
+        with _as_job():
+            trainer.fit(model, datamodule=datamodule, ckpt_path=cfg.ckpt_path, weights_only=True)
+        if not trainer.is_global_zero:
+            return None
+        outcome = test(model, datamodule, cfg)
+        _log_sweep(loggers)
+        return outcome
     finally:
         _finish_wandb()
 
 
-def test(model: "SRGAN", datamodule: "LightningDataModule", output_dir: Path) -> float:
-    """Score the last and the best weights on the validation photos; write scores, picture and generator.
+def test(model: "SRGAN", datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ...]:
+    """Score the run's weights, write everything down, and say what to do next.
 
     Returns:
-        The mean PSNR on Y of the best weights.
+        What a sweep compares, of the last weights: mean PSNR on Y in dB and, with a content loss, feature distance.
     """
-    from srgan.evaluation import CONVENTION, evaluate, score_table
-    from srgan.files import atomic_write
-    from srgan.images import write_image
-    from srgan.weights import load_generator, save_generator
+    from srgan import results
+    from srgan.evaluation import score_table
 
-    last = _generator(model.evaluated_generator).to("cpu").eval()
-    generators = {"last": last}
-    best_path = output_dir / "checkpoints" / "best.ckpt"
-    if best_path.is_file():
-        generators = {"best": load_generator(best_path), "last": last}
-    scores, comparison = evaluate(generators, datamodule.test_dataloader())
+    output_dir = Path(cfg.output_dir)
+    scores = results.close_run(
+        output_dir,
+        last=_generator(model.evaluated_generator).eval(),
+        content=model.generator_loss.content,
+        batches=datamodule.test_dataloader(),
+        overrides=_overrides(),
+    )
+    weights = output_dir / results.WEIGHTS
+    print(f"\n{score_table(scores)}\n")
+    for what, file in (("Scores", results.SCORES), ("Comparison", results.COMPARISON), ("Weights", results.WEIGHTS)):
+        print(f"{what:<12}{_shown(output_dir / file)}")
+    print(f"\nNext: {_predict_command(weights)}")
+    mean = scores["last"]["mean"]
+    return tuple(mean[name] for name in ("psnr_y", "feature_distance") if name in mean)
 
-    weights_path, scores_path = output_dir / "generator.safetensors", output_dir / "scores.json"
-    picture_path = output_dir / "samples" / "comparison.png"
-    save_generator(weights_path, last)
-    write_image(picture_path, comparison)
-    content = {"convention": CONVENTION, "content_weights": _content_weights(model), "scores": scores}
-    with atomic_write(scores_path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    print(f"\n{score_table(scores)}\n\nScores      {_shown(scores_path)}\nComparison  {_shown(picture_path)}")
-    print(f"Weights     {_shown(weights_path)}\n\nNext: {_predict_command(weights_path)}")
-    return scores[next(iter(generators))]["mean"]["psnr_y"]
+
+def _is_sweep() -> bool:
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def _place_in_sweep(logger: Any) -> dict[str, str]:
+    """A sweep's jobs are one group in W&B."""
+    if logger != "wandb" or not _is_sweep():
+        return {}
+    hydra_config = HydraConfig.get()
+    group = Path(hydra_config.sweep.dir).name
+    return {"group": group, "name": f"{group}/{hydra_config.job.num}"}
+
+
+@contextmanager
+def _as_job() -> Iterator[None]:
+    """In a sweep, let the processes that Lightning starts run this job alone, in this job's folder."""
+    from srgan.sweeps import own_processes
+
+    if not _is_sweep():
+        yield
+        return
+    run: Any = HydraConfig.get().run
+    with read_write(run):
+        run.dir = HydraConfig.get().runtime.output_dir
+    with own_processes(_overrides()):
+        yield
+
+
+def _log_sweep(loggers: Sequence[Any]) -> None:
+    """The table of all jobs so far, into W&B."""
+    from lightning.pytorch.loggers import WandbLogger
+
+    from srgan.sweep_report import COLUMNS, read_jobs, table
+
+    if not _is_sweep():
+        return
+    rows = table(read_jobs(Path(HydraConfig.get().sweep.dir)))
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            logger.log_table("sweep", columns=list(COLUMNS), data=rows)
+
+
+def _overrides() -> list[str]:
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
 
 
 def _quieten() -> None:

@@ -25,6 +25,9 @@ ALLOWED = {
     "module": {"average", "losses", "metrics", "schedules"},
     "comparison": {"images"},
     "callbacks": {"comparison", "images", "resize"},
+    "results": {"evaluation", "files", "images", "losses", "networks", "weights"},
+    "sweeps": {"sweep_report"},
+    "sweep_report": {"comparison", "files", "images", "results"},
     "evaluation": {"comparison", "inference", "metrics", "networks", "resize"},
 }
 

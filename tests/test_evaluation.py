@@ -31,7 +31,7 @@ def batches() -> list[dict[str, Any]]:
 
 
 def test_every_method_is_scored_on_every_picture(generator: Generator, batches: list[Mapping[str, Any]]) -> None:
-    scores, _ = evaluate({"gan": generator, "pretrained": generator}, batches)
+    scores = evaluate({"gan": generator, "pretrained": generator}, batches).scores
     assert list(scores) == ["bicubic", "gan", "pretrained"]
     for batch in batches:
         lr, hr, name = batch["lr"], batch["hr"], batch["name"][0]
@@ -42,7 +42,7 @@ def test_every_method_is_scored_on_every_picture(generator: Generator, batches: 
 
 
 def test_mean_is_the_mean_over_pictures(generator: Generator, batches: list[Mapping[str, Any]]) -> None:
-    scores, _ = evaluate({"gan": generator}, batches)
+    scores = evaluate({"gan": generator}, batches).scores
     for by_picture in scores.values():
         pictures = [cells for name, cells in by_picture.items() if name != "mean"]
         assert len(pictures) == 3
@@ -53,17 +53,17 @@ def test_mean_is_the_mean_over_pictures(generator: Generator, batches: list[Mapp
 def test_border_and_bicubic_follow_the_data_s_scale() -> None:
     batch = _batch("x", seed=0, scale=2)
     generator = Generator(scale=2, num_blocks=1, channels=4).eval()
-    scores, _ = evaluate({"gan": generator}, [batch])
+    scores = evaluate({"gan": generator}, [batch]).scores
     assert scores["bicubic"]["x"] == score(upscale(batch["lr"], 2).clamp(0, 1), batch["hr"], crop_border=2)
 
 
 def test_scores_are_plain_numbers(generator: Generator, batches: list[Mapping[str, Any]]) -> None:
-    scores, _ = evaluate({"gan": generator}, batches)
+    scores = evaluate({"gan": generator}, batches).scores
     assert json.loads(json.dumps(scores)) == scores
 
 
 def test_table_has_a_line_per_picture_and_a_mean(generator: Generator, batches: list[Mapping[str, Any]]) -> None:
-    scores, _ = evaluate({"gan": generator}, batches)
+    scores = evaluate({"gan": generator}, batches).scores
     convention, header, *lines = score_table(scores).splitlines()
     assert "Y of BT.601" in convention
     assert header.split() == ["picture", "bicubic", "gan"]
@@ -75,7 +75,7 @@ def test_table_has_a_line_per_picture_and_a_mean(generator: Generator, batches: 
 
 def test_sheet_shows_every_method_and_the_original_of_the_first_pictures(generator: Generator) -> None:
     batches = [_batch(str(number), seed=number) for number in range(6)]
-    _, sheet = evaluate({"gan": generator}, batches)
+    sheet = evaluate({"gan": generator}, batches).comparison
     assert sheet.shape == (1, 3, 4 * (2 * 32 + 26) + 3 * 6, 3 * 2 * 40 + 2 * 6)
     original = batches[0]["hr"].repeat_interleave(2, -1).repeat_interleave(2, -2)
     torch.testing.assert_close(sheet[..., :64, -80:], original, atol=0.5 / 255 + 1e-6, rtol=0)
@@ -84,7 +84,7 @@ def test_sheet_shows_every_method_and_the_original_of_the_first_pictures(generat
 def test_a_large_picture_is_shown_by_its_most_detailed_window(generator: Generator) -> None:
     hr = torch.full((1, 3, 320, 400), 0.5)
     hr[..., 100:260, 200:360] = torch.rand(160, 160)
-    _, sheet = evaluate({"gan": generator}, [{"lr": downscale(hr, 4), "hr": hr, "name": ["x"]}])
+    sheet = evaluate({"gan": generator}, [{"lr": downscale(hr, 4), "hr": hr, "name": ["x"]}]).comparison
     shown = sheet[..., :320:2, -320::2]
     torch.testing.assert_close(shown, hr[..., 100:260, 200:360], atol=0.5 / 255 + 1e-6, rtol=0)
 

@@ -1,11 +1,13 @@
 """The closing test of a run: scores per picture against bicubic, as a table and JSON, and a picture that shows it."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from srgan.comparison import Panel, comparison_sheet, most_detailed_window
 from srgan.inference import upscale as super_resolve
@@ -31,17 +33,36 @@ _NUM_ROWS = 4
 Scores = dict[str, dict[str, dict[str, float]]]  # by method, then by picture (and "mean"), then by score
 
 
+Distance = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores by method and picture, and pictures to look at, float RGB in [0, 1] of shape (1, 3, H, W).
+
+    ``comparison`` sets all methods beside the original with captions; ``detail`` has the same windows by the last
+    method alone, and ``original_detail`` those of the original, to be set beside the details of other runs.
+    """
+
+    scores: Scores
+    comparison: Tensor
+    detail: Tensor
+    original_detail: Tensor
+
+
 @torch.no_grad()
-def evaluate(generators: Mapping[str, Generator], batches: Iterable[Mapping[str, Any]]) -> tuple[Scores, Tensor]:
+def evaluate(
+    generators: Mapping[str, Generator], batches: Iterable[Mapping[str, Any]], *, distance: Distance | None = None
+) -> Evaluation:
     """Score bicubic and some generators on whole pictures.
 
     Args:
         generators: The generators by name, in evaluation mode.
         batches: Batches of one picture each: ``lr``, ``hr`` and ``name``.
+        distance: Distance of two pictures, lower is closer, logged as ``feature_distance``; None for none.
 
     Returns:
-        The scores by method and picture, and a comparison of the most detailed window of the first pictures as
-        float RGB in [0, 1], shape (1, 3, H, W).
+        The scores and the pictures.
 
     Raises:
         ValueError: If there is no batch.
@@ -56,6 +77,8 @@ def evaluate(generators: Mapping[str, Generator], batches: Iterable[Mapping[str,
             results[method] = super_resolve(generator, lr, tile_size=_TILE_SIZE)
         for method, result in results.items():
             scores[method][name] = score(result, hr, crop_border=scale)
+            if distance is not None:
+                scores[method][name]["feature_distance"] = _distance(distance, result, hr)
         if len(rows) < _NUM_ROWS:
             psnr = {method: scores[method][name]["psnr_y"] for method in results}
             rows.append(_row(results, hr, psnr, scale=scale))
@@ -63,7 +86,8 @@ def evaluate(generators: Mapping[str, Generator], batches: Iterable[Mapping[str,
         raise ValueError("Expected at least one picture to score, got none.")
     for by_picture in scores.values():
         by_picture["mean"] = _mean(list(by_picture.values()))
-    return scores, comparison_sheet(rows)
+    *_, last, original = zip(*rows, strict=True)
+    return Evaluation(scores, comparison_sheet(rows), _beside(last), _beside(original))
 
 
 def score_table(scores: Scores) -> str:
@@ -91,6 +115,18 @@ def _row(results: Mapping[str, Tensor], hr: Tensor, psnr: Mapping[str, float], *
     window = (..., slice(top, top + _WINDOW_SIZE), slice(left, left + _WINDOW_SIZE))
     panels = [Panel(f"{method} {psnr[method]:.2f} dB", _enlarged(result[window])) for method, result in results.items()]
     return [*panels, Panel("original", _enlarged(hr[window]))]
+
+
+def _distance(distance: Distance, result: Tensor, hr: Tensor) -> float:
+    device = next(iter(distance.buffers())).device if isinstance(distance, nn.Module) else hr.device
+    return float(distance(result.to(device), hr.to(device)))
+
+
+def _beside(panels: Sequence[Panel]) -> Tensor:
+    """Pictures of any sizes in a row, without captions."""
+    height = max(panel.image.shape[-2] for panel in panels)
+    padded = [functional.pad(panel.image, (0, 0, 0, height - panel.image.shape[-2])) for panel in panels]
+    return torch.cat(padded, dim=-1)
 
 
 def _enlarged(image: Tensor) -> Tensor:

@@ -69,6 +69,7 @@ class ContentLoss(nn.Module):
         # optimizers and DDP. `_apply` below still moves it between devices.
         self._features = (features,)
         self.feature_scale = feature_scale
+        self.description = f"mean squared difference of {network} {layer} features, weights: {self.weights_used}"
         self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
 
@@ -88,7 +89,9 @@ class ContentLoss(nn.Module):
 
     def extract(self, images: Tensor) -> Tensor:
         """Scaled VGG features of float RGB pictures in [0, 1], shape (N, 3, H, W) → (N, C, h, w)."""
-        features: Tensor = self._features[0]((images - self.mean) / self.std)
+        # In full precision whatever the networks train in: half of it cannot hold the differences that count here.
+        with torch.autocast(images.device.type, enabled=False):
+            features: Tensor = self._features[0]((images.to(self.mean.dtype) - self.mean) / self.std)
         return features * self.feature_scale
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Self":
