@@ -1,7 +1,6 @@
 """Enlarge photos: weights + pictures in, pictures out. Settings: conf/predict.yaml."""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import hydra
@@ -13,10 +12,10 @@ from omegaconf.errors import MissingMandatoryValue
 def main(cfg: DictConfig) -> None:
     """Run, and turn what a user can mend into one message instead of a traceback."""
     try:
-        predict(
-            ckpt=Path(cfg.ckpt),
-            source=Path(cfg.input),
-            output=Path(cfg.output),
+        failures = predict(
+            ckpt=Path(str(cfg.ckpt)),
+            source=Path(str(cfg.input)),
+            output=Path(str(cfg.output)),
             tile_size=cfg.tile_size,
             device=cfg.device,
         )
@@ -27,9 +26,11 @@ def main(cfg: DictConfig) -> None:
         )
     except (ValueError, OSError) as error:
         sys.exit(str(error))
+    if failures:
+        sys.exit("\n".join([f"{len(failures)} pictures could not be enlarged:", *failures]))
 
 
-def predict(*, ckpt: Path, source: Path, output: Path, tile_size: int | None, device: str) -> None:
+def predict(*, ckpt: Path, source: Path, output: Path, tile_size: int | None, device: str) -> list[str]:
     """Enlarge a picture or a folder of pictures.
 
     Args:
@@ -39,36 +40,48 @@ def predict(*, ckpt: Path, source: Path, output: Path, tile_size: int | None, de
         tile_size: Side of the pieces to compute, in pixels; None for one piece.
         device: ``auto`` or a torch device.
 
+    Returns:
+        A message for each picture that could not be read; the others are done.
+
     Raises:
-        ValueError: If the weights or a picture cannot be read, or an input would be overwritten.
+        ValueError: If the weights cannot be read, or a file would be overwritten by another's result.
     """
-    from srgan.images import read_image, write_image
+    from srgan.images import ImageReadError, read_image, write_image
     from srgan.inference import choose_device, upscale
     from srgan.weights import load_generator
 
-    jobs = list(_plan(source, output))
+    jobs = _plan(source, output)
     generator = load_generator(ckpt).to(choose_device(device))
-    for path, target in jobs:
-        sr = upscale(generator, read_image(path), tile_size=tile_size)
+    failures = []
+    for path, target in jobs.items():
+        try:
+            lr = read_image(path)
+        except ImageReadError as error:
+            failures.append(str(error))
+            continue
+        sr = upscale(generator, lr, tile_size=tile_size)
         write_image(target, sr)
         print(f"{path} → {target} ({sr.shape[-1]}x{sr.shape[-2]})")
+    return failures
 
 
-def _plan(source: Path, output: Path) -> Iterator[tuple[Path, Path]]:
-    """Pairs of input and output file, checked so that no input and no output is written over."""
+def _plan(source: Path, output: Path) -> dict[Path, Path]:
+    """The output of each input, checked so that no input is written over and no two share an output."""
     from srgan.images import find_images
 
     inputs = [source] if source.is_file() else find_images(source)
     root = source.parent if source.is_file() else source
-    taken: dict[Path, Path] = {}
+    resolved = {path.resolve() for path in inputs}
+    inputs_by_target: dict[Path, Path] = {}
     for path in inputs:
         target = (output / path.relative_to(root)).with_suffix(".png")
-        if target.resolve() in {other.resolve() for other in inputs}:
+        if target.resolve() in resolved:
             raise ValueError(f"Expected output= to be another folder than the input's: {target} would be overwritten.")
-        if target in taken:
-            raise ValueError(f"{taken[target]} and {path} would both be written to {target}. Rename one of them.")
-        taken[target] = path
-        yield path, target
+        if target in inputs_by_target:
+            other = inputs_by_target[target]
+            raise ValueError(f"{other} and {path} would both be written to {target}. Rename one of them.")
+        inputs_by_target[target] = path
+    return {path: target for target, path in inputs_by_target.items()}
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -42,8 +43,11 @@ def main(cfg: DictConfig) -> tuple[float, ...] | None:
     except (ValueError, FileNotFoundError, InstantiationException, OmegaConfBaseException) as error:
         if _is_sweep() or os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
-        sys.exit(f"\n{cause}\n(HYDRA_FULL_ERROR=1 shows where this happened.)")
+        message = str(error.__cause__ or error) if isinstance(error, InstantiationException) else str(error)
+        where = re.search(r"full_key: (\S+)", str(error))
+        sys.exit(
+            f"\n{message}\n" + (f"In {where[1]}. " if where else "") + "(HYDRA_FULL_ERROR=1 shows where this happened.)"
+        )
 
 
 def train(cfg: DictConfig) -> tuple[float, ...] | None:
@@ -60,7 +64,8 @@ def train(cfg: DictConfig) -> tuple[float, ...] | None:
     from hydra.utils import instantiate
     from lightning import seed_everything
 
-    from srgan.weights import load_into
+    from srgan.callbacks import Settings
+    from srgan.weights import check_checkpoint, load_into, resolve_checkpoint
 
     _quieten()
     torch.set_float32_matmul_precision("high")
@@ -68,31 +73,34 @@ def train(cfg: DictConfig) -> tuple[float, ...] | None:
 
     datamodule: LightningDataModule = instantiate(cfg.data, _convert_="all")
     model: SRGAN = instantiate(cfg.model, _convert_="all")
-    if cfg.ckpt_path is not None:
+    _refuse_used_folder(Path(cfg.output_dir), cfg.ckpt_path)
+    ckpt_path = None if cfg.ckpt_path is None else resolve_checkpoint(Path(str(cfg.ckpt_path)))
+    if ckpt_path is not None:
         # Lightning restores it later, with the optimizers; this says in words what would not fit.
-        load_into(_generator(model.generator), Path(cfg.ckpt_path))
+        check_checkpoint(ckpt_path, model.state_dict())
     if cfg.generator_weights is not None:
         for network in (model.generator, model.evaluated_generator):
-            load_into(_generator(network), Path(cfg.generator_weights))
-    callbacks = [instantiate(each) for each in cfg.callbacks.values()]
+            load_into(_generator(network), Path(str(cfg.generator_weights)))
+    hyperparameters = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
+    callbacks = [*(instantiate(each) for each in cfg.callbacks.values()), Settings(hyperparameters)]
     loggers = [instantiate(each, **_place_in_sweep(name)) for name, each in cfg.logger.items()]
     trainer: Trainer = instantiate(cfg.trainer, _convert_="all", callbacks=callbacks, logger=loggers)
 
     try:
-        hyperparameters = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
         for logger in loggers:
             logger.log_hyperparams({**hyperparameters, "content_weights": _content_weights(model)})
         if trainer.is_global_zero:
             log.info("Run folder: %s", cfg.output_dir)
         with _as_job():
-            trainer.fit(model, datamodule=datamodule, ckpt_path=cfg.ckpt_path, weights_only=True)
+            trainer.fit(model, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
         if not trainer.is_global_zero:
             return None
         outcome = test(model, datamodule, cfg)
         _log_sweep(loggers)
+        _finish_wandb(exit_code=0)
         return outcome
     finally:
-        _finish_wandb()
+        _finish_wandb(exit_code=1)  # of what has not been finished above
 
 
 def test(model: "SRGAN", datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ...]:
@@ -172,7 +180,18 @@ def _quieten() -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):  # each says its settings twice, beside Hydra's handlers
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")  # Lightning's own
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")  # see below
     warnings.formatwarning = lambda message, category, *_, **__: f"{category.__name__}: {message}\n"
+
+
+def _refuse_used_folder(output_dir: Path, ckpt_path: str | None) -> None:
+    """Nothing of an earlier run is overwritten, unless this one goes on from it."""
+    goes_on = ckpt_path is not None and Path(str(ckpt_path)).resolve().is_relative_to(output_dir.resolve())
+    if (output_dir / "checkpoints" / "last.ckpt").exists() and not goes_on:
+        raise ValueError(
+            f"{output_dir} holds another run already. Go on from it with ckpt_path={output_dir}, or name another folder"
+            " with hydra.run.dir=…."
+        )
 
 
 def _generator(network: "nn.Module") -> "Generator":
@@ -201,10 +220,10 @@ def _shown(path: str | Path) -> str:
     return str(absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute)
 
 
-def _finish_wandb() -> None:
+def _finish_wandb(*, exit_code: int) -> None:
     # Without this, the next job of a sweep would go on in this job's run.
     if (wandb := sys.modules.get("wandb")) is not None:
-        wandb.finish()
+        wandb.finish(exit_code=exit_code)
 
 
 if __name__ == "__main__":

@@ -24,5 +24,5 @@ def test_a_strategy_that_is_named_is_kept() -> None:
 
 @pytest.mark.parametrize("name", ["max_steps", "val_check_interval"])
 def test_steps_below_one_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=rf"Expected trainer\.{name} of 1 or more, got 0"):
+    with pytest.raises(ValueError, match=rf"Expected trainer\.{name} to be a whole number of 1 or more, got 0"):
         build_trainer(**{"max_steps": 1, "accelerator": "cpu", name: 0})  # type: ignore[arg-type]

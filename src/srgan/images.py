@@ -4,6 +4,7 @@ Inside the project a picture is float RGB in [0, 1]; on disk it is whatever Pill
 on white, 16 bits are reduced to 8, EXIF orientation is applied.
 """
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def read_uint8(path: Path) -> Tensor:
     except UnidentifiedImageError as error:
         reason = "the file is empty" if path.stat().st_size == 0 else "its content is no picture"
         raise ImageReadError(f"Cannot read {path}: {reason}. Replace or remove it.") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
         raise ImageReadError(f"Cannot read {path}: {error}. Replace or remove it.") from error
     return torch.from_numpy(pixels).permute(2, 0, 1)
 

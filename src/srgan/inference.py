@@ -26,8 +26,8 @@ def upscale(generator: Generator, lr: Tensor, *, tile_size: int | None = None) -
     """
     if generator.training:
         raise ValueError("Expected a generator in evaluation mode: call generator.eval() first.")
-    if tile_size is not None and tile_size < 1:
-        raise ValueError(f"Expected tile_size of 1 or more, or null for the whole picture, got {tile_size}.")
+    if tile_size is not None and (not isinstance(tile_size, int) or tile_size < 1):
+        raise ValueError(f"Expected tile_size of 1 or more, or null for the whole picture, got {tile_size!r}.")
     height, width = lr.shape[-2:]
     if tile_size is None or max(height, width) <= tile_size:
         return _forward(generator, lr)

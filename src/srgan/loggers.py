@@ -4,6 +4,7 @@ import logging
 import netrc
 import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from lightning.pytorch.loggers import WandbLogger
@@ -14,9 +15,25 @@ _DEFAULT_HOST = "https://api.wandb.ai"
 _INIT_TIMEOUT_S = 30.0
 
 
+class PersistentWandbLogger(WandbLogger):
+    """W&B's logger, which goes on offline where the server cannot be reached or refuses the key."""
+
+    @property
+    def experiment(self) -> Any:
+        """The W&B run; started at the first use."""
+        from wandb.errors import Error
+
+        try:
+            return super().experiment
+        except Error as error:
+            log.warning("W&B cannot be reached (%s). This run is logged offline.", error)
+            self._offline = True
+            return super().experiment
+
+
 def build_wandb_logger(
     *, project: str, save_dir: str | Path, name: str | None = None, group: str | None = None
-) -> WandbLogger:
+) -> PersistentWandbLogger:
     """Make the W&B logger: online if a key is configured and ``WANDB_MODE`` does not say otherwise, else offline.
 
     Args:
@@ -34,11 +51,16 @@ def build_wandb_logger(
     offline = os.environ.get("WANDB_MODE", "online" if has_wandb_key() else "offline") in ("offline", "dryrun")
     if offline:
         log.info(
-            "W&B is offline. To send the run there later: wandb login && wandb sync %s/wandb/offline-run-*", save_dir
+            "W&B is offline. To send the run later: wandb login; wandb sync %s/wandb/offline-run-*", save_dir
         )
-    settings = wandb.Settings(init_timeout=_INIT_TIMEOUT_S, silent=True)
-    return WandbLogger(
-        project=project, save_dir=save_dir, name=name, group=group, offline=offline, log_model=False, settings=settings
+    return PersistentWandbLogger(
+        project=project,
+        save_dir=save_dir,
+        name=name,
+        group=group,
+        offline=offline,
+        log_model=False,
+        settings=wandb.Settings(init_timeout=_INIT_TIMEOUT_S, silent=True),
     )
 
 

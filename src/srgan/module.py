@@ -192,8 +192,9 @@ class SRGAN(LightningModule):
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Score one picture and hand it to the callbacks."""
         lr, hr = batch["lr"], batch["hr"]
-        sr = self.forward(lr).float().clamp(0, 1)
-        for name, value in score(sr, hr, crop_border=hr.shape[-1] // lr.shape[-1]).items():
+        # On the CPU, since scores are computed in float64, which not every accelerator has.
+        sr = self.forward(lr).float().clamp(0, 1).cpu()
+        for name, value in score(sr, hr.cpu(), crop_border=hr.shape[-1] // lr.shape[-1]).items():
             self._score_mean(name).update(value)
         return sr
 
@@ -235,12 +236,12 @@ class SRGAN(LightningModule):
 
     def _set_learning_rates(self) -> None:
         step, max_steps = self.global_step, self.trainer.max_steps
-        for name, optimizer in zip(("generator", "discriminator"), self._optimizers(), strict=True):
-            if self.is_pretraining:
-                factor = self.pretrain_schedule(step, min(self.pretrain_steps, max_steps))
-            else:
-                schedule = self.generator_schedule if name == "generator" else self.discriminator_schedule
-                factor = schedule(step - self.pretrain_steps, max_steps - self.pretrain_steps)
+        if self.is_pretraining:
+            factors = [self.pretrain_schedule(step, min(self.pretrain_steps, max_steps))]
+        else:
+            place = (step - self.pretrain_steps, max_steps - self.pretrain_steps)
+            factors = [self.generator_schedule(*place), self.discriminator_schedule(*place)]
+        for name, optimizer, factor in zip(("generator", "discriminator"), self._optimizers(), factors, strict=False):
             learning_rate = optimizer.defaults["lr"] * factor * self.learning_rate_scale
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate

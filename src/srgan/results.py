@@ -1,6 +1,7 @@
 """What a finished run leaves in its folder: scores, pictures and the generator."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,15 @@ def close_run(
     record = {
         "convention": {**CONVENTION, "feature_distance": features},
         "overrides": list(overrides),
-        "scores": result.scores,
+        "scores": _without_infinity(result.scores),
     }
     with atomic_write(output_dir / SCORES) as temporary:
         temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return result.scores
+
+
+def _without_infinity(scores: Any) -> Any:
+    """The PSNR of equal pictures is infinite, which JSON has no number for: it becomes null."""
+    if isinstance(scores, dict):
+        return {name: _without_infinity(value) for name, value in scores.items()}
+    return scores if math.isfinite(scores) else None

@@ -56,8 +56,8 @@ def build_trainer(
         ValueError: If ``max_steps`` or ``val_check_interval`` is below 1.
     """
     for name, value in (("max_steps", max_steps), ("val_check_interval", val_check_interval)):
-        if value < 1:
-            raise ValueError(f"Expected trainer.{name} of 1 or more, got {value}.")
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"Expected trainer.{name} to be a whole number of 1 or more, got {value!r}.")
 
     def build(strategy: str) -> Trainer:
         return Trainer(

@@ -5,6 +5,7 @@ Reading executes nothing: tensors and plain values only, and the network is buil
 
 import json
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,47 @@ def resolve(path: Path) -> Path:
         else f"{path} does not exist"
     )
     raise WeightsError(f"Expected weights (.ckpt, .safetensors or a run's folder), but {where}.")
+
+
+def resolve_checkpoint(path: Path) -> Path:
+    """The training checkpoint that a path means: the file itself, or ``checkpoints/last.ckpt`` of a run's folder.
+
+    Raises:
+        WeightsError: If there is none; says what to do.
+    """
+    file = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
+    if not file.is_file():
+        raise WeightsError(f"Expected a checkpoint to go on from, but {file} does not exist.")
+    if file.suffix == ".safetensors":
+        raise WeightsError(
+            f"{file} holds a generator alone, from which a run cannot go on: it has no optimizers and no step."
+            " Use checkpoints/last.ckpt, or start from these weights with generator_weights=…."
+        )
+    return file
+
+
+def check_checkpoint(file: Path, state: Mapping[str, Tensor]) -> None:
+    """Make sure that a checkpoint fits the networks it is to be restored into.
+
+    Args:
+        file: The checkpoint.
+        state: State dict of the module that is to take it.
+
+    Raises:
+        WeightsError: If it is no checkpoint or does not fit; says in what.
+    """
+    found = read_checkpoint(file)["state_dict"]
+    wrong = [name for name in {**state, **found} if getattr(found.get(name), "shape", None) != _shape(state, name)]
+    if wrong:
+        raise WeightsError(
+            f"{file} holds other networks than these settings: {len(wrong)} tensors differ, the first is {wrong[0]!r}"
+            f" with {_shape(found, wrong[0])} in the file and {_shape(state, wrong[0])} here. Go on with the"
+            " settings of the run it comes from (generator.*, discriminator.*, model.ema_decay)."
+        )
+
+
+def _shape(state: Mapping[str, Any], name: str) -> torch.Size | None:
+    return state[name].shape if name in state else None
 
 
 def read_checkpoint(file: Path) -> dict[str, Any]:

@@ -29,6 +29,7 @@ def folder(tmp_path: Path) -> Path:
     """Ten photos of 64x48 pixels in ``all``."""
     for seed in range(10):
         save(tmp_path / "all" / f"{seed}.png", seed=seed)
+    save(tmp_path / "train" / "x.png", seed=99)
     return tmp_path / "all"
 
 
@@ -100,7 +101,10 @@ def test_one_folder_is_split(folder: Path, as_text: bool) -> None:
 def test_pairs_use_the_given_lr(folder: Path, tmp_path: Path) -> None:
     for seed in range(10):
         save(tmp_path / "lr" / f"{seed}x4.png", seed=100 + seed, width=16, height=12)
-    data = ready(root=folder, lr_root=tmp_path / "lr", val_root=folder, val_lr_root=tmp_path / "lr", batch_size=10)
+        save(tmp_path / "val" / f"{seed}.png", seed=200 + seed)
+    data = ready(
+        root=folder, lr_root=tmp_path / "lr", val_root=tmp_path / "val", val_lr_root=tmp_path / "lr", batch_size=10
+    )
     for number, batch in enumerate(data.val_dataloader()):
         assert torch.equal(batch["lr"][0] * 255, read_uint8(tmp_path / "lr" / f"{number}x4.png").float())
     [batch] = islice(data.train_dataloader(), 1)
@@ -119,12 +123,15 @@ def test_processes_share_each_step(folder: Path) -> None:
 
 @pytest.mark.parametrize("world_size", [2, 3])
 def test_processes_share_the_validation(folder: Path, world_size: int) -> None:
-    shares = [val_names(ready(root=folder, val_root=folder, rank=r, world_size=world_size)) for r in range(world_size)]
+    shares = [
+        val_names(ready(root=folder.parent / "train", val_root=folder, rank=r, world_size=world_size))
+        for r in range(world_size)
+    ]
     assert sorted(chain(*shares)) == [f"{seed}.png" for seed in range(10)]
 
 
 def test_closing_test_sees_all_pictures_in_one_process(folder: Path) -> None:
-    data = ready(root=folder, val_root=folder, rank=1, world_size=2)
+    data = ready(root=folder.parent / "train", val_root=folder, rank=1, world_size=2)
     assert [batch["name"][0] for batch in data.test_dataloader()] == [f"{seed}.png" for seed in range(10)]
 
 
@@ -157,12 +164,12 @@ def test_loaders_work_without_a_trainer(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"hr_crop_size": 98}, "hr_crop_size to be a multiple of the scale 4, got 98"),
-        ({"hr_crop_size": 0}, "hr_crop_size to be a multiple of the scale 4, got 0"),
-        ({"hr_crop_size": -96}, "hr_crop_size to be a multiple of the scale 4, got -96"),
+        ({"hr_crop_size": 98}, "hr_crop_size to be a multiple of the scale 4 of at least 32.*got 98"),
+        ({"hr_crop_size": 0}, "hr_crop_size to be a multiple of the scale 4 of at least 32.*got 0"),
+        ({"hr_crop_size": -96}, "hr_crop_size to be a multiple of the scale 4 of at least 32.*got -96"),
         ({"scale": 0}, "scale.* got 0"),
-        ({"batch_size": 0}, "batch_size of 1 or more, got 0"),
-        ({"num_crop_candidates": 0}, "num_crop_candidates of 1 or more, got 0"),
+        ({"batch_size": 0}, "batch_size to be a whole number of 1 or more, got 0"),
+        ({"num_crop_candidates": 0}, "num_crop_candidates to be a whole number of 1 or more, got 0"),
         ({"lr_root": "lr", "val_root": "val"}, r"data\.val_lr_root"),
     ],
 )
@@ -183,3 +190,13 @@ def test_folder_without_pictures_is_named(folder: Path, tmp_path: Path, key: str
 def test_photos_smaller_than_the_crop_are_refused_with_their_size(folder: Path) -> None:
     with pytest.raises(ValueError, match="64x48, smaller than the 96x96 pixels needed"):
         ready(root=folder, hr_crop_size=96)
+
+
+def test_validation_photos_inside_the_root_are_not_trained_on(folder: Path) -> None:
+    save(folder / "val" / "a.png", seed=50)
+    data = ready(root=folder, val_root=folder / "val")
+    names = {name for batch in islice(data.train_dataloader(), 10) for name in batch["name"]}
+    assert names == {f"{seed}.png" for seed in range(10)}
+    assert val_names(data) == ["a.png"]
+    with pytest.raises(ValueError, match="that are not those to validate on, found none"):
+        ready(root=folder, val_root=folder)

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 import predict
-from srgan.images import ImageReadError, read_image
+from srgan.images import read_image
 from srgan.networks import Generator
 from srgan.weights import WeightsError, save_generator
 
@@ -66,10 +66,12 @@ def test_two_inputs_of_one_stem_are_refused_before_any_work(weights: Path, tmp_p
     assert not (tmp_path / "out").exists()
 
 
-def test_unreadable_picture_is_named(weights: Path, tmp_path: Path) -> None:
+def test_unreadable_picture_is_named_and_the_others_are_done(weights: Path, tmp_path: Path) -> None:
     (tmp_path / "note.png").write_text("no picture")
-    with pytest.raises(ImageReadError, match=r"note\.png: its content is no picture"):
-        run(weights, tmp_path / "note.png", tmp_path / "out")
+    Image.new("RGB", (8, 8)).save(tmp_path / "zebra.png")
+    (failure,) = predict.predict(ckpt=weights, source=tmp_path, output=tmp_path / "out", tile_size=None, device="cpu")
+    assert "note.png: its content is no picture" in failure
+    assert (tmp_path / "out" / "zebra.png").is_file()
 
 
 def test_something_else_as_weights_is_refused(tmp_path: Path, photos: Path) -> None:

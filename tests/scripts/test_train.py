@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra.errors import InstantiationException
 from omegaconf import DictConfig
 
 import train
@@ -45,13 +46,18 @@ def command(photos: Path) -> list[str]:
     return [sys.executable, str(PROJECT / "train.py"), *tiny]
 
 
-def metrics(run: Path) -> list[dict[str, str]]:
-    lines = (run / "csv" / "version_0" / "metrics.csv").read_text().splitlines()
+def metrics(run: Path, version: str = "version_0") -> list[dict[str, str]]:
+    lines = (run / "csv" / version / "metrics.csv").read_text().splitlines()
     return [dict(zip(lines[0].split(","), line.split(","), strict=True)) for line in lines[1:]]
 
 
+def metrics_of_all_versions(run: Path) -> list[dict[str, str]]:
+    versions = sorted((run / "csv").iterdir())
+    return [row for version in versions for row in metrics(run, version.name)]
+
+
 def test_a_run_leaves_what_the_design_promises(compose_train: Compose, tmp_path: Path) -> None:
-    psnr = train.train(compose_train("trainer.max_steps=4", "model.pretrain_steps=2"))
+    outcome = train.train(compose_train("trainer.max_steps=4", "model.pretrain_steps=2"))
     run = tmp_path / "run"
     generator = load_generator(run / "generator.safetensors")
     assert generator.config["num_blocks"] == 1
@@ -60,8 +66,9 @@ def test_a_run_leaves_what_the_design_promises(compose_train: Compose, tmp_path:
     content = json.loads((run / "scores.json").read_text())
     assert set(content["scores"]) == {"bicubic", "best", "last"}
     assert len(content["scores"]["last"]) == 2 + 1  # two validation photos and the mean
-    assert content["scores"]["best"]["mean"]["psnr_y"] == psnr
-    assert content["content_weights"] == "random"
+    mean = content["scores"]["last"]["mean"]
+    assert outcome == (mean["psnr_y"], mean["feature_distance"])
+    assert content["convention"]["feature_distance"].endswith("vgg22 features, weights: random")
     assert read_image(run / "samples" / "comparison.png").shape[1] == 3
     assert (run / "samples" / "step_0000004.png").is_file()
     rows = metrics(run)
@@ -99,7 +106,7 @@ def test_adversarial_phase_starts_from_given_weights(compose_train: Compose, tmp
 @pytest.mark.parametrize(
     ("overrides", "error", "message"),
     [
-        (["data.root=nowhere"], FileNotFoundError, "Expected a folder of pictures, but nowhere does not exist"),
+        (["data.root=nowhere"], InstantiationException, "Expected a folder of pictures, but nowhere does not exist"),
         (["ckpt_path=nowhere.ckpt"], WeightsError, "nowhere.ckpt"),
         (["generator_weights=nowhere"], WeightsError, "nowhere does not exist"),
     ],
@@ -114,8 +121,36 @@ def test_missing_input_is_named(
 def test_checkpoint_of_another_architecture_is_refused(compose_train: Compose, tmp_path: Path) -> None:
     train.train(compose_train("trainer.max_steps=1"))
     ckpt = tmp_path / "run" / "checkpoints" / "last.ckpt"
-    with pytest.raises(WeightsError, match="channels is 4 in the file and 8 here"):
-        train.train(compose_train("trainer.max_steps=2", "generator.channels=8", f"ckpt_path={ckpt}"))
+    for other in ("generator.channels=8", "discriminator.channels=3", "model.ema_decay=null"):
+        with pytest.raises(WeightsError, match="holds other networks than these settings"):
+            train.train(compose_train("trainer.max_steps=2", other, f"ckpt_path={ckpt}"))
+
+
+def test_an_earlier_run_is_not_overwritten(compose_train: Compose) -> None:
+    train.train(compose_train("trainer.max_steps=1"))
+    with pytest.raises(ValueError, match="holds another run already"):
+        train.train(compose_train("trainer.max_steps=1"))
+
+
+def test_going_on_from_a_folder_or_refusing_bare_weights(compose_train: Compose, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train.train(compose_train("trainer.max_steps=1"))
+    train.train(compose_train("trainer.max_steps=2", f"ckpt_path={run}"))
+    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 2
+    with pytest.raises(WeightsError, match="start from these weights with generator_weights="):
+        train.train(compose_train(f"ckpt_path={run / 'generator.safetensors'}"))
+
+
+def test_changed_settings_are_reported_when_going_on(
+    compose_train: Compose, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train.train(compose_train("trainer.max_steps=1"))
+    caplog.clear()
+    changed = ("model.generator_optimizer.lr=1e-5", "trainer.max_steps=2")
+    train.train(compose_train(*changed, f"ckpt_path={tmp_path / 'run'}"))
+    assert "model.generator_optimizer.lr was 0.0005, now 1e-05" in caplog.text
+    rows = [row for row in metrics_of_all_versions(tmp_path / "run") if row["train/generator_learning_rate"]]
+    assert float(rows[-1]["train/generator_learning_rate"]) <= 1e-5
 
 
 @pytest.mark.slow

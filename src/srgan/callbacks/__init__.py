@@ -3,6 +3,7 @@
 from srgan.callbacks.checkpoint import BestCheckpoint, LastCheckpoint
 from srgan.callbacks.pictures import ValidationPictures
 from srgan.callbacks.progress import StepProgressBar
+from srgan.callbacks.settings import Settings
 from srgan.callbacks.throughput import Throughput
 
-__all__ = ["BestCheckpoint", "LastCheckpoint", "StepProgressBar", "Throughput", "ValidationPictures"]
+__all__ = ["BestCheckpoint", "LastCheckpoint", "Settings", "StepProgressBar", "Throughput", "ValidationPictures"]

@@ -39,7 +39,7 @@ class ValidationPictures(Callback):
     ) -> None:
         """Keep the detail of the first pictures."""
         if trainer.is_global_zero and batch_idx < self._num_pictures:
-            self._rows.append(self._row(batch["lr"], outputs, batch["hr"]))
+            self._rows.append(self._row(batch["lr"].cpu(), outputs, batch["hr"].cpu()))
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write and log what was kept."""
@@ -50,7 +50,7 @@ class ValidationPictures(Callback):
         write_image(path, comparison_sheet(rows))
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
-                logger.log_image("val/pictures", [str(path)], step=trainer.global_step)
+                logger.log_image("val/pictures", [str(path)], step=trainer.global_step - 1)  # as the scores
 
     def _row(self, lr: Tensor, sr: Tensor, hr: Tensor) -> list[Panel]:
         scale = hr.shape[-1] // lr.shape[-1]
@@ -62,4 +62,4 @@ class ValidationPictures(Callback):
             "SR": sr,
             "HR": hr,
         }
-        return [Panel(caption, picture[..., rows, columns].float().cpu()) for caption, picture in pictures.items()]
+        return [Panel(caption, picture[..., rows, columns]) for caption, picture in pictures.items()]

@@ -7,19 +7,24 @@ from lightning import Callback, LightningModule, Trainer
 
 
 class Throughput(Callback):
-    """Log ``train/images_per_second``: crops of a step over the time from its start to the next step's start."""
+    """Log ``train/images_per_second``: crops of a step over the time since the last one ended, validation left out."""
 
     def __init__(self) -> None:
-        self._previous_start: float | None = None
+        self._previous_end = 0.0
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Take the time since the last step began, waiting for data included."""
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._previous_end = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Take the time since the last step ended, waiting for data included."""
         now = time.perf_counter()
-        if self._previous_start is not None:
-            images = len(batch["hr"]) * trainer.world_size
-            pl_module.log("train/images_per_second", images / (now - self._previous_start))
-        self._previous_start = now
+        images = len(batch["hr"]) * trainer.world_size
+        pl_module.log("train/images_per_second", images / (now - self._previous_end))
+        self._previous_end = now
 
-    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave the time of a validation out."""
-        self._previous_start = None
+        self._previous_end = time.perf_counter()

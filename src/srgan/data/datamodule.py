@@ -11,6 +11,7 @@ from srgan.data.dataset import EndlessBatches, PairItem, TrainingDataset, Valida
 from srgan.data.photos import Collection, Photo, find_pairs, find_photos, split_by_name
 
 SAMPLE_PHOTOS = "sample"  # as a root: the photos that come with the package
+_MIN_CROP_SIZE = 32
 _MIN_VAL_SIZE = 48  # SSIM's window, and borders cropped off at the largest scale, must fit
 
 
@@ -54,10 +55,13 @@ class SuperResolutionDataModule(LightningDataModule):
         super().__init__()
         counts = {"scale": scale, "batch_size": batch_size, "num_crop_candidates": num_crop_candidates}
         for name, value in counts.items():
-            if value < 1:
-                raise ValueError(f"Expected data.{name} of 1 or more, got {value}.")
-        if hr_crop_size % scale or hr_crop_size < scale:
-            raise ValueError(f"Expected data.hr_crop_size to be a multiple of the scale {scale}, got {hr_crop_size}.")
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"Expected data.{name} to be a whole number of 1 or more, got {value!r}.")
+        if not isinstance(hr_crop_size, int) or hr_crop_size % scale or hr_crop_size < _MIN_CROP_SIZE:
+            raise ValueError(
+                f"Expected data.hr_crop_size to be a multiple of the scale {scale} of at least {_MIN_CROP_SIZE}, which"
+                f" the discriminator needs, got {hr_crop_size!r}."
+            )
         if val_root is not None and lr_root is not None and val_lr_root is None:
             raise ValueError(
                 "Expected data.val_lr_root, the LR partners of data.val_root, since data.lr_root is given."
@@ -131,7 +135,12 @@ class SuperResolutionDataModule(LightningDataModule):
         train = self._search(*self._roots)
         if self._val_roots[0] is None:
             return split_by_name(train, val_fraction=self._val_fraction)
-        return train, self._search(*self._val_roots)
+        val = self._search(*self._val_roots)
+        held_out = {photo.hr_path.resolve() for photo in val}  # where val_root lies inside root
+        train = [photo for photo in train if photo.hr_path.resolve() not in held_out]
+        if not train:
+            raise ValueError(f"Expected photos in {self._roots[0]} that are not those to validate on, found none.")
+        return train, val
 
     def _search(self, root: Path | None, lr_root: Path | None) -> list[Photo]:
         assert root is not None
@@ -165,4 +174,11 @@ def _folder(root: str | Path | None, split: str) -> Path | None:
         return None
     if str(root) == SAMPLE_PHOTOS:
         return Path(str(files("srgan") / "assets" / "photos" / split))
-    return Path(root).expanduser()
+    folder = Path(str(root)).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"Expected a folder of pictures, but {folder} {_why_not(folder)}.")
+    return folder
+
+
+def _why_not(folder: Path) -> str:
+    return "is a file" if folder.exists() else "does not exist"

@@ -5,6 +5,7 @@ from itertools import count
 from typing import TypedDict
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
@@ -40,16 +41,15 @@ class TrainingDataset(Dataset[PairItem]):
         self._num_crop_candidates = num_crop_candidates
         self._seed = seed
         self._integrals: dict[int, Tensor] = {}
+        self._order: tuple[int, np.ndarray] | None = None  # of the round last asked for
 
     def __getitem__(self, sample_number: int) -> PairItem:
         """Sample ``sample_number``, any number from 0 up."""
         index = self._photo_index(sample_number)
         pair = self._collection[index]
         rng = np.random.default_rng((self._seed, 1, sample_number))
-        if index not in self._integrals:
-            self._integrals[index] = detail_integral(pair.lr)
         top, left = choose_crop(
-            self._integrals[index], self._lr_crop_size, num_candidates=self._num_crop_candidates, rng=rng
+            self._integral(index, pair.lr), self._lr_crop_size, num_candidates=self._num_crop_candidates, rng=rng
         )
         lr, hr = crop_pair(pair.lr, pair.hr, top=top, left=left, crop_size=self._lr_crop_size)
         orientation = int(rng.integers(NUM_ORIENTATIONS))
@@ -61,8 +61,17 @@ class TrainingDataset(Dataset[PairItem]):
 
     def _photo_index(self, sample_number: int) -> int:
         round_number, position = divmod(sample_number, len(self._collection))
-        order = np.random.default_rng((self._seed, 0, round_number)).permutation(len(self._collection))
-        return int(order[position])
+        if self._order is None or self._order[0] != round_number:
+            order = np.random.default_rng((self._seed, 0, round_number)).permutation(len(self._collection))
+            self._order = (round_number, order)
+        return int(self._order[1][position])
+
+    def _integral(self, index: int, lr: Tensor) -> Tensor:
+        if self._num_crop_candidates == 1:  # nothing to choose between
+            return torch.zeros(lr.shape[-2] + 1, lr.shape[-1] + 1)
+        if index not in self._integrals:
+            self._integrals[index] = detail_integral(lr)
+        return self._integrals[index]
 
 
 class ValidationDataset(Dataset[PairItem]):

@@ -68,6 +68,8 @@ def find_pairs(hr_root: Path, lr_root: Path, *, scale: int) -> list[Photo]:
 def split_by_name(photos: Sequence[Photo], *, val_fraction: float) -> tuple[list[Photo], list[Photo]]:
     """Set part of a collection aside for validation, by a hash of each name, so that new files move no old one.
 
+    Only where that leaves one side empty is its share filled up to one photo, which later files can free again.
+
     Args:
         photos: The whole collection, two or more.
         val_fraction: Share to set aside, in (0, 1); at least one photo each way.

@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from torch import Tensor, nn
 
 from srgan.losses.adversarial import adversarial_loss
@@ -67,15 +68,15 @@ class GeneratorLoss(nn.Module):
             fake_logits: D(sr), shape (N, 1), or None where the adversarial loss does not weigh.
 
         Returns:
-            Scalars by name: ``content_loss``, ``adversarial_loss`` and ``pixel_loss``, those that weigh.
+            Scalars by name: ``content_loss`` and ``adversarial_loss`` where they weigh, and ``pixel_loss``.
         """
         terms = {}
         if self.content is not None:
             terms["content_loss"] = self.content(sr, hr)
         if fake_logits is not None:
             terms["adversarial_loss"] = adversarial_loss(fake_logits)
-        if self.weights["pixel"] > 0:
-            terms["pixel_loss"] = self.pixel(sr, hr)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.weights["pixel"] > 0):
+            terms["pixel_loss"] = self.pixel(sr, hr)  # to be watched even where it does not weigh
         return terms
 
     def total(self, terms: dict[str, Tensor], *, adversarial_ramp: float = 1.0) -> Tensor:

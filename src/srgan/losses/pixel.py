@@ -8,7 +8,7 @@ from torch.nn import functional
 PixelCriterion = Literal["mse", "l1", "charbonnier", "bce"]
 
 _CHARBONNIER_EPSILON = 1e-3  # where L1 becomes quadratic, in units of the picture's [0, 1]
-_BCE_MARGIN = 1e-3  # keeps the logarithm's slope finite where a pixel is black or white
+_BCE_MARGIN = 1e-3  # how close to black or white the logarithm is followed, whose slope grows beyond bounds there
 
 
 def check_pixel_criterion(criterion: str) -> None:
@@ -41,5 +41,11 @@ def pixel_loss(sr: Tensor, hr: Tensor, *, criterion: PixelCriterion) -> Tensor:
     if criterion == "charbonnier":
         return ((sr - hr).square() + _CHARBONNIER_EPSILON**2).sqrt().mean()
     check_pixel_criterion(criterion)
-    # Cross-entropy is defined between 0 and 1 alone, and autocast has no half-precision kernel for it.
-    return functional.binary_cross_entropy(sr.float().clamp(_BCE_MARGIN, 1 - _BCE_MARGIN), hr.float())
+    return _binary_cross_entropy(sr.float(), hr.float())
+
+
+def _binary_cross_entropy(sr: Tensor, hr: Tensor) -> Tensor:
+    """BCE, which is defined between 0 and 1 alone, continued as a straight line so that pixels outside come back."""
+    inside = sr.clamp(_BCE_MARGIN, 1 - _BCE_MARGIN)
+    slope = (inside - hr) / (inside * (1 - inside))
+    return functional.binary_cross_entropy(inside, hr) + (slope * (sr - inside)).mean()

@@ -86,6 +86,11 @@ class BicubicUpscale(nn.Module):
 
     def forward(self, lr: Tensor) -> Tensor:
         """Map (N, 3, h, w) to (N, 3, scale * h, scale * w)."""
+        # In full precision whatever the network computes in: the skip carries the picture itself.
+        with torch.autocast(lr.device.type, enabled=False):
+            return self._upscale(lr)
+
+    def _upscale(self, lr: Tensor) -> Tensor:
         padded = lr.index_select(-2, self._mirrored(lr.shape[-2], lr)).index_select(
             -1, self._mirrored(lr.shape[-1], lr)
         )

@@ -1,0 +1,47 @@
+"""Remembers a run's settings in its checkpoints, and says what is different when the run goes on."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from lightning import Callback
+
+log = logging.getLogger(__name__)
+
+_PLACES = ("ckpt_path", "generator_weights", "output_dir", "logger", "callbacks")  # where a run lies, not what it does
+
+
+class Settings(Callback):
+    """Store a run's settings in its checkpoints; on going on, warn of each that has changed and takes effect now.
+
+    Args:
+        settings: Plain values, nested by name.
+    """
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._settings = {name: value for name, value in _flat(settings).items() if name.split(".")[0] not in _PLACES}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The settings, for the checkpoint."""
+        return dict(self._settings)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Compare with the settings of the checkpoint."""
+        for line in changes(state_dict, self._settings):
+            log.warning("Going on with another setting than before: %s", line)
+
+
+def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What is different between two flat settings, in words: ``model.pretrain_steps was 450, now 600``."""
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    return [f"{name} was {before.get(name)}, now {now.get(name)}" for name in names]
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
