@@ -28,6 +28,7 @@ class PersistentWandbLogger(WandbLogger):
         except Error as error:
             log.warning("W&B cannot be reached (%s). This run is logged offline.", error)
             self._offline = True
+            self._wandb_init["mode"] = "offline"  # the environment has been read already
             return super().experiment
 
 
