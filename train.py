@@ -65,7 +65,7 @@ def train(cfg: DictConfig) -> tuple[float, ...] | None:
     from lightning import seed_everything
 
     from srgan.callbacks import Settings
-    from srgan.weights import check_checkpoint, load_into, resolve_checkpoint
+    from srgan.weights import check_checkpoint, load_into
 
     _quieten()
     torch.set_float32_matmul_precision("high")
@@ -73,15 +73,15 @@ def train(cfg: DictConfig) -> tuple[float, ...] | None:
 
     datamodule: LightningDataModule = instantiate(cfg.data, _convert_="all")
     model: SRGAN = instantiate(cfg.model, _convert_="all")
+    hyperparameters = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     _refuse_used_folder(Path(cfg.output_dir), cfg.ckpt_path)
-    ckpt_path = None if cfg.ckpt_path is None else resolve_checkpoint(Path(str(cfg.ckpt_path)))
+    ckpt_path = _checkpoint(cfg.ckpt_path, cfg.resume, Path(cfg.output_dir), hyperparameters)
     if ckpt_path is not None:
         # Lightning restores it later, with the optimizers; this says in words what would not fit.
         check_checkpoint(ckpt_path, model.state_dict())
     if cfg.generator_weights is not None:
         for network in (model.generator, model.evaluated_generator):
             load_into(_generator(network), Path(str(cfg.generator_weights)))
-    hyperparameters = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     callbacks = [*(instantiate(each) for each in cfg.callbacks.values()), Settings(hyperparameters)]
     loggers = [instantiate(each, **_place_in_sweep(name)) for name, each in cfg.logger.items()]
     trainer: Trainer = instantiate(cfg.trainer, _convert_="all", callbacks=callbacks, logger=loggers)
@@ -91,6 +91,8 @@ def train(cfg: DictConfig) -> tuple[float, ...] | None:
             logger.log_hyperparams({**hyperparameters, "content_weights": _content_weights(model)})
         if trainer.is_global_zero:
             log.info("Run folder: %s", cfg.output_dir)
+            batch_size, processes = cfg.data.batch_size, trainer.world_size
+            log.info("Effective batch: %d (%d a process, %d processes)", batch_size * processes, batch_size, processes)
         with _as_job():
             trainer.fit(model, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
         if not trainer.is_global_zero:
@@ -182,6 +184,21 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")  # Lightning's own
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")  # see below
     warnings.formatwarning = lambda message, category, *_, **__: f"{category.__name__}: {message}\n"
+
+
+def _checkpoint(ckpt_path: str | None, resume: str | None, output_dir: Path, settings: dict[str, Any]) -> Path | None:
+    """The checkpoint to go on from: the one named, or with ``resume=auto`` that of a run beside this one's folder."""
+    from srgan.runs import unfinished_run
+    from srgan.weights import resolve_checkpoint
+
+    if resume not in (None, "auto") or (resume == "auto" and _is_sweep()):
+        raise ValueError(f"Expected resume=auto, and not in a sweep, or none (null); got {resume}.")
+    if ckpt_path is not None:
+        return resolve_checkpoint(Path(str(ckpt_path)))
+    found = unfinished_run(output_dir.parent, settings) if resume == "auto" else None
+    if resume == "auto":
+        log.info("Going on from %s", found) if found else log.info("No unfinished run to go on from: starting anew")
+    return found
 
 
 def _refuse_used_folder(output_dir: Path, ckpt_path: str | None) -> None:

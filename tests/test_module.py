@@ -1,5 +1,6 @@
 """Tests of the two-phase training: who learns when, what a step is, what is logged and saved."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from srgan.data import SuperResolutionDataModule
 from srgan.losses import ContentLoss, GeneratorLoss
 from srgan.metrics import score
 from srgan.module import SRGAN
+from srgan.networks import Generator
 from srgan.schedules import step_decay, warmup_cosine
 from srgan.trainer import build_trainer
 
@@ -191,6 +193,51 @@ def test_validation_logs_the_mean_of_per_picture_scores(make_model: MakeModel, f
     for name in scores[0]:
         mean = sum(each[name] for each in scores) / len(scores)
         assert float(trainer.callback_metrics[f"val/{name}"]) == pytest.approx(mean, rel=1e-5)
+
+
+def test_the_moving_average_is_what_is_validated(make_model: MakeModel, fit: Callable[..., Trainer]) -> None:
+    model = make_model(ema_decay=0.9)
+    fit(model, steps=3)
+    assert model.average is not None
+    lr = torch.rand(1, 3, 8, 8)
+    model.eval()
+    torch.testing.assert_close(model(lr), model.average.module(lr))
+    assert not torch.allclose(model(lr), model.generator(lr))
+
+
+def test_micro_batches_make_the_same_step(make_model: MakeModel, fit: Callable[..., Trainer]) -> None:
+    finals = []
+    for num_micro_batches in (1, 2):
+        generator = Generator(num_blocks=1, channels=4, norm="none")  # BatchNorm sees the pieces, and so differs
+        torch.manual_seed(0)
+        for parameter in generator.parameters():
+            nn.init.normal_(parameter, std=0.1)
+        descent = partial(torch.optim.SGD, lr=0.1)  # Adam would amplify the rounding of vanishing gradients
+        model = make_model(
+            generator=generator, generator_optimizer=descent, num_micro_batches=num_micro_batches, pretrain_steps=3
+        )
+        fit(model, steps=3)
+        finals.append(parameters(model.generator))
+    for name, value in finals[0].items():
+        torch.testing.assert_close(finals[1][name], value, atol=1e-6, rtol=1e-4)
+
+
+def test_a_batch_that_cannot_be_cut_is_refused(make_model: MakeModel, fit: Callable[..., Trainer]) -> None:
+    with pytest.raises(ValueError, match=r"data\.batch_size to be a multiple of model\.num_micro_batches=3, got 2"):
+        fit(make_model(num_micro_batches=3), steps=1)
+
+
+@pytest.mark.parametrize("num_micro_batches", [1, 2])
+def test_half_precision_trains_both_phases(
+    make_model: MakeModel, fit: Callable[..., Trainer], num_micro_batches: int
+) -> None:
+    recorder = Recorder()
+    model = make_model(pretrain_steps=1, num_micro_batches=num_micro_batches, generator_clip_norm=0.1)
+    trainer = fit(model, steps=3, callbacks=(recorder,), precision="bf16-mixed")
+    assert trainer.global_step == 3
+    assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+    assert all(math.isfinite(value) for logged in recorder.logged for value in logged.values())
+    assert changed(recorder.after_batch[0], recorder.after_batch[-1], "discriminator")
 
 
 def test_checkpoint_holds_plain_values_and_no_vgg(

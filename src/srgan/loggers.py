@@ -51,9 +51,7 @@ def build_wandb_logger(
     # "dryrun" is what Lightning sets after an offline run of the same process, such as an earlier job of a sweep.
     offline = os.environ.get("WANDB_MODE", "online" if has_wandb_key() else "offline") in ("offline", "dryrun")
     if offline:
-        log.info(
-            "W&B is offline. To send the run later: wandb login; wandb sync %s/wandb/offline-run-*", save_dir
-        )
+        log.info("W&B is offline. To send the run later: wandb login; wandb sync %s/wandb/offline-run-*", save_dir)
     return PersistentWandbLogger(
         project=project,
         save_dir=save_dir,

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
 from srgan.average import moving_average
+from srgan.health import checkerboard, colour_drift
 from srgan.losses import GeneratorLoss, discriminator_loss
 from srgan.metrics import score
 from srgan.schedules import Schedule
@@ -139,6 +140,7 @@ class SRGAN(LightningModule):
 
     def _pretrain_loss(self, lr: Tensor, hr: Tensor, shared_sr: Tensor | None) -> Tensor:
         sr = self.generator(lr) if shared_sr is None else shared_sr
+        self._watch(sr, lr)
         pixel_loss = self.generator_loss.pixel(sr, hr)
         self._note(generator_loss=pixel_loss, pixel_loss=pixel_loss)
         return pixel_loss
@@ -160,6 +162,7 @@ class SRGAN(LightningModule):
     def _generator_phase(self, lr: Tensor, hr: Tensor, shared_sr: Tensor | None) -> Tensor:
         """Phase 2: the generator alone learns to please the losses, all labels 1."""
         sr = self.generator(lr) if shared_sr is None else shared_sr
+        self._watch(sr, lr)
         fake_logits = self.discriminator(sr) if self.generator_loss.needs_discriminator else None
         terms = self.generator_loss.terms(sr, hr, fake_logits)
         loss = self.generator_loss.total(terms, adversarial_ramp=self._adversarial_ramp())
@@ -171,7 +174,10 @@ class SRGAN(LightningModule):
         optimizer = self._optimizers()[index]
         optimizer.zero_grad()
         for loss in losses:
-            self.manual_backward(loss / self.num_micro_batches)
+            # A loss that is no number can have finite gradients (L1's are signs). It shall not: so the step is dropped,
+            # and on all processes alike, since gradients are what they share.
+            sound = torch.where(loss.detach().isfinite(), 1.0, torch.nan)
+            self.manual_backward(loss * sound / self.num_micro_batches)
         if index == 0:
             optimizer.step()
         else:
@@ -250,6 +256,10 @@ class SRGAN(LightningModule):
     def _adversarial_ramp(self) -> float:
         steps_done = self.global_step - self.pretrain_steps + 1
         return min(1.0, steps_done / self.adversarial_ramp_steps) if self.adversarial_ramp_steps else 1.0
+
+    def _watch(self, sr: Tensor, lr: Tensor) -> None:
+        scale = sr.shape[-1] // lr.shape[-1]
+        self._note(colour_drift=colour_drift(sr, lr), checkerboard=checkerboard(sr, scale))
 
     def _note(self, **values: Tensor) -> None:
         """Keep values of this step for the log, as their mean over the micro-batches."""

@@ -164,6 +164,8 @@ def _plot(jobs: Sequence[Job], best: Job | None) -> bytes:
     axes.set_xlabel("PSNR on Y in dB: less distortion →")
     axes.set_ylabel(f"← closer to the eye's view\n{_axis(jobs)}", fontsize=8)
     axes.grid(alpha=0.3)
+    axes.margins(0.25)  # for the points' names
+    axes.ticklabel_format(useOffset=False)
     figure.tight_layout()
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")

@@ -141,6 +141,30 @@ def test_going_on_from_a_folder_or_refusing_bare_weights(compose_train: Compose,
         train.train(compose_train(f"ckpt_path={run / 'generator.safetensors'}"))
 
 
+def test_resume_auto_takes_the_newest_unfinished_run_of_the_same_kind(
+    compose_train: Compose, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def run(name: str, *overrides: str) -> int:
+        folder = tmp_path / "runs" / name
+        train.train(compose_train("resume=auto", f"output_dir={folder}", *overrides))
+        step = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+        assert isinstance(step, int)
+        return step
+
+    caplog.set_level("INFO")
+    assert run("a", "trainer.max_steps=1") == 1
+    assert run("b", "trainer.max_steps=2", "seed=1") == 2  # another kind: anew
+    assert not (tmp_path / "runs" / "b" / "csv" / "version_1").exists()
+    caplog.clear()
+    assert run("c", "trainer.max_steps=2", "model.generator_optimizer.lr=1e-5") == 2
+    assert "runs/a/checkpoints/last.ckpt" in caplog.text
+    assert {int(row["step"]) for row in metrics(tmp_path / "runs" / "c")} == {1}
+    assert "was 0.0005, now 1e-05" in caplog.text
+    caplog.clear()
+    run("d", "trainer.max_steps=1")  # all of its kind are at their end
+    assert "starting anew" in caplog.text
+
+
 def test_changed_settings_are_reported_when_going_on(
     compose_train: Compose, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -220,3 +244,18 @@ def test_a_users_mistake_ends_in_one_message(command: list[str], tmp_path: Path)
     assert done.returncode == 1
     assert "Expected a folder of pictures, but nowhere does not exist." in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one_with_the_same_batch(command: list[str], tmp_path: Path) -> None:
+    finals = []
+    for devices, batch_size in ((1, 4), (2, 2)):
+        run = tmp_path / f"on_{devices}"
+        arguments = ["experiment=srresnet", "trainer.max_steps=5", f"trainer.devices={devices}", "logger=csv"]
+        settings = [each for each in command if not each.startswith(("loss.", "model.", "data.batch"))]
+        line = [*settings, *arguments, f"data.batch_size={batch_size}", f"hydra.run.dir={run}"]
+        done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        finals.append(torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"])
+    for name, value in finals[0].items():
+        torch.testing.assert_close(finals[1][name], value, atol=1e-5, rtol=1e-4)

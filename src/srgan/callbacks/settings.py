@@ -1,6 +1,7 @@
 """Remembers a run's settings in its checkpoints, and says what is different when the run goes on."""
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +9,8 @@ from lightning import Callback
 
 log = logging.getLogger(__name__)
 
-_PLACES = ("ckpt_path", "generator_weights", "output_dir", "logger", "callbacks")  # where a run lies, not what it does
+# Where a run lies, not what it does.
+_PLACES = re.compile(r"(ckpt_path|resume|generator_weights|output_dir|logger|callbacks|trainer\.default_root_dir)\b")
 
 
 class Settings(Callback):
@@ -19,7 +21,7 @@ class Settings(Callback):
     """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._settings = {name: value for name, value in _flat(settings).items() if name.split(".")[0] not in _PLACES}
+        self._settings = {name: value for name, value in flat(settings).items() if not _PLACES.match(name)}
 
     def state_dict(self) -> dict[str, Any]:
         """The settings, for the checkpoint."""
@@ -37,11 +39,19 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [f"{name} was {before.get(name)}, now {now.get(name)}" for name in names]
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def stored_settings(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """The flat settings that a checkpoint holds; empty if it was made without them."""
+    stored = checkpoint.get("callbacks", {}).get(Settings.__qualname__, {})
+    assert isinstance(stored, dict)
+    return stored
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by dotted name: ``{"model": {"pretrain_steps": 5}}`` becomes ``{"model.pretrain_steps": 5}``."""
+    values: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
+            values |= flat(value, f"{prefix}{name}.")
         else:
-            flat[f"{prefix}{name}"] = value
-    return flat
+            values[f"{prefix}{name}"] = value
+    return values
