@@ -13,6 +13,7 @@ log = logging.getLogger(__name__)
 
 _DEFAULT_HOST = "https://api.wandb.ai"
 _INIT_TIMEOUT_S = 30.0
+_BEST = {"val/psnr_y": "max", "val/ssim_y": "max", "val/psnr_rgb": "max", "val/ssim_rgb": "max"}
 
 
 class PersistentWandbLogger(WandbLogger):
@@ -23,13 +24,18 @@ class PersistentWandbLogger(WandbLogger):
         """The W&B run; started at the first use."""
         from wandb.errors import Error
 
+        is_new = self._experiment is None
         try:
-            return super().experiment
+            run = super().experiment
         except Error as error:
             log.warning("W&B cannot be reached (%s). This run is logged offline.", error)
             self._offline = True
             self._wandb_init["mode"] = "offline"  # the environment has been read already
-            return super().experiment
+            run = super().experiment
+        if is_new:
+            for name, summary in _BEST.items():
+                run.define_metric(name, summary=summary)
+        return run
 
 
 def build_wandb_logger(

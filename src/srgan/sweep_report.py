@@ -157,7 +157,9 @@ def _plot(jobs: Sequence[Job], best: Job | None) -> bytes:
         if job.status == "finished":
             axes.scatter(job.psnr_y, job.perception, s=40, color="tab:blue")
             place = (job.psnr_y, job.perception)
-            axes.annotate(job.settings or job.name, place, fontsize=8, xytext=(6, 4), textcoords="offset points")
+            axes.annotate(
+                job.settings or job.name, place, fontsize=8, xytext=(0, 10), textcoords="offset points", ha="center"
+            )
     if best is not None:
         axes.scatter(best.psnr_y, best.perception, s=180, facecolors="none", edgecolors="tab:red", label="knee")
         axes.legend()
@@ -166,6 +168,7 @@ def _plot(jobs: Sequence[Job], best: Job | None) -> bytes:
     axes.grid(alpha=0.3)
     axes.margins(0.25)  # for the points' names
     axes.ticklabel_format(useOffset=False)
+    axes.locator_params(nbins=5)
     figure.tight_layout()
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
@@ -212,7 +215,8 @@ table {{ border-collapse: collapse; }} td, th {{ padding: .3em .8em; border-bott
 
 def _row(job: Job, *, is_best: bool) -> str:
     scores = (f"{job.psnr_y:.3f}", f"{job.ssim_y:.4f}", f"{job.feature_distance:.5g}")
-    cells = (job.name, job.settings, *scores, job.status + (" (knee)" if is_best else ""))
+    shown = ("–" if score == "nan" else score for score in scores)
+    cells = (job.name, job.settings, *shown, job.status + (" (knee)" if is_best else ""))
     return (
         f"<tr{' class=knee' if is_best else ''}>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
     )

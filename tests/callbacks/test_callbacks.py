@@ -9,6 +9,7 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 
 from srgan.callbacks import BestCheckpoint, LastCheckpoint, Throughput, ValidationPictures
+from srgan.callbacks.throughput import in_words
 from srgan.data import SuperResolutionDataModule
 from srgan.images import read_image
 from srgan.module import SRGAN
@@ -86,6 +87,20 @@ def test_pictures_show_four_columns_for_each_photo(make_model: MakeModel, photos
     assert sheet.shape[-2] == 32 + 26  # one row and its caption
 
 
-def test_throughput_is_logged(make_model: MakeModel, photos: Path, tmp_path: Path) -> None:
-    trainer = fit(make_model(), photos, tmp_path, Throughput(), steps=2)
+def test_speed_is_logged_and_the_rest_of_each_phase_forecast(
+    make_model: MakeModel, photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    trainer = fit(make_model(pretrain_steps=11), photos, tmp_path, Throughput(), steps=23)
     assert trainer.callback_metrics["train/images_per_second"] > 0
+    assert 0 <= trainer.callback_metrics["train/data_wait_percent"] <= 100
+    assert 0.05 < trainer.callback_metrics["train/peak_memory_gb"] < 50
+    forecasts = [record.getMessage() for record in caplog.records if "to go, peak" in record.getMessage()]
+    assert [each.split(":")[0] for each in forecasts] == ["Pretraining", "Adversarial phase"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(40, "40 s"), (720, "12 min"), (31 * 3600, "31 h"), (4.2 * 86400, "4.2 days")]
+)
+def test_durations_are_said_in_words(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words

@@ -208,18 +208,22 @@ def test_two_processes_train_together(command: list[str], tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_sweep_keeps_its_jobs_apart(command: list[str], tmp_path: Path) -> None:
+def test_sweep_on_two_devices_keeps_its_jobs_apart_and_reports_all(command: list[str], tmp_path: Path) -> None:
     python, script, *tiny = command
-    arguments = ["loss.adversarial_weight=1e-4,1e-3", "trainer.max_steps=2", "trainer.devices=1"]
+    arguments = ["loss.adversarial_weight=1e-4,-1,1e-3", "trainer.max_steps=2", "trainer.devices=2"]
     sweep = tmp_path / "sweep"
     line = [python, script, "-m", *tiny, *arguments, f"hydra.sweep.dir={sweep}"]
     done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    for job in ("0", "1"):
+    assert done.returncode == 1  # since a job has failed
+    assert sorted(path.name for path in sweep.iterdir() if path.is_dir()) == ["0", "1", "2"]
+    for job in ("0", "2"):
         assert (sweep / job / "generator.safetensors").is_file()
         assert len(list((sweep / job / "wandb").glob("offline-run-*"))) == 1
-    runs = {path.name for path in sweep.glob("*/wandb/offline-run-*/*.wandb")}
-    assert len(runs) == 2
+    assert len({path.name for path in sweep.glob("*/wandb/offline-run-*/*.wandb")}) == 2
+    rows = (sweep / "report.csv").read_text(encoding="utf-8").splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == ["0", "1", "2"]
+    assert "failed: Expected adversarial_weight to be a number of 0 or more, got -1." in rows[1]
+    assert list(tmp_path.iterdir()) == [sweep]  # no second tree by a child that ran the sweep over
 
 
 @pytest.mark.slow

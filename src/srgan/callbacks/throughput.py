@@ -1,30 +1,84 @@
-"""How many images a second the training takes in, over all processes."""
+"""How fast the training is, what it waits for, how much memory it takes, and how long it will be."""
 
+import logging
+import resource
+import sys
 import time
 from typing import Any
 
+import torch
 from lightning import Callback, LightningModule, Trainer
+
+log = logging.getLogger(__name__)
+
+_FORECAST_AFTER = 10  # steps of a phase; the first ones are slower
 
 
 class Throughput(Callback):
-    """Log ``train/images_per_second``: crops of a step over the time since the last one ended, validation left out."""
+    """Log images a second over all processes, the share of time spent waiting for data, and the peak of memory.
+
+    A step lasts from the end of the one before to its own end, validation left out. Ten steps into each phase the rest
+    of the phase is forecast on the console.
+    """
 
     def __init__(self) -> None:
         self._previous_end = 0.0
+        self._start = 0.0
+        self._phase = ""
+        self._durations: list[float] = []
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
         self._previous_end = time.perf_counter()
 
+    def on_train_batch_start(self, *_: Any) -> None:
+        """The data is there."""
+        self._start = time.perf_counter()
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Take the time since the last step ended, waiting for data included."""
+        """Log the step's figures."""
         now = time.perf_counter()
-        images = len(batch["hr"]) * trainer.world_size
-        pl_module.log("train/images_per_second", images / (now - self._previous_end))
-        self._previous_end = now
+        duration = now - self._previous_end
+        values = {
+            "images_per_second": len(batch["hr"]) * trainer.world_size / duration,
+            "data_wait_percent": 100 * (self._start - self._previous_end) / duration,
+            "peak_memory_gb": peak_memory_gb(pl_module.device),
+        }
+        pl_module.log_dict({f"train/{name}": value for name, value in values.items()})
+        self._forecast(trainer, pl_module, duration)
+        self._previous_end = time.perf_counter()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave the time of a validation out."""
         self._previous_end = time.perf_counter()
+
+    def _forecast(self, trainer: Trainer, pl_module: LightningModule, duration: float) -> None:
+        pretrain_steps = getattr(pl_module, "pretrain_steps", 0)
+        pretraining = trainer.global_step <= pretrain_steps
+        phase, end = ("Pretraining", pretrain_steps) if pretraining else ("Adversarial phase", trainer.max_steps)
+        if phase != self._phase:
+            self._phase, self._durations = phase, []
+        self._durations.append(duration)
+        if len(self._durations) == _FORECAST_AFTER and trainer.is_global_zero:
+            seconds = sorted(self._durations)[_FORECAST_AFTER // 2]
+            left = (min(end, trainer.max_steps) - trainer.global_step) * seconds
+            memory = peak_memory_gb(pl_module.device)
+            log.info("%s: %.2f s a step, about %s to go, peak %.1f GB", phase, seconds, in_words(left), memory)
+
+
+def peak_memory_gb(device: torch.device) -> float:
+    """Most memory taken so far in GB: of the GPU, or of this process where there is none."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+
+def in_words(seconds: float) -> str:
+    """A duration as a person says it: ``40 s``, ``12 min``, ``31 h``, ``4.2 days``."""
+    for limit, unit, size in ((90, "s", 1), (90 * 60, "min", 60), (72 * 3600, "h", 3600)):
+        if seconds < limit:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86400:.1f} days"

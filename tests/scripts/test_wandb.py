@@ -1,0 +1,79 @@
+"""Tests of what a run leaves in W&B: its offline file is read back, record by record."""
+
+import json
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig
+from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined] # generated code
+
+import train
+
+_HEADER, _BLOCK, _PREFIX = 7, 32768, 7  # of LevelDB's log format, after W&B's own header
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    data, place, parts = path.read_bytes(), _HEADER, b""
+    while place + _PREFIX <= len(data):
+        if _BLOCK - place % _BLOCK < _PREFIX:
+            place += _BLOCK - place % _BLOCK
+            continue
+        _, length, kind = struct.unpack_from("<IHB", data, place)
+        parts += data[place + _PREFIX : place + _PREFIX + length]
+        place += _PREFIX + length
+        if kind in (1, 4):  # whole, or the last part
+            record = Record()
+            record.ParseFromString(parts)
+            yield record
+            parts = b""
+
+
+@pytest.fixture
+def run_records(
+    compose_train: Callable[..., DictConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> list[Record]:
+    """Everything that a tiny run of both phases wrote."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    train.train(compose_train("logger=default", "trainer.max_steps=3", "model.pretrain_steps=1"))
+    (file,) = (tmp_path / "run").glob("wandb/offline-run-*/*.wandb")
+    return list(read_records(file))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_values_pictures_and_settings_are_there(run_records: list[Record]) -> None:
+    rows = [
+        {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
+        for record in run_records
+        if record.HasField("history")
+    ]
+    names = {name for row in rows for name in row}
+    assert names >= {
+        "train/generator_loss",
+        "train/discriminator_loss",
+        "train/content_loss",
+        "train/adversarial_loss",
+        "train/pixel_loss",
+        "train/real_probability",
+        "train/fake_probability",
+        "train/generator_gradient_norm",
+        "train/discriminator_learning_rate",
+        "train/images_per_second",
+        "train/data_wait_percent",
+        "train/colour_drift",
+        "val/psnr_y",
+        "val/ssim_rgb",
+        "trainer/global_step",
+    }
+    assert any(name.startswith("val/pictures") for name in names), sorted(names)
+    steps = [row["trainer/global_step"] for row in rows if "train/generator_loss" in row]
+    assert steps == [0, 1, 2]
+    settings = {
+        item.key: json.loads(item.value_json)
+        for record in run_records
+        if record.HasField("config")
+        for item in record.config.update
+    }
+    assert settings["model"]["pretrain_steps"] == 1
+    assert settings["content_weights"] == "random"
