@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +22,8 @@ def read_records(path: Path) -> Iterator[Record]:
             place += _BLOCK - place % _BLOCK
             continue
         _, length, kind = struct.unpack_from("<IHB", data, place)
+        if place + _PREFIX + length > len(data):
+            return  # still being written
         parts += data[place + _PREFIX : place + _PREFIX + length]
         place += _PREFIX + length
         if kind in (1, 4):  # whole, or the last part
@@ -38,7 +41,13 @@ def run_records(
     monkeypatch.setenv("WANDB_MODE", "offline")
     train.train(compose_train("logger=default", "trainer.max_steps=3", "model.pretrain_steps=1"))
     (file,) = (tmp_path / "run").glob("wandb/offline-run-*/*.wandb")
-    return list(read_records(file))
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:  # W&B's own process writes the last of it
+        found = list(read_records(file))
+        if any(record.HasField("exit") for record in found):
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"W&B has not closed {file}")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

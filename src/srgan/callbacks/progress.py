@@ -1,18 +1,20 @@
 """A progress bar in steps of the whole run, since the training data has no epochs."""
 
+import sys
 from typing import Any
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 
 _REFRESH_STEPS = 5
+_REFRESH_STEPS_IN_A_LOG = 50  # where each refresh stays as a line of its own
 
 
 class StepProgressBar(TQDMProgressBar):
     """Steps done of ``max_steps``, the phase, and the losses."""
 
     def __init__(self) -> None:
-        super().__init__(refresh_rate=_REFRESH_STEPS)
+        super().__init__(refresh_rate=_REFRESH_STEPS if sys.stderr.isatty() else _REFRESH_STEPS_IN_A_LOG)
 
     @property
     def total_train_batches(self) -> int:

@@ -1,7 +1,7 @@
 """How fast the training is, what it waits for, how much memory it takes, and how long it will be."""
 
 import logging
-import resource
+import math
 import sys
 import time
 from typing import Any
@@ -72,6 +72,10 @@ def peak_memory_gb(device: torch.device) -> float:
     """Most memory taken so far in GB: of the GPU, or of this process where there is none."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e9
+    if sys.platform == "win32":  # where the standard library does not count it
+        return math.nan
+    import resource
+
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
