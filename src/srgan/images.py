@@ -34,14 +34,19 @@ def find_images(root: Path) -> list[Path]:
     Raises:
         FileNotFoundError: If ``root`` is no folder, or holds no picture.
     """
-    if not root.is_dir():
-        raise FileNotFoundError(
-            f"Expected a folder of pictures, but {root} {'is a file' if root.exists() else 'does not exist'}."
-        )
+    require_folder(root)
     paths = sorted(path for path in root.rglob("*") if _is_picture(path.relative_to(root)) and path.is_file())
     if not paths:
         raise FileNotFoundError(f"Expected pictures ({', '.join(sorted(EXTENSIONS))}) under {root}, found none.")
     return paths
+
+
+def require_folder(root: Path) -> None:
+    """Raise FileNotFoundError, saying why, unless ``root`` is a folder."""
+    if not root.is_dir():
+        raise FileNotFoundError(
+            f"Expected a folder of pictures, but {root} {'is a file' if root.exists() else 'does not exist'}."
+        )
 
 
 def read_uint8(path: Path) -> Tensor:

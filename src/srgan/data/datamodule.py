@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader
 
 from srgan.data.dataset import EndlessBatches, PairItem, TrainingDataset, ValidationDataset
 from srgan.data.photos import Collection, Photo, find_pairs, find_photos, split_by_name
+from srgan.images import require_folder
 
 SAMPLE_PHOTOS = "sample"  # as a root: the photos that come with the package
 _MIN_CROP_SIZE = 32
@@ -175,10 +176,5 @@ def _folder(root: str | Path | None, split: str) -> Path | None:
     if str(root) == SAMPLE_PHOTOS:
         return Path(str(files("srgan") / "assets" / "photos" / split))
     folder = Path(str(root)).expanduser()
-    if not folder.is_dir():
-        raise FileNotFoundError(f"Expected a folder of pictures, but {folder} {_why_not(folder)}.")
+    require_folder(folder)
     return folder
-
-
-def _why_not(folder: Path) -> str:
-    return "is a file" if folder.exists() else "does not exist"
