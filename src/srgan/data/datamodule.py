@@ -1,5 +1,6 @@
 """The LightningDataModule: finds the photos, builds the HR/LR pairs, hands out batches."""
 
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from srgan.data.dataset import EndlessBatches, PairItem, TrainingDataset, ValidationDataset
-from srgan.data.photos import Collection, Photo, find_pairs, find_photos, split_by_name
+from srgan.data.photos import Collection, Photo, find_pairs, find_photos, split_by_name, with_reductions
 from srgan.images import require_folder
 
 SAMPLE_PHOTOS = "sample"  # as a root: the photos that come with the package
@@ -26,6 +27,8 @@ class SuperResolutionDataModule(LightningDataModule):
         val_lr_root: Folder of LR partners of ``val_root``.
         val_fraction: Share of ``root`` to validate on where there is no ``val_root``.
         scale: Size of HR over size of LR.
+        hr_reductions: Factors by which each training photo is made smaller to serve as HR, besides or instead of its
+            full size, 1; only where LR is made.
         hr_crop_size: Side of the HR crops to train on, in pixels.
         num_crop_candidates: Random windows to choose the most detailed crop from; 1 is a plain random crop.
         batch_size: Crops per process and step.
@@ -46,6 +49,7 @@ class SuperResolutionDataModule(LightningDataModule):
         val_lr_root: str | Path | None = None,
         val_fraction: float = 0.1,
         scale: int = 4,
+        hr_reductions: Sequence[int] = (1,),
         hr_crop_size: int = 96,
         num_crop_candidates: int = 1,
         batch_size: int = 16,
@@ -63,6 +67,10 @@ class SuperResolutionDataModule(LightningDataModule):
                 f"Expected data.hr_crop_size to be a multiple of the scale {scale} of at least {_MIN_CROP_SIZE}, which"
                 f" the discriminator needs, got {hr_crop_size!r}."
             )
+        if not hr_reductions or any(not isinstance(factor, int) or factor < 1 for factor in hr_reductions):
+            raise ValueError(f"Expected data.hr_reductions to be whole numbers of 1 or more, got {hr_reductions!r}.")
+        if lr_root is not None and list(hr_reductions) != [1]:
+            raise ValueError("Expected data.hr_reductions=[1] where data.lr_root gives the LR pictures.")
         if val_root is not None and lr_root is not None and val_lr_root is None:
             raise ValueError(
                 "Expected data.val_lr_root, the LR partners of data.val_root, since data.lr_root is given."
@@ -73,6 +81,7 @@ class SuperResolutionDataModule(LightningDataModule):
         self._val_roots = (_folder(val_root, "val"), _folder(val_lr_root, "val"))
         self._val_fraction = val_fraction
         self._scale = scale
+        self._hr_reductions = hr_reductions
         self._hr_crop_size = hr_crop_size
         self._num_crop_candidates = num_crop_candidates
         self._batch_size = batch_size
@@ -90,6 +99,7 @@ class SuperResolutionDataModule(LightningDataModule):
             ValueError: If no photo is usable.
         """
         train, val = self._find()
+        train = with_reductions(train, self._hr_reductions)
         if stage == "fit" and self._training is None:
             self._training = self._load(train, min_size=self._hr_crop_size, purpose="training")
         if self._validation is None:

@@ -5,7 +5,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor
@@ -22,11 +22,15 @@ class LeftOutWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Photo:
-    """One HR file and, for paired data, its LR partner; ``name`` is unique within its collection."""
+    """One HR file and, for paired data, its LR partner; ``name`` is unique within its collection.
+
+    ``reduction`` is the factor by which the picture is made smaller before it serves as HR.
+    """
 
     name: str
     hr_path: Path
     lr_path: Path | None = None
+    reduction: int = 1
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,20 @@ def find_pairs(hr_root: Path, lr_root: Path, *, scale: int) -> list[Photo]:
             )
         photos.append(Photo(photo.name, photo.hr_path, partner))
     return photos
+
+
+def with_reductions(photos: Sequence[Photo], reductions: Sequence[int]) -> list[Photo]:
+    """Each photo once for each factor, made smaller by it: at full size most photos are soft, reduced they are crisp.
+
+    Args:
+        photos: Photos without LR partners.
+        reductions: Factors, for instance ``[1, 2]`` for each photo in full and in half size.
+    """
+    return [
+        photo if factor == 1 else replace(photo, name=f"{photo.name} (1/{factor})", reduction=factor)
+        for photo in photos
+        for factor in reductions
+    ]
 
 
 def split_by_name(photos: Sequence[Photo], *, val_fraction: float) -> tuple[list[Photo], list[Photo]]:
@@ -107,9 +125,12 @@ def read_pair(photo: Photo, *, scale: int) -> Pair:
     """
     hr = read_uint8(photo.hr_path)
     if photo.lr_path is None:
-        hr = hr[:, : hr.shape[1] // scale * scale, : hr.shape[2] // scale * scale]
-        if not hr.numel():
-            raise ImageReadError(f"{photo.hr_path} is smaller than {scale}x{scale} pixels.")
+        if min(hr.shape[1:]) < photo.reduction * scale:
+            size = f"{photo.reduction * scale}x{photo.reduction * scale}"
+            raise ImageReadError(f"{photo.hr_path} is smaller than {size} pixels.")
+        if photo.reduction > 1:
+            hr = bicubic(_trimmed(hr, photo.reduction), photo.reduction)
+        hr = _trimmed(hr, scale)
         return Pair(bicubic(hr, scale), hr.contiguous())
     lr = read_uint8(photo.lr_path)
     if (lr.shape[1] * scale, lr.shape[2] * scale) != tuple(hr.shape[1:]):
@@ -118,6 +139,12 @@ def read_pair(photo: Photo, *, scale: int) -> Pair:
             f" (width x height). Correct the pair or set scale to match."
         )
     return Pair(lr, hr)
+
+
+def _trimmed(image: Tensor, factor: int) -> Tensor:
+    """The picture without the last rows and columns that are no multiple of the factor."""
+    height, width = image.shape[-2:]
+    return image[:, : height // factor * factor, : width // factor * factor]
 
 
 class Collection:
