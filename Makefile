@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help train test lint types check
+.PHONY: help train test lint types check bench
 help:
 	@echo "make train  train both phases on the sample photos and show the result (about ten minutes on two cores)"
 	@echo "make test   run all tests"
 	@echo "make check  lint, types and tests: what CI runs"
+	@echo "make bench  measure speed and memory against the textbook (about a quarter of an hour, on an idle machine)"
 
 train: $(VENV)/installed
 	$(BIN)/python train.py experiment=quickstart
@@ -23,6 +24,12 @@ types: $(VENV)/installed-dev
 	$(BIN)/mypy
 
 check: lint types test
+
+bench: $(VENV)/installed
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.train_step
+	$(BIN)/python -m benchmarks.inference
+	$(BIN)/python -m benchmarks.scaling
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.12 ...")'

@@ -38,8 +38,10 @@ def main(cfg: DictConfig) -> tuple[float, ...] | None:
     try:
         return train(cfg)
     except SystemExit as stop:
-        # Lightning ends a run at SIGTERM as if it had finished; a scheduler must see that it has not.
-        sys.exit(128 + signal.SIGTERM if type(stop).__name__ == "SIGTERMException" else stop.code)
+        # Lightning ends a run at SIGTERM as if it had finished; a scheduler must see that it has not. From a process
+        # that the first one has started another code would look like a crash, at which Lightning kills them all.
+        terminated = type(stop).__name__ == "SIGTERMException" and os.environ.get("LOCAL_RANK", "0") == "0"
+        sys.exit(128 + signal.SIGTERM if terminated else stop.code)
     except (ValueError, FileNotFoundError, InstantiationException, OmegaConfBaseException) as error:
         if _is_sweep() or os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
@@ -65,7 +67,10 @@ def train(cfg: DictConfig) -> tuple[float, ...] | None:
     from lightning import seed_everything
 
     from srgan.callbacks import Settings
-    from srgan.weights import check_checkpoint, load_into
+    from srgan.provenance import git_commit
+    from srgan.runs import check_resumable
+    from srgan.trainer import ending_together
+    from srgan.weights import load_into
 
     _quieten()
     torch.set_float32_matmul_precision("high")
@@ -73,12 +78,13 @@ def train(cfg: DictConfig) -> tuple[float, ...] | None:
 
     datamodule: LightningDataModule = instantiate(cfg.data, _convert_="all")
     model: SRGAN = instantiate(cfg.model, _convert_="all")
-    hyperparameters = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
-    _refuse_used_folder(Path(cfg.output_dir), cfg.ckpt_path)
+    settings = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
+    hyperparameters = {**settings, "git_commit": git_commit()}
     ckpt_path = _checkpoint(cfg.ckpt_path, cfg.resume, Path(cfg.output_dir), hyperparameters)
+    _refuse_used_folder(Path(cfg.output_dir), ckpt_path)
     if ckpt_path is not None:
         # Lightning restores it later, with the optimizers; this says in words what would not fit.
-        check_checkpoint(ckpt_path, model.state_dict())
+        check_resumable(ckpt_path, model.state_dict(), hyperparameters)
     if cfg.generator_weights is not None:
         for network in (model.generator, model.evaluated_generator):
             load_into(_generator(network), Path(str(cfg.generator_weights)))
@@ -93,7 +99,8 @@ def train(cfg: DictConfig) -> tuple[float, ...] | None:
             log.info("Run folder: %s", cfg.output_dir)
             batch_size, processes = cfg.data.batch_size, trainer.world_size
             log.info("Effective batch: %d (%d a process, %d processes)", batch_size * processes, batch_size, processes)
-        with _as_job():
+            log.info("Learning rates are as configured, not scaled with the batch")
+        with _as_job(), ending_together(trainer):
             trainer.fit(model, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
         if not trainer.is_global_zero:
             return None
@@ -201,9 +208,9 @@ def _checkpoint(ckpt_path: str | None, resume: str | None, output_dir: Path, set
     return found
 
 
-def _refuse_used_folder(output_dir: Path, ckpt_path: str | None) -> None:
+def _refuse_used_folder(output_dir: Path, ckpt_path: Path | None) -> None:
     """Nothing of an earlier run is overwritten, unless this one goes on from it."""
-    goes_on = ckpt_path is not None and Path(str(ckpt_path)).resolve().is_relative_to(output_dir.resolve())
+    goes_on = ckpt_path is not None and ckpt_path.resolve().is_relative_to(output_dir.resolve())
     if (output_dir / "checkpoints" / "last.ckpt").exists() and not goes_on:
         raise ValueError(
             f"{output_dir} holds another run already. Go on from it with ckpt_path={output_dir}, or name another folder"

@@ -1,5 +1,7 @@
 """Fixtures that many tests share: tiny photos, a tiny model, and the real configuration shrunk to seconds."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,7 +20,7 @@ from srgan.schedules import step_decay
 
 PROJECT = Path(__file__).parents[1]
 
-# The real program with networks, pictures and loggers that take no time.
+# The real program with networks, pictures and loggers that take no time. Of two values Hydra takes the last.
 TINY = (
     "generator.num_blocks=1",
     "generator.channels=4",
@@ -30,13 +32,13 @@ TINY = (
     "data.val_fraction=0.4",
     "trainer.accelerator=cpu",
     "trainer.devices=1",
-    "~callbacks.progress",
     "trainer.log_every_n_steps=1",
     "logger=csv",
 )
 TINY_CONTENT = ("loss.content.weights=random", "loss.content.layer=vgg22")
 
 Compose = Callable[..., DictConfig]
+Command = Callable[..., list[str]]
 
 
 def textured_photo(height: int, width: int, *, seed: int) -> Image.Image:
@@ -61,11 +63,33 @@ def compose_train(photos: Path, tmp_path: Path) -> Compose:
 
     def composed(*overrides: str, tiny: bool = True) -> DictConfig:
         content = () if {"loss=pixel", "experiment=srresnet"} & set(overrides) else TINY_CONTENT
-        base = (*TINY, f"data.root={photos}", *content) if tiny else ()
+        base = (*TINY, f"data.root={photos}", *content, "~callbacks.progress") if tiny else ()
         with initialize_config_dir(version_base="1.3", config_dir=str(PROJECT / "conf")):
             return compose("train", overrides=[*base, f"output_dir={tmp_path / 'run'}", *overrides])
 
     return composed
+
+
+@pytest.fixture
+def train_command(photos: Path) -> Command:
+    """The command line of train.py, shrunk to a run of two phases."""
+
+    def command(*overrides: str, sweep: bool = False) -> list[str]:
+        script = [sys.executable, str(PROJECT / "train.py"), *(["-m"] if sweep else [])]
+        return [*script, *TINY, f"data.root={photos}", *TINY_CONTENT, "model.pretrain_steps=1", *overrides]
+
+    return command
+
+
+@pytest.fixture
+def run_train(train_command: Command, tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Run that command line in ``tmp_path`` to its end."""
+
+    def run(*overrides: str, sweep: bool = False) -> "subprocess.CompletedProcess[str]":
+        line = train_command(*overrides, sweep=sweep)
+        return subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    return run
 
 
 @pytest.fixture

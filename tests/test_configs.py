@@ -58,8 +58,10 @@ def test_every_data_source_builds(compose_train: Compose, photos: Path, data: st
 
 
 @pytest.mark.parametrize("experiment", options("experiment"))
-def test_every_experiment_builds(compose_train: Compose, experiment: str) -> None:
+def test_every_experiment_builds(compose_train: Compose, photos: Path, experiment: str) -> None:
     cfg = compose_train(f"experiment={experiment}", tiny=False)
+    if OmegaConf.is_missing(cfg.data, "root"):
+        cfg.data.root = str(photos)
     if cfg.loss.content is not None:
         cfg.loss.content.weights = "random"
     OmegaConf.resolve(cfg)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import Tensor, nn
 
 from srgan.data import SuperResolutionDataModule
@@ -238,6 +239,38 @@ def test_half_precision_trains_both_phases(
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
     assert all(math.isfinite(value) for logged in recorder.logged for value in logged.values())
     assert changed(recorder.after_batch[0], recorder.after_batch[-1], "discriminator")
+
+
+def test_an_overflow_of_float16_lowers_the_gradients_scale_and_is_no_fault(make_model: MakeModel, photos: Path) -> None:
+    model, recorder = make_model(pretrain_steps=30), Recorder()
+    faults: list[str] = []
+
+    class Faults(Callback):
+        def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+            faults.extend(model.non_finite_phases)
+
+    trainer = build_trainer(max_steps=60, accelerator="cpu", devices=1, callbacks=[recorder, Faults()])
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)
+    trainer.strategy.precision_plugin = MixedPrecision("16-mixed", "cpu", scaler=scaler)
+    trainer.fit(model, datamodule=SuperResolutionDataModule(root=photos, hr_crop_size=32, batch_size=2))
+    assert scaler.get_scale() < 2.0**40
+    first, last = recorder.after_batch[0], recorder.after_batch[-1]
+    assert not changed(recorder.before_step[0][1], first, "generator")  # too large: the first step was skipped
+    assert all(changed(first, last, network) for network in ("generator", "discriminator"))  # the scale was found
+    assert not faults
+
+
+@pytest.mark.slow
+def test_compiled_networks_make_the_same_steps(make_model: MakeModel, fit: Callable[..., Trainer]) -> None:
+    finals = []
+    for compile_networks in (False, True):
+        generator = Generator(num_blocks=1, channels=4, norm="batch", global_skip="none")
+        sgd = partial(torch.optim.SGD, lr=0.01)  # whose steps, unlike Adam's, leave rounding as small as it is
+        optimizers = {"generator_optimizer": sgd, "discriminator_optimizer": sgd}
+        model = make_model(generator=generator, pretrain_steps=1, compile_networks=compile_networks, **optimizers)
+        fit(model, steps=3)
+        finals.append(model.state_dict())
+    torch.testing.assert_close(finals[1], finals[0], rtol=1e-3, atol=1e-5)
 
 
 def test_checkpoint_holds_plain_values_and_no_vgg(

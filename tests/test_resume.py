@@ -1,13 +1,20 @@
 """Tests of exact resume: a run that was killed and went on ends as one that was not, bit for bit."""
 
+import multiprocessing
 import os
+import runpy
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -19,10 +26,10 @@ from srgan.data import SuperResolutionDataModule
 from srgan.module import SRGAN
 from srgan.trainer import build_trainer
 
-PROJECT = Path(__file__).parents[1]
 NUM_STEPS, PRETRAIN_STEPS = 8, 4
 
 MakeModel = Callable[..., SRGAN]
+Command = Callable[..., list[str]]
 
 
 class CopyEach(Callback):
@@ -39,10 +46,17 @@ class CopyEach(Callback):
 def fit(make_model: MakeModel, photos: Path) -> Callable[..., Path]:
     """Train to the end, from the beginning or from a checkpoint."""
 
-    def run(folder: Path, *, ckpt_path: Path | None = None, num_workers: int = 0, copies: bool = False) -> Path:
+    def run(
+        folder: Path,
+        *,
+        num_steps: int = NUM_STEPS,
+        ckpt_path: Path | None = None,
+        num_workers: int = 0,
+        copies: bool = False,
+    ) -> Path:
         last = LastCheckpoint(dirpath=folder, every_n_steps=1)
         trainer = build_trainer(
-            max_steps=NUM_STEPS,
+            max_steps=num_steps,
             accelerator="cpu",
             devices=1,
             val_check_interval=3,
@@ -98,30 +112,17 @@ def test_workers_that_read_ahead_change_nothing(fit: Callable[..., Path], tmp_pa
     assert_same_run(uninterrupted, resumed)
 
 
-def command(photos: Path, run: Path, *overrides: str) -> list[str]:
-    settings = [
-        "generator.num_blocks=1",
-        "generator.channels=4",
-        "discriminator.channels=2",
-        "data=folder",
-        f"data.root={photos}",
-        "data.val_fraction=0.4",
-        "data.hr_crop_size=32",
-        "data.batch_size=2",
-        "data.num_workers=2",
-        "loss.content.weights=random",
-        "loss.content.layer=vgg22",
+@pytest.fixture
+def command(train_command: Command) -> Command:
+    """The command line of a run of two phases with a checkpoint at each step."""
+    settings = (
         "model.ema_decay=0.9",
         "model.pretrain_steps=20",
         "trainer.max_steps=40",
         "trainer.val_check_interval=20",
-        "trainer.accelerator=cpu",
         "callbacks.last_checkpoint.every_n_steps=1",
-        "logger=csv",
-        "~callbacks.progress",
-        f"hydra.run.dir={run}",
-    ]
-    return [sys.executable, str(PROJECT / "train.py"), *settings, *overrides]
+    )
+    return partial(train_command, *settings)
 
 
 def run_to_the_end(line: list[str]) -> None:
@@ -145,20 +146,89 @@ def start_and_signal(line: list[str], run: Path, number: signal.Signals, *, at_s
     return process.wait(timeout=120)
 
 
+def start_with_imports_done(line: list[str], monkeypatch: pytest.MonkeyPatch) -> ForkServerProcess:
+    """Start a run as a fork of a process that has imported what takes seconds, itself a real process to be killed."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["lightning", "srgan.callbacks", "srgan.data", "srgan.module", "srgan.results"])
+    process = context.Process(target=runpy.run_path, args=(line[1],), kwargs={"run_name": "__main__"})
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "argv", line[1:])  # which the child takes over
+        process.start()
+    return process
+
+
+def wait_for_saves(process: ForkServerProcess, last: Path, number: int) -> None:
+    """Wait until a run has written so many checkpoints from now on."""
+
+    def written() -> int:
+        return last.stat().st_mtime_ns if last.exists() else 0
+
+    for _ in range(number):
+        before = written()
+        while written() == before:
+            assert process.is_alive(), process.exitcode
+            time.sleep(0.001)
+
+
 @pytest.mark.slow
-def test_two_processes_killed_in_each_phase_go_on_exactly(photos: Path, tmp_path: Path) -> None:
-    whole, killed, devices = tmp_path / "whole", tmp_path / "killed", "trainer.devices=2"
-    run_to_the_end(command(photos, whole, devices))
+def test_twelve_kills_at_random_moments_lose_nothing(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    whole, killed = tmp_path / "whole" / "run", tmp_path / "killed" / "run"
+    run_to_the_end(command("trainer.max_steps=80", f"hydra.run.dir={whole}"))
+    line = command("trainer.max_steps=80", "resume=auto", f"hydra.run.dir={killed}")  # the same one each time
+    last = killed / "checkpoints" / "last.ckpt"
+    random = Random(0)
+    steps = [0]
+    for _ in range(12):
+        process = start_with_imports_done(line, monkeypatch)
+        wait_for_saves(process, last, random.randint(1, 4))
+        time.sleep(random.uniform(0, 0.03))  # anywhere in a step, or while a file is being written
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        steps.append(torch.load(last, weights_only=True)["global_step"])
+    assert all(before < after for before, after in pairwise(steps)), steps
+    assert steps[2] < 20 < steps[-1]  # some kills in each phase
+    process = start_with_imports_done(line, monkeypatch)
+    process.join()
+    assert process.exitcode == 0
+    assert_same_run(whole / "checkpoints" / "last.ckpt", last)
+    assert sorted(path.name for path in last.parent.iterdir()) == ["best.ckpt", "last.ckpt"]
+
+
+def test_a_reader_never_sees_half_a_checkpoint(
+    fit: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other_disk = Path("/dev/shm")
+    if not other_disk.is_dir() or other_disk.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs a temporary folder on another disk than the run's")
+    monkeypatch.setattr(tempfile, "tempdir", str(other_disk))
+    step_1 = fit(tmp_path, num_steps=1)
+    content = step_1.read_bytes()
+    with step_1.open("rb") as reader:
+        assert fit(tmp_path, num_steps=2, ckpt_path=step_1) == step_1
+        assert reader.read() == content  # the older file, whole, though the newer one has its place by now
+    assert step_1.read_bytes() != content
+
+
+@pytest.mark.slow
+def test_two_processes_killed_in_each_phase_go_on_exactly(command: Command, tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    settings = ("trainer.devices=2", "data.num_workers=2")
+    run_to_the_end(command(*settings, f"hydra.run.dir={whole}"))
+    line = command(*settings, f"hydra.run.dir={killed}")
     resume = f"ckpt_path={killed}/checkpoints/last.ckpt"
-    assert start_and_signal(command(photos, killed, devices), killed, signal.SIGKILL, at_step=3) == -signal.SIGKILL
-    start_and_signal(command(photos, killed, devices, resume), killed, signal.SIGKILL, at_step=23)
-    run_to_the_end(command(photos, killed, devices, resume))
+    assert start_and_signal(line, killed, signal.SIGKILL, at_step=3) == -signal.SIGKILL
+    start_and_signal([*line, resume], killed, signal.SIGKILL, at_step=23)
+    run_to_the_end([*line, resume])
     assert_same_run(whole / "checkpoints" / "last.ckpt", killed / "checkpoints" / "last.ckpt")
 
 
 @pytest.mark.slow
-def test_sigterm_leaves_a_checkpoint_to_go_on_from(photos: Path, tmp_path: Path) -> None:
+def test_sigterm_leaves_a_checkpoint_to_go_on_from(command: Command, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    line = command(photos, run, "trainer.devices=1", "trainer.max_steps=100000")
+    line = command("data.num_workers=2", "trainer.max_steps=100000", f"hydra.run.dir={run}")
     assert start_and_signal(line, run, signal.SIGTERM, at_step=3) == 128 + signal.SIGTERM
     assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] >= 3

@@ -13,7 +13,13 @@ log = logging.getLogger(__name__)
 
 _DEFAULT_HOST = "https://api.wandb.ai"
 _INIT_TIMEOUT_S = 30.0
-_BEST = {"val/psnr_y": "max", "val/ssim_y": "max", "val/psnr_rgb": "max", "val/ssim_rgb": "max"}
+_BEST = {
+    "val/psnr_y": "max",
+    "val/ssim_y": "max",
+    "val/psnr_rgb": "max",
+    "val/ssim_rgb": "max",
+    "val/detail_distance": "min",
+}
 
 
 class PersistentWandbLogger(WandbLogger):

@@ -1,11 +1,13 @@
-"""Finds the run that a new one of the same kind should go on from."""
+"""Going on from an earlier run: finds the right one, and says in words why a checkpoint cannot serve."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from srgan.callbacks.settings import flat, stored_settings
-from srgan.weights import WeightsError, read_checkpoint
+from torch import Tensor
+
+from srgan.callbacks.settings import changes, flat, stored_settings
+from srgan.weights import WeightsError, check_checkpoint, read_checkpoint
 
 # What makes two runs the same: networks, content loss, photos and seed. Rates, weights and lengths may change.
 _IDENTITY = (
@@ -18,6 +20,8 @@ _IDENTITY = (
     "data.lr_root",
     "model.ema_",
 )
+# Of these, what decides which tensors a checkpoint holds.
+_ARCHITECTURE = ("scale", "generator.", "discriminator.", "model.ema_")
 
 
 def unfinished_run(root: Path, settings: Mapping[str, Any]) -> Path | None:
@@ -42,3 +46,29 @@ def unfinished_run(root: Path, settings: Mapping[str, Any]) -> Path | None:
         if same and checkpoint["global_step"] < settings["trainer"]["max_steps"]:
             return file
     return None
+
+
+def check_resumable(file: Path, state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> None:
+    """Make sure that a run can go on from a checkpoint.
+
+    Args:
+        file: The checkpoint.
+        state: State dict of the module that is to take it.
+        settings: The new run's settings, nested by name.
+
+    Raises:
+        WeightsError: If it cannot; says what to do, and which settings of the networks differ.
+    """
+    try:
+        check_checkpoint(file, state)
+    except WeightsError as error:
+        raise WeightsError(f"{error} {_remedy(file, settings)}") from error
+
+
+def _remedy(file: Path, settings: Mapping[str, Any]) -> str:
+    try:
+        stored = stored_settings(read_checkpoint(file))
+    except WeightsError:
+        return "Go on from another one, such as best.ckpt beside it, or start anew."
+    differing = [line for line in changes(stored, flat(settings)) if line.startswith(_ARCHITECTURE)]
+    return f"Different: {'; '.join(differing) or 'none of these settings'}."

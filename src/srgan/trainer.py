@@ -1,12 +1,16 @@
 """The Lightning Trainer as a two-phase GAN needs it."""
 
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
+
+from srgan.sync_norm import BatchNormSync
 
 # Each phase leaves the other network's parameters without a gradient, which plain DDP takes for an error.
 _GAN_DDP = "ddp_find_unused_parameters_true"
@@ -39,7 +43,7 @@ def build_trainer(
         num_nodes: Machines.
         strategy: As in Lightning; ``auto`` is DDP with unused parameters allowed where there are several processes.
         precision: As in Lightning: ``32-true``, ``bf16-mixed``, ``16-mixed``, …
-        sync_batchnorm: Share BatchNorm's statistics between GPUs.
+        sync_batchnorm: Normalise over the batch of all processes where there are several.
         val_check_interval: Steps between validations; where the run is shorter, its last step is validated.
         limit_val_batches: How many validation pictures, as in Lightning.
         log_every_n_steps: Steps between two entries in the logs.
@@ -59,7 +63,7 @@ def build_trainer(
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"Expected trainer.{name} to be a whole number of 1 or more, got {value!r}.")
 
-    def build(strategy: str) -> Trainer:
+    def build(strategy: str, plugins: Sequence[BatchNormSync] = ()) -> Trainer:
         return Trainer(
             max_steps=max_steps,
             max_epochs=-1,  # the training data has no end: steps count, epochs do not
@@ -68,7 +72,7 @@ def build_trainer(
             num_nodes=num_nodes,
             strategy=strategy,
             precision=precision,  # type: ignore[arg-type] # Lightning checks the value
-            sync_batchnorm=sync_batchnorm,
+            plugins=list(plugins),
             val_check_interval=min(val_check_interval, max_steps),
             check_val_every_n_epoch=None,
             limit_val_batches=limit_val_batches,
@@ -86,5 +90,18 @@ def build_trainer(
         )
 
     trainer = build(strategy)
-    several = isinstance(trainer.strategy, DDPStrategy) and trainer.world_size > 1
-    return build(_GAN_DDP) if strategy == "auto" and several else trainer
+    if not isinstance(trainer.strategy, DDPStrategy) or trainer.world_size == 1:
+        return trainer
+    sync = [BatchNormSync(trainer.strategy.root_device.type)] if sync_batchnorm else []
+    return build(_GAN_DDP if strategy == "auto" else strategy, sync)
+
+
+@contextmanager
+def ending_together(trainer: Trainer) -> Iterator[None]:
+    """End the processes that the first one has started when it fails: left alone, they wait for it for half an hour."""
+    try:
+        yield
+    except Exception:
+        if (launcher := trainer.strategy.launcher) is not None:
+            launcher.kill(signal.SIGKILL)
+        raise

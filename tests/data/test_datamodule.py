@@ -37,7 +37,7 @@ def ready(*, rank: int = 0, world_size: int = 1, step: int = 0, **arguments: Any
     """A data module after setup, in the given process of a run."""
     data = SuperResolutionDataModule(**{"hr_crop_size": 32, "batch_size": 4, **arguments})
     device = SimpleNamespace(root_device=torch.device("cpu"))
-    place = {"global_rank": rank, "world_size": world_size, "global_step": step, "strategy": device}
+    place = {"global_rank": rank, "world_size": world_size, "global_step": step, "strategy": device, "loggers": []}
     data.trainer = SimpleNamespace(**place)  # type: ignore[assignment] # all that the data module looks at
     data.setup("fit")
     return data

@@ -1,9 +1,9 @@
 """Tests of what a run leaves in W&B: its offline file is read back, record by record."""
 
 import json
-import struct
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,26 +11,8 @@ from omegaconf import DictConfig
 from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined] # generated code
 
 import train
-
-_HEADER, _BLOCK, _PREFIX = 7, 32768, 7  # of LevelDB's log format, after W&B's own header
-
-
-def read_records(path: Path) -> Iterator[Record]:
-    data, place, parts = path.read_bytes(), _HEADER, b""
-    while place + _PREFIX <= len(data):
-        if _BLOCK - place % _BLOCK < _PREFIX:
-            place += _BLOCK - place % _BLOCK
-            continue
-        _, length, kind = struct.unpack_from("<IHB", data, place)
-        if place + _PREFIX + length > len(data):
-            return  # still being written
-        parts += data[place + _PREFIX : place + _PREFIX + length]
-        place += _PREFIX + length
-        if kind in (1, 4):  # whole, or the last part
-            record = Record()
-            record.ParseFromString(parts)
-            yield record
-            parts = b""
+from srgan.provenance import git_commit
+from tests.wandb_file import read_records
 
 
 @pytest.fixture
@@ -73,6 +55,8 @@ def test_values_pictures_and_settings_are_there(run_records: list[Record]) -> No
         "train/colour_drift",
         "val/psnr_y",
         "val/ssim_rgb",
+        "val/detail_distance",
+        "plateau/validations_without_gain",
         "trainer/global_step",
     }
     assert any(name.startswith("val/pictures") for name in names), sorted(names)
@@ -86,3 +70,6 @@ def test_values_pictures_and_settings_are_there(run_records: list[Record]) -> No
     }
     assert settings["model"]["pretrain_steps"] == 1
     assert settings["content_weights"] == "random"
+    assert settings["git_commit"] == git_commit()
+    assert re.fullmatch("[0-9a-f]{12}", settings["data_fingerprint"])
+    assert (settings["num_training_photos"], settings["num_validation_photos"]) == (3, 2)

@@ -1,23 +1,42 @@
 """Checkpoints: the run's last state, from which it goes on exactly, and its best."""
 
-import signal
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
+import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from srgan.callbacks.signals import StopSignals
+
 _CLOCK_STEPS = 10  # steps between two looks at the clock, on which all processes must agree
+
+
+class WholeFileIO(TorchCheckpointIO):
+    """Write a checkpoint under another name beside its place, then rename it: it is there whole or not at all.
+
+    Lightning writes to the system's temporary folder. Where that is another disk it then copies the file over the older
+    one: a run killed meanwhile, or a full disk, leaves half of the newer one and nothing of the older. What a kill
+    leaves here is one unfinished file under a name of its own, over which the next write goes.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write a checkpoint; called on the first process alone."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.name}.unfinished")
+        torch.save(checkpoint, unfinished)
+        unfinished.replace(path)
 
 
 class LastCheckpoint(Checkpoint):
     """Keep ``last.ckpt``: every N steps or minutes, at the end, and when training is interrupted or fails.
 
     It is only ever written between two steps, when both networks have taken part in each of them alike: a run that
-    goes on from it goes on exactly. So the first Ctrl-C waits for the step to end; a second one does not.
+    goes on from it goes on exactly. So Ctrl-C and SIGTERM wait for the step to end (see ``StopSignals``).
     Lightning's own ModelCheckpoint, in manual optimization, asks for the weights from before the step.
 
     Args:
@@ -38,39 +57,37 @@ class LastCheckpoint(Checkpoint):
         self._every_minutes = every_minutes
         self._last_step_saved = 0
         self._last_time_saved = time.monotonic()
-        self._mid_step = False
-        self._interrupted = False
-        self._previous_handler: Any = None
+        self._signals = StopSignals()
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Have all checkpoints of this run written whole."""
+        trainer.strategy.checkpoint_io = WholeFileIO()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock, and wait for the step's end at Ctrl-C."""
+        """Start the clock, and let signals wait for the step's end."""
         self._last_step_saved, self._last_time_saved = trainer.global_step, time.monotonic()
-        try:
-            self._previous_handler = signal.signal(signal.SIGINT, self._interrupt)
-        except ValueError:  # signals belong to the main thread
-            self._previous_handler = None
+        self._signals.install()
 
     def on_train_batch_start(self, *_: Any) -> None:
         """From here to the batch's end the state is neither before nor after the step."""
-        self._mid_step = True
+        self._signals.mid_step = True
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Save when it is time; never while gradients are not finite, since that state may be the cause."""
-        self._mid_step = False
+        self._signals.mid_step = False
         if self._is_due(trainer) and not getattr(pl_module, "non_finite_phases", []):
             self._save(trainer)
-        if self._interrupted:
-            raise KeyboardInterrupt
+        self._signals.obey(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the final state."""
         self._save(trainer)
-        self._restore_handler()
+        self._signals.restore()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Save where the run broke off, if that was between two steps, or if there is nothing better."""
-        self._restore_handler()
-        if self._mid_step and self.path.exists():
+        self._signals.restore()
+        if self._signals.mid_step and self.path.exists():
             return
         if trainer.world_size == 1 or isinstance(exception, SIGTERMException):
             self._save(trainer)  # every process comes by here
@@ -92,16 +109,6 @@ class LastCheckpoint(Checkpoint):
         if trainer.global_step > self._last_step_saved:
             self._last_step_saved, self._last_time_saved = trainer.global_step, time.monotonic()
             trainer.save_checkpoint(self.path)
-
-    def _interrupt(self, signum: int, frame: FrameType | None) -> None:
-        if self._interrupted or not self._mid_step:
-            raise KeyboardInterrupt
-        self._interrupted = True
-
-    def _restore_handler(self) -> None:
-        if self._previous_handler is not None:
-            signal.signal(signal.SIGINT, self._previous_handler)
-            self._previous_handler = None
 
 
 class BestCheckpoint(ModelCheckpoint):

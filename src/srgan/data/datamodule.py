@@ -1,6 +1,7 @@
 """The LightningDataModule: finds the photos, builds the HR/LR pairs, hands out batches."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,11 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from srgan.data.dataset import EndlessBatches, PairItem, TrainingDataset, ValidationDataset
+from srgan.data.manifest import Manifest, changes, fingerprint, manifest, packed, unpacked
 from srgan.data.photos import Collection, Photo, find_pairs, find_photos, split_by_name, with_reductions
 from srgan.images import require_folder
+
+log = logging.getLogger(__name__)
 
 SAMPLE_PHOTOS = "sample"  # as a root: the photos that come with the package
 _MIN_CROP_SIZE = 32
@@ -90,6 +94,8 @@ class SuperResolutionDataModule(LightningDataModule):
         self._seed = seed
         self._training: Collection | None = None
         self._validation: Collection | None = None
+        self._manifests: dict[str, Manifest] = {}  # of the training and the validation photos, from setup("fit") on
+        self._manifests_before: dict[str, Manifest] = {}  # those of the checkpoint that the run goes on from
 
     def setup(self, stage: str) -> None:
         """Find, decode and check the photos that a stage needs.
@@ -99,11 +105,25 @@ class SuperResolutionDataModule(LightningDataModule):
             ValueError: If no photo is usable.
         """
         train, val = self._find()
-        train = with_reductions(train, self._hr_reductions)
         if stage == "fit" and self._training is None:
-            self._training = self._load(train, min_size=self._hr_crop_size, purpose="training")
+            reduced = with_reductions(train, self._hr_reductions)
+            self._training = self._load(reduced, min_size=self._hr_crop_size, purpose="training")
         if self._validation is None:
             self._validation = self._load(val, min_size=_MIN_VAL_SIZE, purpose="validation")
+        if self._training is not None and not self._manifests:
+            self._manifests["training"] = manifest(train, self._training)
+            self._manifests["validation"] = manifest(val, self._validation)
+            self._log_photos()
+            self._report_changes()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Which photos are used, for the checkpoint."""
+        return {purpose: packed(each) for purpose, each in self._manifests.items()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Compare with the photos of the checkpoint; Lightning calls this after ``setup``, but before is right too."""
+        self._manifests_before = {purpose: unpacked(stored) for purpose, stored in state_dict.items()}
+        self._report_changes()
 
     def train_dataloader(self) -> DataLoader[PairItem]:
         """Endless batches of random crops, from the step that the run has reached."""
@@ -156,6 +176,17 @@ class SuperResolutionDataModule(LightningDataModule):
     def _search(self, root: Path | None, lr_root: Path | None) -> list[Photo]:
         assert root is not None
         return find_photos(root) if lr_root is None else find_pairs(root, lr_root, scale=self._scale)
+
+    def _log_photos(self) -> None:
+        numbers = {f"num_{purpose}_photos": len(each) for purpose, each in self._manifests.items()}
+        for logger in self.trainer.loggers if self.trainer else ():
+            logger.log_hyperparams({"data_fingerprint": fingerprint(*self._manifests.values()), **numbers})
+
+    def _report_changes(self) -> None:
+        for purpose, now in self._manifests.items():
+            found = changes(self._manifests_before.get(purpose, now), now)
+            if found and self._place["rank"] == 0:
+                log.warning("Going on with other %s photos than before: %s", purpose, found)
 
     def _load(self, photos: list[Photo], *, min_size: int, purpose: str) -> Collection:
         return Collection(

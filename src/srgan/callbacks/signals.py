@@ -1,0 +1,56 @@
+"""Ctrl-C and SIGTERM during training: noted at once, obeyed between two steps, by all processes together."""
+
+import signal
+from types import FrameType
+from typing import Any
+
+from lightning import Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+
+class StopSignals:
+    """Handlers of SIGINT and SIGTERM from ``install`` to ``restore``.
+
+    A signal in the midst of a step waits for the step's end, where ``obey`` raises; a second Ctrl-C does not wait.
+    Lightning's own handler of SIGTERM talks to the other processes at once, who are busy with something else then:
+    a run on several devices hangs.
+    """
+
+    def __init__(self) -> None:
+        self.mid_step = False  # set by the owner: whether the state is neither before nor after a step
+        self._interrupted = self._terminated = False
+        self._previous: dict[int, Any] = {}
+
+    def install(self) -> None:
+        """Take the signals over; called in training, after Lightning has done the same."""
+        for number, handler in ((signal.SIGINT, self._interrupt), (signal.SIGTERM, self._terminate)):
+            try:
+                self._previous[number] = signal.signal(number, handler)
+            except ValueError:  # signals belong to the main thread
+                return
+
+    def restore(self) -> None:
+        """Give the signals back."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous = {}
+
+    def obey(self, trainer: Trainer) -> None:
+        """Raise what a signal since the last call asks for.
+
+        Raises:
+            KeyboardInterrupt: At Ctrl-C.
+            SIGTERMException: At SIGTERM to any process of the run, in all of them.
+        """
+        if self._interrupted:
+            raise KeyboardInterrupt
+        if trainer.strategy.reduce_boolean_decision(self._terminated, all=False):
+            raise SIGTERMException
+
+    def _interrupt(self, signum: int, frame: FrameType | None) -> None:
+        if self._interrupted or not self.mid_step:
+            raise KeyboardInterrupt
+        self._interrupted = True
+
+    def _terminate(self, signum: int, frame: FrameType | None) -> None:
+        self._terminated = True

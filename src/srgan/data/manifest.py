@@ -1,0 +1,69 @@
+"""What a collection is made of, by names and sizes of its files: a fingerprint, and what has changed since."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+
+from srgan.data.photos import Collection, Photo
+
+_MAX_NAMES = 3
+_SEPARATOR = "\0"  # no file's name holds it
+
+Manifest = dict[str, tuple[int, int]]  # by photo: bytes of its HR file and of its LR partner, 0 where LR is made
+
+
+def manifest(found: Iterable[Photo], collection: Collection) -> Manifest:
+    """Names and sizes of the files that a collection uses; a file used in several sizes counts once.
+
+    Args:
+        found: Photos as they lie in their folder.
+        collection: What was made of them, the unusable left out.
+
+    Raises:
+        OSError: If a file has gone in the meantime.
+    """
+    used = {photo.hr_path for photo in collection.photos}
+    return {
+        photo.name: (photo.hr_path.stat().st_size, photo.lr_path.stat().st_size if photo.lr_path else 0)
+        for photo in found
+        if photo.hr_path in used
+    }
+
+
+def fingerprint(*manifests: Manifest) -> str:
+    """Twelve hex digits that are the same wherever the same photos lie, and others for any other photos."""
+    digest = hashlib.sha256()
+    for each in manifests:
+        digest.update(repr(sorted(each.items())).encode())
+    return digest.hexdigest()[:12]
+
+
+def changes(before: Manifest, now: Manifest) -> str | None:
+    """What is different, in words: ``2 photos added (a.png, b.png), 1 changed (c.png)``; None if nothing is."""
+    kinds = {
+        "added": [name for name in now if name not in before],
+        "removed": [name for name in before if name not in now],
+        "changed": [name for name in now if before.get(name, now[name]) != now[name]],
+    }
+    parts = [f"{len(names)} {kind} ({_listed(names)})" for kind, names in kinds.items() if names]
+    if not parts:
+        return None
+    number, rest = parts[0].split(" ", 1)
+    return ", ".join([f"{number} {'photo' if number == '1' else 'photos'} {rest}", *parts[1:]])
+
+
+def packed(files: Manifest) -> dict[str, Any]:
+    """A manifest for a checkpoint: as one text and one tensor it is read at once, even of 100 000 photos."""
+    return {"names": _SEPARATOR.join(files), "sizes": torch.tensor(list(files.values()), dtype=torch.int64)}
+
+
+def unpacked(stored: Mapping[str, Any]) -> Manifest:
+    """The manifest that ``packed`` was given."""
+    names = stored["names"].split(_SEPARATOR)
+    return {name: (hr, lr) for name, (hr, lr) in zip(names, stored["sizes"].tolist(), strict=True)}
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join([*sorted(names)[:_MAX_NAMES], *(["…"] if len(names) > _MAX_NAMES else [])])

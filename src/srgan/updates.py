@@ -1,0 +1,101 @@
+"""Two networks updated in turn by hand: rates, clipping, micro-batches, and gradients that are not finite."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from lightning import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer, do_nothing_closure
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+NETWORKS = ("generator", "discriminator")  # in the order of their optimizers
+
+
+class AlternatingUpdates(LightningModule):
+    """A LightningModule with manual optimization of a generator and a discriminator.
+
+    Args:
+        clip_norms: Network → largest norm of its gradient; None leaves it as it is.
+        num_micro_batches: Losses that an update is the mean of.
+
+    Raises:
+        ValueError: If a norm is not positive or the number below 1.
+    """
+
+    def __init__(self, *, clip_norms: Mapping[str, float | None], num_micro_batches: int) -> None:
+        super().__init__()
+        for name, norm in clip_norms.items():
+            if norm is not None and norm <= 0:
+                raise ValueError(f"Expected model.{name}_clip_norm above 0, or null for no clipping, got {norm}.")
+        if num_micro_batches < 1:
+            raise ValueError(f"Expected model.num_micro_batches of 1 or more, got {num_micro_batches}.")
+        self.automatic_optimization = False
+        self.clip_norms = dict(clip_norms)
+        self.num_micro_batches = num_micro_batches
+        self.learning_rate_scale = 1.0  # lowered where training had to be rolled back
+        self.non_finite_phases: list[str] = []  # phases of the last step whose gradient is a fault
+        self.dropped_step = False  # whether a phase of the last step went without its update, for whatever reason
+        self._noted: dict[str, Tensor | float] = {}
+
+    def begin_step(self, learning_rate_factors: Sequence[float]) -> None:
+        """Forget the last step and set the rates, given as factors on those that the optimizers were made with."""
+        self.non_finite_phases, self.dropped_step = [], False
+        for index, factor in enumerate(learning_rate_factors):
+            optimizer = self.optimizer(index)
+            learning_rate = optimizer.defaults["lr"] * factor * self.learning_rate_scale
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate
+            self._noted[f"train/{NETWORKS[index]}_learning_rate"] = learning_rate
+
+    def update(self, index: int, losses: Iterable[Tensor]) -> None:
+        """Step one network's optimizer on the mean of some losses, each computed only when its turn comes."""
+        optimizer = self.optimizer(index)
+        optimizer.zero_grad()
+        for loss in losses:
+            # A loss that is no number can have finite gradients (L1's are signs). It shall not: so the step is dropped,
+            # and on all processes alike, since gradients are what they share.
+            sound = torch.where(loss.detach().isfinite(), 1.0, torch.nan)
+            self.manual_backward(loss * sound / self.num_micro_batches)
+        if index == 0:
+            optimizer.step()
+        else:
+            # What LightningOptimizer.step does less the counting: Lightning's global_step then counts generator
+            # updates alone, and max_steps, checkpoints and loggers agree on what a step is.
+            self.trainer.strategy.optimizer_step(optimizer.optimizer, do_nothing_closure)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip and note the gradient's norm, unscaled by now; drop a gradient that is not finite."""
+        phase = NETWORKS[0] if optimizer is self.optimizer(0).optimizer else NETWORKS[1]
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        norm = nn.utils.clip_grad_norm_(parameters, self.clip_norms[phase] or float("inf"))
+        self._noted[f"train/{phase}_gradient_norm"] = norm
+        if not norm.isfinite():
+            optimizer.zero_grad()  # without gradients the step changes nothing, and still counts
+            self.dropped_step = True
+            # In float16 an overflow is how the gradients' scale is found; it is a fault where no scale is small enough.
+            # The scale, unlike the loss, is the same in all processes, which must agree on what is a fault.
+            if self._gradient_scale() <= 1:
+                self.non_finite_phases.append(phase)
+
+    def note(self, **values: Tensor) -> None:
+        """Keep values of this step for the log, as their mean over the micro-batches."""
+        for name, value in values.items():
+            share = value.detach() / self.num_micro_batches
+            self._noted[f"train/{name}"] = self._noted.get(f"train/{name}", 0.0) + share
+
+    def log_noted(self) -> None:
+        """Log what was noted in this step, all at once: Lightning forgets values when another hook logs in between."""
+        self.log_dict(self._noted)
+        self._noted = {}
+
+    def optimizer(self, index: int) -> LightningOptimizer:
+        """The optimizer of a network, by its place in ``NETWORKS``."""
+        optimizers = self.optimizers()
+        assert isinstance(optimizers, list)
+        optimizer = optimizers[index]
+        assert isinstance(optimizer, LightningOptimizer)
+        return optimizer
+
+    def _gradient_scale(self) -> float:
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        return 1.0 if scaler is None else float(scaler.get_scale())

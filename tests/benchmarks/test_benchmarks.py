@@ -1,0 +1,102 @@
+"""Smoke tests of the benchmarks, and that the textbook they compare with is the same training and the same network."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import inference, scaling, startup
+from benchmarks._measure import MatrixProduct, Options, count_flops, interleaved, run_python, save, timed
+from benchmarks._recipe import TINY, Recipe, StepClock
+from benchmarks.train_step import TOLERANCE, nominal_flops, parameter_difference, parts
+from srgan.networks import Generator
+from srgan.weights import save_generator
+
+
+@pytest.fixture
+def tiny(photos: Path) -> tuple[str, ...]:
+    """Settings for a step that takes no time."""
+    return (*TINY, "data=folder", f"data.root={photos}", "data.val_fraction=0.4", "data.num_workers=0")
+
+
+def test_textbook_and_project_take_the_same_step(tiny: tuple[str, ...]) -> None:
+    assert parameter_difference(*tiny) < TOLERANCE
+
+
+def test_another_learning_rate_is_another_step(tiny: tuple[str, ...]) -> None:
+    assert parameter_difference(*tiny, "model.generator_optimizer.lr=2e-4") > TOLERANCE
+
+
+def test_step_and_its_parts_are_measured(tiny: tuple[str, ...]) -> None:
+    recipe, clock = Recipe(*tiny), StepClock()
+    recipe.fit(steps=2, callbacks=[clock])
+    assert len(clock.steps) == len(clock.waits) == 2
+    assert all(wait < step for wait, step in zip(clock.waits, clock.steps, strict=True))
+    lr, hr = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 32, 32)
+    taken = interleaved(parts(recipe.model, lr, hr), rounds=2)
+    assert all(len(seconds) == 2 and min(seconds) > 0 for seconds in taken.values())
+    assert set(nominal_flops(recipe.textbook(), lr.shape, hr.shape)) == {"generator", "discriminator", "vgg"}
+
+
+def test_flops_count_two_for_each_multiplication() -> None:
+    conv = torch.nn.Conv2d(3, 8, 3, padding=1, device="meta")
+    assert count_flops(lambda: conv(torch.empty(1, 3, 10, 10, device="meta"))) == 2 * 3 * 8 * 9 * 100
+    product = MatrixProduct((16, 32))
+    assert product.rate([timed(product)()]) > 0
+
+
+@pytest.mark.parametrize(("norm", "global_skip"), [("none", "bicubic"), ("batch", "none")])
+@pytest.mark.parametrize("tile_size", [7, 64])
+def test_textbook_enlarges_to_the_same_picture(
+    norm: str, global_skip: str, tile_size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inference, "TILE_SIZE", tile_size)
+    monkeypatch.setattr(inference, "_PLAIN_TILES_ABOVE", 0)
+    weights = tmp_path / "generator.safetensors"
+    generator = Generator(num_blocks=1, channels=4, norm=norm, global_skip=global_skip)  # type: ignore[arg-type]
+    save_generator(weights, inference.calibrated(generator))
+    project, plain, _ = inference.project_and_plain(weights)
+    lr = torch.rand(1, 3, 13, 18)
+    torch.testing.assert_close(project(lr), plain(lr), atol=inference.TOLERANCE, rtol=0)
+    assert 0.05 < project(lr).std() < 0.5
+
+
+def test_cost_law_is_found_again(capsys: pytest.CaptureFixture[str]) -> None:
+    points = [
+        {"batch_size": batch, "crop_size": crop, "num_blocks": blocks}
+        for batch, crop, blocks in [(1, 32, 1), (2, 32, 2), (4, 64, 1), (2, 64, 3)]
+    ]
+    megapixels = [point["batch_size"] * point["crop_size"] ** 2 / 1e6 for point in points]
+    seconds = [0.5 + 2 * m + 3 * m * p["num_blocks"] for m, p in zip(megapixels, points, strict=True)]
+    law = scaling.cost_law(points, seconds)
+    assert [law[name] for name in ("a", "b", "c", "r_squared")] == pytest.approx([0.5, 2, 3, 1])
+    assert "seconds = 0.5 + 2 Mpix + 3 Mpix x blocks" in capsys.readouterr().out
+
+
+def test_one_point_and_the_estimate_are_computed(tiny: tuple[str, ...]) -> None:
+    (seconds,) = scaling.measure_points([{"batch_size": 2, "crop_size": 32, "num_blocks": 2}], tiny, rounds=1)
+    assert seconds > 0
+    estimate = scaling.eight_gpus(tiny)
+    assert 0 < estimate["PCIe 4 x16"]["efficiency"] < estimate["NVLink"]["efficiency"] < 1
+
+
+def test_imports_are_summed_by_package() -> None:
+    seconds = startup.import_seconds("-c", "import json.decoder")
+    assert seconds["json"] > 0
+    assert not any("." in package for package in seconds)
+
+
+def test_figures_are_saved_with_the_machine(tmp_path: Path) -> None:
+    save("name", {"figure": 1.5}, Options(quick=True, out=tmp_path / "new"))
+    saved = json.loads((tmp_path / "new" / "name.json").read_text())
+    assert saved["figure"] == 1.5
+    assert saved["machine"]["threads"] >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["train_step", "inference", "scaling", "startup"])
+def test_benchmark_runs(name: str, tmp_path: Path) -> None:
+    done = run_python("-m", f"benchmarks.{name}", "--quick", "--out", str(tmp_path))
+    assert done.stdout.strip().endswith(f"{name}.json")
+    assert json.loads((tmp_path / f"{name}.json").read_text())["machine"]["quick"] is True
