@@ -26,3 +26,8 @@ def test_a_strategy_that_is_named_is_kept() -> None:
 def test_steps_below_one_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=rf"Expected trainer\.{name} to be a whole number of 1 or more, got 0"):
         build_trainer(**{"max_steps": 1, "accelerator": "cpu", name: 0})  # type: ignore[arg-type]
+
+
+def test_devices_that_are_not_there_are_named_with_what_to_do() -> None:
+    with pytest.raises(ValueError, match=r"trainer\.accelerator=gpu and trainer\.devices=800 to fit .*devices=auto"):
+        build_trainer(max_steps=1, accelerator="gpu", devices=800)

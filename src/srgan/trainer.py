@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lightning import Callback, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
@@ -57,7 +58,7 @@ def build_trainer(
         The trainer.
 
     Raises:
-        ValueError: If ``max_steps`` or ``val_check_interval`` is below 1.
+        ValueError: If ``max_steps`` or ``val_check_interval`` is below 1, or the machine lacks the devices.
     """
     for name, value in (("max_steps", max_steps), ("val_check_interval", val_check_interval)):
         if not isinstance(value, int) or value < 1:
@@ -89,7 +90,13 @@ def build_trainer(
             default_root_dir=default_root_dir,
         )
 
-    trainer = build(strategy)
+    try:
+        trainer = build(strategy)
+    except MisconfigurationException as error:
+        raise ValueError(
+            f"Expected trainer.accelerator={accelerator} and trainer.devices={devices} to fit this machine: {error}"
+            " Set trainer.accelerator=auto trainer.devices=auto for what there is; nvidia-smi lists NVIDIA's GPUs."
+        ) from error
     if not isinstance(trainer.strategy, DDPStrategy) or trainer.world_size == 1:
         return trainer
     sync = [BatchNormSync(trainer.strategy.root_device.type)] if sync_batchnorm else []
