@@ -58,7 +58,7 @@ def test_an_unknown_network_raises() -> None:
 @pytest.mark.parametrize("before_activation", [False, True])
 def test_feature_maps_have_the_layer_s_shape(layer: str, channels: int, stride: int, before_activation: bool) -> None:
     loss = ContentLoss(layer=layer, before_activation=before_activation, weights="random")
-    features = loss.extract(_pictures(seed=0, size=32))
+    (features,) = loss.extract(_pictures(seed=0, size=32))
     assert features.shape == (2, channels, 32 // stride, 32 // stride)
     assert bool((features < 0).any()) == before_activation
     assert features.std() > 1e-3  # the signal has not died on the way
@@ -75,7 +75,7 @@ def test_loss_is_the_mse_of_scaled_features_of_normalised_pictures(content: Cont
     vgg.load_state_dict(content._features[0].state_dict())
     sr, hr = _pictures(seed=0), _pictures(seed=1)
     by_hand = [vgg(normalize(p, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])) / 12.75 for p in (sr, hr)]
-    torch.testing.assert_close(content.extract(sr), by_hand[0])
+    torch.testing.assert_close(content.extract(sr)[0], by_hand[0])
     torch.testing.assert_close(content(sr, hr), (by_hand[0] - by_hand[1]).square().mean())
 
 
@@ -85,6 +85,20 @@ def test_feature_scale_multiplies_the_features() -> None:
     )
     sr, hr = _pictures(seed=0), _pictures(seed=1)
     torch.testing.assert_close(three(sr, hr), 9 * one(sr, hr))
+
+
+def test_several_layers_make_their_weighted_sum() -> None:
+    def build(layer: str | dict[str, float]) -> ContentLoss:
+        return ContentLoss(network="vgg16", layer=layer, weights="random", before_activation=True)
+
+    both, sr, hr = build({"vgg22": 0.5, "vgg11": 2.0}), _pictures(seed=0), _pictures(seed=1)
+    torch.testing.assert_close(both(sr, hr), 0.5 * build("vgg22")(sr, hr) + 2 * build("vgg11")(sr, hr))
+
+
+@pytest.mark.parametrize("layer", [{}, {"vgg11": 0.0}])
+def test_layers_without_weight_raise(layer: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="Expected a layer, or layers with a weight above 0 each"):
+        ContentLoss(network="vgg16", layer=layer, weights="random")
 
 
 def test_gradient_reaches_sr_and_not_hr_nor_the_network(content: ContentLoss) -> None:
@@ -120,5 +134,5 @@ def test_random_weights_are_the_same_everywhere_and_draw_nothing_from_the_run() 
     assert torch.equal(torch.random.get_rng_state(), before)
     torch.manual_seed(2)
     other = ContentLoss(network="vgg16", layer="vgg22", weights="random")
-    assert torch.equal(one.extract(pictures), other.extract(pictures))
+    assert torch.equal(one.extract(pictures)[0], other.extract(pictures)[0])
     assert one.weights_used == other.weights_used == "random"

@@ -1,7 +1,7 @@
 """Content loss: distance of two pictures in the features of a VGG network (Ledig et al. 2017, §2.2.1)."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -28,7 +28,8 @@ class ContentLoss(nn.Module):
     Args:
         network: ``vgg19`` (the paper's) or ``vgg16``.
         layer: In the paper's manner: ``vgg54`` is the 4th convolution before the 5th pooling, ``vgg22`` the 2nd
-            before the 2nd.
+            before the 2nd. Several, with a weight each (``{"vgg22": 1.0, "vgg43": 0.5}``), make their weighted sum:
+            shallow layers hold textures to their place, deep ones leave them free.
         before_activation: Take the features before the layer's ReLU, as ESRGAN does. The paper takes them after.
         weights: ``imagenet`` (torchvision's download, cached), ``random`` (seeded; untrained features still measure
             structure, arXiv:2103.10571), ``imagenet-or-random`` (random, with a warning, where the download fails),
@@ -50,7 +51,7 @@ class ContentLoss(nn.Module):
         self,
         *,
         network: VggName = "vgg19",
-        layer: str = "vgg54",
+        layer: str | Mapping[str, float] = "vgg54",
         before_activation: bool = False,
         weights: str | Path = "imagenet",
         feature_scale: float = 1 / 12.75,
@@ -59,9 +60,15 @@ class ContentLoss(nn.Module):
         if network not in _NETWORKS:
             raise ValueError(f"Expected network to be one of {', '.join(_NETWORKS)}, got {network!r}.")
         vgg = _build(network)
-        depth = layer_depth(vgg, layer, before_activation=before_activation)
+        weights_of = {layer: 1.0} if isinstance(layer, str) else layer
+        if not weights_of or any(weight <= 0 for weight in weights_of.values()):
+            raise ValueError(f"Expected a layer, or layers with a weight above 0 each, got {layer!r}.")
+        # Depth in the network → weight of the features there.
+        self._layers = {
+            layer_depth(vgg, name, before_activation=before_activation): weight for name, weight in weights_of.items()
+        }
         self.weights_used = load_vgg_weights(vgg, network=network, weights=weights)
-        features = vgg[:depth].eval().requires_grad_(False)
+        features = vgg[: max(self._layers)].eval().requires_grad_(False)
         for module in features:
             if isinstance(module, nn.ReLU):
                 module.inplace = False  # in place it would overwrite what `before_activation` asks for
@@ -69,7 +76,8 @@ class ContentLoss(nn.Module):
         # optimizers and DDP. `_apply` below still moves it between devices.
         self._features = (features,)
         self.feature_scale = feature_scale
-        self.description = f"mean squared difference of {network} {layer} features, weights: {self.weights_used}"
+        names = ", ".join(weights_of)
+        self.description = f"mean squared difference of {network} {names} features, weights: {self.weights_used}"
         self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
 
@@ -81,18 +89,24 @@ class ContentLoss(nn.Module):
             hr: Float RGB in [0, 1], same shape; gets no gradient.
 
         Returns:
-            Scalar: mean squared difference of the scaled features.
+            Scalar: mean squared difference of the scaled features, the weighted sum over the layers.
         """
         with torch.no_grad():
             hr_features = self.extract(hr)
-        return mse_loss(self.extract(sr), hr_features)
+        pairs = zip(self.extract(sr), hr_features, self._layers.values(), strict=True)
+        return torch.stack([weight * mse_loss(sr_layer, hr_layer) for sr_layer, hr_layer, weight in pairs]).sum()
 
-    def extract(self, images: Tensor) -> Tensor:
-        """Scaled VGG features of float RGB pictures in [0, 1], shape (N, 3, H, W) → (N, C, h, w)."""
+    def extract(self, images: Tensor) -> list[Tensor]:
+        """Scaled VGG features of float RGB pictures in [0, 1], shape (N, 3, H, W) → each layer's (N, C, h, w)."""
         # In full precision whatever the networks train in: half of it cannot hold the differences that count here.
         with torch.autocast(images.device.type, enabled=False):
-            features: Tensor = self._features[0]((images.to(self.mean.dtype) - self.mean) / self.std)
-        return features * self.feature_scale
+            features = (images.to(self.mean.dtype) - self.mean) / self.std
+            wanted = {}
+            for depth, module in enumerate(self._features[0], start=1):
+                features = module(features)
+                if depth in self._layers:
+                    wanted[depth] = features * self.feature_scale
+        return [wanted[depth] for depth in self._layers]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Self":
         self._features[0]._apply(fn)  # type: ignore[no-untyped-call]
