@@ -47,11 +47,11 @@ def predict(*, ckpt: Path, source: Path, output: Path, tile_size: int | None, de
         ValueError: If the weights cannot be read, or a file would be overwritten by another's result.
     """
     from srgan.images import ImageReadError, read_image, write_image
-    from srgan.inference import choose_device, upscale
+    from srgan.inference import choose_device, for_inference, upscale
     from srgan.weights import load_generator
 
     jobs = _plan(source, output)
-    generator = load_generator(ckpt).to(choose_device(device))
+    generator = for_inference(load_generator(ckpt)).to(choose_device(device))
     failures = []
     for path, target in jobs.items():
         try:

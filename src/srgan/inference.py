@@ -4,6 +4,19 @@ import torch
 from torch import Tensor
 
 from srgan.networks import Generator
+from srgan.networks.folding import fold_batchnorm
+
+
+def for_inference(generator: Generator) -> Generator:
+    """The same function, faster: without BatchNorm layers, and with its channels innermost in memory.
+
+    Args:
+        generator: A network in evaluation mode.
+
+    Returns:
+        A generator whose outputs are the same but for rounding. It may share its weights with ``generator``.
+    """
+    return fold_batchnorm(generator).to(memory_format=torch.channels_last)
 
 
 @torch.inference_mode()
@@ -80,5 +93,5 @@ def _paste_tile(
 
 def _forward(generator: Generator, lr: Tensor) -> Tensor:
     parameter = next(generator.parameters())
-    sr: Tensor = generator(lr.to(parameter.device, parameter.dtype))
+    sr: Tensor = generator(lr.to(parameter.device, parameter.dtype, memory_format=torch.channels_last))
     return sr.float().clamp(0, 1).cpu()
