@@ -1,0 +1,155 @@
+"""How the training step's cost grows: python -m benchmarks.scaling.
+
+One process against two (DDP over gloo, threads and batch divided among them), then batch size, crop size and number of
+blocks one by one, with the cost law fitted to them; last, a paper estimate for eight GPUs with its arithmetic.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks._measure import interleaved, median_ratio, parse, run_python, save, table
+from benchmarks._recipe import TINY, Recipe, StepClock
+from benchmarks.train_step import nominal_flops
+
+_BASE = {"batch_size": 8, "crop_size": 96, "num_blocks": 16}
+_GRID: dict[str, tuple[int, ...]] = {"batch_size": (4, 16), "crop_size": (64, 128), "num_blocks": (2, 8)}
+_QUICK_BASE = {"batch_size": 2, "crop_size": 32, "num_blocks": 1}
+_QUICK_GRID: dict[str, tuple[int, ...]] = {"batch_size": (4,), "crop_size": (64,), "num_blocks": (2,)}
+
+# Assumptions of the estimate for eight GPUs, each on the careful side.
+_GPUS = 8
+_BATCH_PER_GPU = 16
+_PEAK_FLOPS = 156e12  # A100, dense TF32 (NVIDIA's data sheet)
+_UTILISATION = 0.3  # of the peak; small batches of small crops
+_LINKS = {"NVLink": 200e9, "PCIe 4 x16": 20e9}  # bytes/s that an all-reduce reaches per GPU
+_BACKWARDS = 2  # DDP reduces all gradients in each of the two phases, whichever network they belong to
+
+Point = dict[str, int]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure, print and save."""
+    options = parse(__doc__, argv)
+    tiny = TINY if options.quick else ()
+    processes = over_processes(tiny, total_batch=4 if options.quick else 16, rounds=1 if options.quick else 3)
+    print(f"\nTwo processes make {processes['ratio']:.2f}x the images a second of one.")
+    base, grid = (_QUICK_BASE, _QUICK_GRID) if options.quick else (_BASE, _GRID)
+    points = [base, *({**base, name: value} for name, values in grid.items() for value in values)]
+    law = cost_law(points, measure_points(points, tiny, rounds=1 if options.quick else 2))
+    estimate = eight_gpus(tiny)
+    save("scaling", {"processes": processes, "law": law, "eight_gpus": estimate}, options)
+
+
+def over_processes(overrides: Sequence[str], *, total_batch: int, rounds: int) -> dict[str, Any]:
+    """Images a second of one and of two processes that share the machine and the batch."""
+    measurements = {
+        str(number): lambda number=number: _seconds_of_processes(number, total_batch, overrides) for number in (1, 2)
+    }
+    seconds = interleaved(measurements, rounds=rounds, warm_up=0)
+    rows = [
+        [name, statistics.median(values), total_batch / statistics.median(values)] for name, values in seconds.items()
+    ]
+    table(f"Processes (batch of {total_batch} in all)", ["", "seconds a step", "images/s"], rows)
+    return {"seconds": seconds, "ratio": median_ratio(seconds["1"], seconds["2"]), "total_batch": total_batch}
+
+
+def measure_points(points: Sequence[Point], overrides: Sequence[str], *, rounds: int) -> list[float]:
+    """Median seconds of a step at each point."""
+    measurements = {str(index): lambda point=point: _seconds_at(point, overrides) for index, point in enumerate(points)}
+    return [statistics.median(values) for values in interleaved(measurements, rounds=rounds, warm_up=0).values()]
+
+
+def cost_law(points: Sequence[Point], seconds: Sequence[float]) -> dict[str, Any]:
+    """Fit seconds = a + b * megapixels + c * megapixels * blocks by least squares; megapixels are those of hr."""
+    megapixels = np.array([point["batch_size"] * point["crop_size"] ** 2 / 1e6 for point in points])
+    blocks = np.array([point["num_blocks"] for point in points])
+    terms = np.stack([np.ones(len(points)), megapixels, megapixels * blocks], axis=1)
+    measured = np.array(seconds)
+    (a, b, c), *_ = np.linalg.lstsq(terms, measured, rcond=None)
+    fitted = terms @ (a, b, c)
+    r_squared = 1 - ((measured - fitted) ** 2).sum() / ((measured - measured.mean()) ** 2).sum()
+    rows = [
+        [*point.values(), taken, law, point["batch_size"] / taken]
+        for point, taken, law in zip(points, seconds, fitted.tolist(), strict=True)
+    ]
+    table("Cost of a step", ["batch", "crop", "blocks", "seconds", "law", "images/s"], rows)
+    print(f"seconds = {a:.3g} + {b:.3g} Mpix + {c:.3g} Mpix x blocks   (Mpix of hr in the batch; R² = {r_squared:.4f})")
+    return {"points": list(points), "seconds": list(seconds), "a": a, "b": b, "c": c, "r_squared": r_squared}
+
+
+def eight_gpus(overrides: Sequence[str]) -> dict[str, Any]:
+    """Paper estimate of images a second on eight GPUs, all-reduce and computation one after the other."""
+    recipe = Recipe(*overrides)
+    crop, scale = recipe.config.data.hr_crop_size, recipe.config.scale
+    shapes = [(_BATCH_PER_GPU, 3, side, side) for side in (crop // scale, crop)]
+    flops = sum(nominal_flops(recipe.textbook(), *shapes).values())
+    compute = flops / (_UTILISATION * _PEAK_FLOPS)
+    num_parameters = sum(p.numel() for p in recipe.model.parameters())
+    moved = _BACKWARDS * 2 * (_GPUS - 1) / _GPUS * 4 * num_parameters
+    print(f"\nEstimate for {_GPUS} GPUs, batch {_BATCH_PER_GPU} each (not measured)")
+    print(
+        f"computation   {flops / 1e9:.0f} GFLOP / ({_UTILISATION} x {_PEAK_FLOPS / 1e12:.0f} TFLOP/s)"
+        f" = {1e3 * compute:.1f} ms\n"
+        f"all-reduce    {_BACKWARDS} backwards x 2 x {_GPUS - 1}/{_GPUS} x 4 bytes x {num_parameters / 1e6:.2f} M"
+        f" parameters = {moved / 1e6:.0f} MB a GPU"
+    )
+    estimate: dict[str, Any] = {"flops": flops, "compute_seconds": compute, "bytes": moved}
+    for link, bandwidth in _LINKS.items():
+        step = compute + moved / bandwidth
+        images, efficiency = _GPUS * _BATCH_PER_GPU / step, compute / step
+        print(
+            f"{link:<12}  {moved / 1e6:.0f} MB / {bandwidth / 1e9:.0f} GB/s = {1e3 * moved / bandwidth:.1f} ms: a step"
+            f" of {1e3 * step:.1f} ms, {images:.0f} images/s, {100 * efficiency:.0f} % of {_GPUS} times one GPU;"
+            " better where it overlaps the backward pass"
+        )
+        estimate[link] = {"images_per_second": images, "efficiency": efficiency}
+    return estimate
+
+
+def _seconds_at(point: Point, overrides: Sequence[str], *, steps: int = 2) -> float:
+    settings = (
+        f"data.batch_size={point['batch_size']}",
+        f"data.hr_crop_size={point['crop_size']}",
+        f"generator.num_blocks={point['num_blocks']}",
+    )
+    return _seconds_a_step(Recipe(*overrides, *settings), steps=steps, num_processes=1)
+
+
+def _seconds_of_processes(number: int, total_batch: int, overrides: Sequence[str]) -> float:
+    """The median step of so many processes, started anew."""
+    settings = (*overrides, f"data.batch_size={total_batch // number}")
+    threads = str(max(torch.get_num_threads() // number, 1))
+    done = run_python("-m", "benchmarks.scaling", "--worker", str(number), *settings, OMP_NUM_THREADS=threads)
+    return float(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _seconds_a_step(recipe: Recipe, *, steps: int, num_processes: int) -> float:
+    clock = StepClock()
+    recipe.fit(steps=steps + 1, callbacks=[clock], devices=num_processes)
+    return statistics.median(clock.steps[1:])
+
+
+def _worker(arguments: Sequence[str]) -> None:
+    """Train in so many processes, which Lightning starts with this same command, and print the seconds of a step."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("processes", type=int)
+    parser.add_argument("overrides", nargs="*")
+    chosen = parser.parse_args(arguments)
+    recipe = Recipe(*chosen.overrides)
+    seconds = _seconds_a_step(recipe, steps=3, num_processes=chosen.processes)
+    if recipe.model.global_rank == 0:
+        print(json.dumps(seconds))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--worker"]:
+        _worker(sys.argv[2:])
+    else:
+        main()
