@@ -241,8 +241,13 @@ def test_half_precision_trains_both_phases(
     assert changed(recorder.after_batch[0], recorder.after_batch[-1], "discriminator")
 
 
-def test_an_overflow_of_float16_lowers_the_gradients_scale_and_is_no_fault(make_model: MakeModel, photos: Path) -> None:
-    model, recorder = make_model(pretrain_steps=30), Recorder()
+@pytest.mark.parametrize("fused", [False, True])
+def test_an_overflow_of_float16_lowers_the_gradients_scale_and_is_no_fault(
+    make_model: MakeModel, photos: Path, fused: bool
+) -> None:
+    adam = partial(torch.optim.Adam, lr=1e-3, fused=fused)
+    model = make_model(pretrain_steps=30, generator_optimizer=adam, discriminator_optimizer=adam)
+    recorder = Recorder()
     faults: list[str] = []
 
     class Faults(Callback):
@@ -257,6 +262,7 @@ def test_an_overflow_of_float16_lowers_the_gradients_scale_and_is_no_fault(make_
     first, last = recorder.after_batch[0], recorder.after_batch[-1]
     assert not changed(recorder.before_step[0][1], first, "generator")  # too large: the first step was skipped
     assert all(changed(first, last, network) for network in ("generator", "discriminator"))  # the scale was found
+    assert trainer.callback_metrics["train/generator_gradient_norm"] < 100  # without the scale of thousands
     assert not faults
 
 

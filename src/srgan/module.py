@@ -186,10 +186,14 @@ class SRGAN(AlternatingUpdates):
 
     def configure_optimizers(self) -> tuple[Optimizer, Optimizer]:
         """The generator's optimizer and the discriminator's; their rates are set step by step above."""
-        return (
+        optimizers = (
             self.generator_optimizer(self.generator.parameters()),
             self.discriminator_optimizer(self.discriminator.parameters()),
         )
+        for optimizer in optimizers:
+            # Fused ones would take float16's scale off the gradients within their step: clipping comes before that.
+            optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
+        return optimizers
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store the architecture as plain values, so that predict.py can build the generator from the file alone."""
