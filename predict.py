@@ -14,29 +14,39 @@ def main(cfg: DictConfig) -> None:
     try:
         failures = predict(
             ckpt=Path(str(cfg.ckpt)),
+            blend_with=Path(str(cfg.blend_with)),
+            strength=cfg.strength,
             source=Path(str(cfg.input)),
             output=Path(str(cfg.output)),
             tile_size=cfg.tile_size,
             device=cfg.device,
         )
     except MissingMandatoryValue as error:
-        sys.exit(
-            f"Expected a value for {error.full_key}:"
-            " python predict.py ckpt=<weights> input=<picture or folder> output=<folder>"
-        )
+        sys.exit(f"Expected a value for {error.full_key}: python predict.py input=<picture or folder> output=<folder>")
     except (ValueError, OSError) as error:
         sys.exit(str(error))
     if failures:
         sys.exit("\n".join([f"{len(failures)} pictures could not be enlarged:", *failures]))
 
 
-def predict(*, ckpt: Path, source: Path, output: Path, tile_size: int | None, device: str) -> list[str]:
+def predict(
+    *,
+    ckpt: Path,
+    source: Path,
+    output: Path,
+    blend_with: Path = Path("srresnet"),
+    strength: float = 1.0,
+    tile_size: int | None = 256,
+    device: str = "auto",
+) -> list[str]:
     """Enlarge a picture or a folder of pictures.
 
     Args:
-        ckpt: A ``.safetensors``, a ``.ckpt`` or a run's folder.
+        ckpt: ``srgan`` or ``srresnet``, a ``.safetensors``, a ``.ckpt`` or a run's folder.
         source: A picture or a folder, searched recursively.
         output: Folder to write PNGs to, named after the inputs.
+        blend_with: Weights of the same architecture that a strength below 1 falls back to.
+        strength: Share of ``ckpt`` in the weights, in [0, 1].
         tile_size: Side of the pieces to compute, in pixels; None for one piece.
         device: ``auto`` or a torch device.
 
@@ -48,10 +58,13 @@ def predict(*, ckpt: Path, source: Path, output: Path, tile_size: int | None, de
     """
     from srgan.images import ImageReadError, read_image, write_image
     from srgan.inference import choose_device, for_inference, upscale
-    from srgan.weights import load_generator
+    from srgan.weights import blend, load_generator
 
     jobs = _plan(source, output)
-    generator = for_inference(load_generator(ckpt)).to(choose_device(device))
+    generator = load_generator(ckpt)
+    if strength != 1:
+        generator = blend(load_generator(blend_with), generator, strength=strength)
+    generator = for_inference(generator).to(choose_device(device))
     failures = []
     for path, target in jobs.items():
         try:

@@ -77,6 +77,8 @@ def train(cfg: DictConfig) -> tuple[float, ...] | None:
     seed_everything(cfg.seed, workers=True, verbose=False)
 
     datamodule: LightningDataModule = instantiate(cfg.data, _convert_="all")
+    if cfg.test_only:
+        return score(datamodule, cfg)
     model: SRGAN = instantiate(cfg.model, _convert_="all")
     settings = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     hyperparameters = {**settings, "git_commit": git_commit()}
@@ -135,6 +137,38 @@ def test(model: "SRGAN", datamodule: "LightningDataModule", cfg: DictConfig) -> 
         print(f"{what:<12}{_shown(output_dir / file)}")
     print(f"\nNext: {_predict_command(weights)}")
     mean = scores["last"]["mean"]
+    return tuple(mean[name] for name in ("psnr_y", "feature_distance") if name in mean)
+
+
+def score(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ...]:
+    """Score the weights that ``ckpt_path`` names on the validation photos, without training.
+
+    Returns:
+        As ``test`` does.
+    """
+    from hydra.utils import instantiate
+
+    from srgan import results
+    from srgan.evaluation import score_table
+    from srgan.weights import load_generator
+
+    if cfg.ckpt_path is None:
+        raise ValueError("Expected weights to test: test_only=true ckpt_path=srgan, a .safetensors, a .ckpt or a run.")
+    generator = load_generator(Path(str(cfg.ckpt_path)))
+    if generator.scale != cfg.scale:
+        raise ValueError(f"{cfg.ckpt_path} enlarges {generator.scale} times: set scale={generator.scale}.")
+    datamodule.setup("test")
+    output_dir = Path(cfg.output_dir)
+    scores = results.score_weights(
+        output_dir,
+        name=Path(str(cfg.ckpt_path)).stem,
+        generator=generator,
+        content=instantiate(cfg.loss).content,
+        batches=datamodule.test_dataloader(),
+    )
+    print(f"\n{score_table(scores)}\n\nScores      {_shown(output_dir / results.SCORES)}")
+    print(f"Comparison  {_shown(output_dir / results.COMPARISON)}")
+    mean = list(scores.values())[-1]["mean"]
     return tuple(mean[name] for name in ("psnr_y", "feature_distance") if name in mean)
 
 

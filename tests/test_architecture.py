@@ -30,6 +30,7 @@ ALLOWED = {
     "comparison": {"images"},
     "callbacks": {"comparison", "images", "resize"},
     "results": {"evaluation", "files", "images", "losses", "networks", "weights"},
+    "release": {"data", "evaluation", "networks", "provenance", "weights"},
     "sweeps": {"sweep_report"},
     "sweep_report": {"comparison", "files", "images", "results"},
     "runs": {"callbacks", "weights"},

@@ -67,10 +67,20 @@ def test_table_has_a_line_per_picture_and_a_mean(generator: Generator, batches: 
     convention, header, *lines = score_table(scores).splitlines()
     assert "Y of BT.601" in convention
     assert header.split() == ["picture", "bicubic", "gan"]
-    assert [line.split()[0] for line in lines] == ["one.png", "a/much/longer/name.png", "3", "mean"]
+    assert [line.split()[0] for line in lines] == ["one.png", "a/much/longer/name.png", "3", "mean", "on"]
     assert {len(line) for line in [header, *lines]} == {len(header)}  # columns line up
     mean = scores["gan"]["mean"]
-    assert lines[-1].split()[-2:] == [f"{mean['psnr_y']:.2f}", f"{mean['ssim_y']:.4f}"]
+    assert lines[-2].split()[-2:] == [f"{mean['psnr_y']:.2f}", f"{mean['ssim_y']:.4f}"]
+    assert lines[-1].split()[-2:] == [f"{mean['psnr_rgb']:.2f}", f"{mean['ssim_rgb']:.4f}"]
+
+
+def test_table_ends_with_the_distance_in_features_where_it_was_measured(
+    generator: Generator, batches: list[Mapping[str, Any]]
+) -> None:
+    scores = evaluate({"gan": generator}, batches, distance=lambda sr, hr: (sr - hr).abs().mean()).scores
+    *_, last = score_table(scores).splitlines()
+    assert last.split()[0] == "features"
+    assert last.split()[-1] == f"{scores['gan']['mean']['feature_distance']:.5f}"
 
 
 def test_sheet_shows_every_method_and_the_original_of_the_first_pictures(generator: Generator) -> None:

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from srgan.networks import Generator
-from srgan.weights import WeightsError, load_generator, load_into, save_generator
+from srgan.weights import WeightsError, blend, load_generator, load_into, save_generator
 
 
 class Bomb:
@@ -193,3 +193,31 @@ def test_a_pickle_in_a_checkpoint_is_not_executed(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"bomb\.ckpt is no checkpoint of this project: .*more than plain values"):
         load_generator(tmp_path / "bomb.ckpt")
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(("strength", "end"), [(0.0, 0), (1.0, 1)])
+def test_a_blend_is_either_network_at_its_ends(strength: float, end: int) -> None:
+    networks = [_generator(), _generator()]
+    blended = blend(*networks, strength=strength)
+    lr = torch.rand(1, 3, 5, 7)
+    torch.testing.assert_close(blended(lr), networks[end](lr))
+    assert not blended.training
+
+
+def test_a_blend_lies_between_in_its_weights() -> None:
+    pixel, adversarial = _generator(norm="none"), _generator(norm="none")
+    blended = blend(pixel, adversarial, strength=0.25)
+    for name, value in blended.state_dict().items():
+        expected = 0.75 * pixel.state_dict()[name] + 0.25 * adversarial.state_dict()[name]
+        torch.testing.assert_close(value, expected)
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.1])
+def test_a_strength_out_of_range_is_refused(strength: float) -> None:
+    with pytest.raises(ValueError, match="Expected strength between 0"):
+        blend(_generator(), _generator(), strength=strength)
+
+
+def test_networks_of_two_architectures_cannot_be_blended() -> None:
+    with pytest.raises(WeightsError, match="Expected two weights of one architecture to blend"):
+        blend(_generator(), _generator(num_blocks=2), strength=0.5)

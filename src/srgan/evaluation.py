@@ -91,7 +91,7 @@ def evaluate(
 
 
 def score_table(scores: Scores) -> str:
-    """The scores on Y as a table for the console: a line per picture and one for the mean."""
+    """The scores as a table for the console: a line per picture, and the means on Y, on RGB and in features."""
     methods = list(scores)
     pictures = list(scores[methods[0]])
     name_width = max(map(len, [*pictures, "picture"]))
@@ -103,6 +103,12 @@ def score_table(scores: Scores) -> str:
         cells = [scores[method][picture] for method in methods]
         formatted = [f"{cell['psnr_y']:7.2f} {cell['ssim_y']:6.4f}" for cell in cells]
         lines.append("  ".join([f"{picture:<{name_width}}", *formatted]))
+    means = [scores[method]["mean"] for method in methods]
+    rgb = [f"{mean['psnr_rgb']:7.2f} {mean['ssim_rgb']:6.4f}" for mean in means]
+    lines.append("  ".join([f"{'on RGB':<{name_width}}", *rgb]))
+    if all("feature_distance" in mean for mean in means):
+        distances = [f"{mean['feature_distance']:14.5f}" for mean in means]
+        lines.append("  ".join([f"{'features':<{name_width}}", *distances]))
     return "\n".join(lines)
 
 

@@ -47,15 +47,45 @@ def close_run(
     write_image(output_dir / COMPARISON, result.comparison)
     write_image(output_dir / DETAIL, result.detail)
     write_image(output_dir / ORIGINAL_DETAIL, result.original_detail)
+    _write_scores(output_dir, result.scores, content=content, overrides=overrides)
+    return result.scores
+
+
+def score_weights(
+    output_dir: Path,
+    *,
+    name: str,
+    generator: Generator,
+    content: ContentLoss | None,
+    batches: Iterable[Mapping[str, Any]],
+) -> Scores:
+    """Score weights without training, and write ``scores.json`` and the comparison picture.
+
+    Args:
+        output_dir: The folder to write to.
+        name: What the weights are called in the scores.
+        generator: The network in evaluation mode.
+        content: Measures the distance in features as well, if given.
+        batches: Batches of one picture each: ``lr``, ``hr`` and ``name``.
+
+    Returns:
+        The scores by method (``bicubic`` and ``name``), picture (and ``mean``) and score.
+    """
+    result = evaluate({name: generator}, batches, distance=content)
+    write_image(output_dir / COMPARISON, result.comparison)
+    _write_scores(output_dir, result.scores, content=content, overrides=())
+    return result.scores
+
+
+def _write_scores(output_dir: Path, scores: Scores, *, content: ContentLoss | None, overrides: Sequence[str]) -> None:
     features = None if content is None else content.description
     record = {
         "convention": {**CONVENTION, "feature_distance": features},
         "overrides": list(overrides),
-        "scores": _without_infinity(result.scores),
+        "scores": _without_infinity(scores),
     }
     with atomic_write(output_dir / SCORES) as temporary:
         temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    return result.scores
 
 
 def _without_infinity(scores: Any) -> Any:

@@ -6,6 +6,7 @@ Reading executes nothing: tensors and plain values only, and the network is buil
 import json
 import pickle
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +21,29 @@ from srgan.networks import Generator
 GENERATOR_CONFIG = "generator_config"  # the key of the architecture, in both kinds of file
 # Of the generator's tensors in a training checkpoint: its moving average where there is one.
 GENERATOR_PREFIXES = ("average.module.", "generator.")
+# Weights that come with the package: trained on pixels alone, and adversarially from there.
+SHIPPED = {"srresnet": "srresnet_x4.safetensors", "srgan": "srgan_x4.safetensors"}
 
 
 class WeightsError(ValueError):
     """A weight file cannot be used; the message names it and says what to do."""
 
 
-def save_generator(path: Path, generator: Generator, *, metadata: dict[str, str] | None = None) -> None:
+def save_generator(
+    path: Path, generator: Generator, *, metadata: dict[str, str] | None = None, half: bool = False
+) -> None:
     """Write a generator as safetensors, whole or not at all.
 
     Args:
         path: The file.
         generator: The network, on any device.
         metadata: More to store in the file's header, as text.
+        half: Write float16, which halves the file and changes pictures by less than their rounding to 8 bit.
     """
     header = {**(metadata or {}), GENERATOR_CONFIG: json.dumps(generator.config)}
     tensors = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
+    if half:
+        tensors = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
     with atomic_write(path) as temporary:
         save_file(tensors, temporary, metadata=header)
 
@@ -45,7 +53,8 @@ def load_generator(path: Path) -> Generator:
 
     Args:
         path: A ``generator.safetensors``, a training checkpoint (``.ckpt``), or a run's folder, of which
-            ``generator.safetensors`` or else ``checkpoints/last.ckpt`` is taken.
+            ``generator.safetensors`` or else ``checkpoints/last.ckpt`` is taken; ``srresnet`` or ``srgan`` for the
+            weights that come with the package.
 
     Returns:
         The generator in evaluation mode, on the CPU, in float32.
@@ -63,6 +72,40 @@ def load_generator(path: Path) -> Generator:
         ) from error
     fill_generator(generator, state, source=file)
     return generator.eval()
+
+
+def blend(pixel: Generator, adversarial: Generator, *, strength: float) -> Generator:
+    """Interpolate the weights of two generators: less invented detail, as much as wanted.
+
+    Args:
+        pixel: What strength 0 gives: trained on pixels alone.
+        adversarial: What strength 1 gives: trained adversarially from there.
+        strength: Share of ``adversarial`` in the weights, in [0, 1].
+
+    Returns:
+        A new generator in evaluation mode.
+
+    Raises:
+        ValueError: If the strength is out of range.
+        WeightsError: If the architectures differ.
+
+    Reference: network interpolation, Wang et al. 2018 (ESRGAN), arXiv:1809.00219, §3.4.
+    """
+    if not 0 <= strength <= 1:
+        raise ValueError(f"Expected strength between 0 (pixel-trained) and 1 (adversarially trained), got {strength}.")
+    if pixel.config != adversarial.config:
+        raise WeightsError(
+            f"Expected two weights of one architecture to blend, got {pixel.config} and {adversarial.config}."
+        )
+    blended = Generator(**adversarial.config)
+    ends = pixel.state_dict()
+    blended.load_state_dict(
+        {
+            name: torch.lerp(ends[name], value, strength) if value.is_floating_point() else value
+            for name, value in adversarial.state_dict().items()
+        }
+    )
+    return blended.eval()
 
 
 def load_into(generator: Generator, path: Path) -> None:
@@ -96,7 +139,9 @@ def fill_generator(generator: Generator, state: dict[str, Tensor], *, source: Pa
 
 
 def resolve(path: Path) -> Path:
-    """The weight file that a path means: the file itself, or the right one in a run's folder."""
+    """The weight file that a path means: one of the package by its name, the file itself, or that in a run's folder."""
+    if str(path) in SHIPPED:
+        return Path(str(files("srgan") / "assets" / "weights" / SHIPPED[str(path)]))
     candidates = [path, path / "generator.safetensors", path / "checkpoints" / "last.ckpt"]
     for candidate in candidates:
         if candidate.is_file():
@@ -106,7 +151,8 @@ def resolve(path: Path) -> Path:
         if path.is_dir()
         else f"{path} does not exist"
     )
-    raise WeightsError(f"Expected weights (.ckpt, .safetensors or a run's folder), but {where}.")
+    names = " or ".join(SHIPPED)
+    raise WeightsError(f"Expected weights ({names}, a .ckpt, a .safetensors or a run's folder), but {where}.")
 
 
 def resolve_checkpoint(path: Path) -> Path:

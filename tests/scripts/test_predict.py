@@ -91,7 +91,7 @@ def test_starts_without_lightning_and_wandb() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "Expected a value for ckpt"),
+        ([], "Expected a value for input"),
         (["ckpt=nowhere.ckpt", "input=x"], "does not exist"),
     ],
 )

@@ -1,0 +1,70 @@
+"""Makes a weight file to ship from a run: ``python -m srgan.release RUN srgan_x4.safetensors --data … --licence …``.
+
+The file is float16 and carries, as text, all that the model card must say: architecture, steps, data, licence, commit
+and its own scores on the sample's validation photos.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from srgan.data import SuperResolutionDataModule
+from srgan.evaluation import evaluate, score_table
+from srgan.networks import Generator
+from srgan.provenance import git_commit
+from srgan.weights import load_generator, read_checkpoint, resolve_checkpoint, save_generator
+
+
+def write_release(checkpoint: Path, output: Path, *, data: str, licence: str) -> str:
+    """Write a weight file and score it as it was written.
+
+    Args:
+        checkpoint: A training checkpoint, or a run's folder.
+        output: The ``.safetensors`` to write.
+        data: What the weights were trained on.
+        licence: The licence of the weights.
+
+    Returns:
+        The score table of the written file on the sample's validation photos.
+
+    Raises:
+        WeightsError: If the checkpoint cannot be read.
+    """
+    file = resolve_checkpoint(checkpoint)
+    generator = load_generator(file)
+    metadata = {
+        "name": output.stem,
+        "scale": str(generator.scale),
+        "steps": str(read_checkpoint(file)["global_step"]),
+        "data": data,
+        "licence": licence,
+        "git_commit": git_commit() or "unknown",
+    }
+    save_generator(output, generator, metadata=metadata, half=True)
+    rounded = load_generator(output)  # what users will have
+    scores = evaluate({output.stem: rounded}, _sample(rounded).test_dataloader()).scores
+    mean = {name: round(value, 4) for name, value in scores[output.stem]["mean"].items()}
+    save_generator(output, rounded, metadata={**metadata, "scores": json.dumps(mean)}, half=True)
+    return score_table(scores)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m srgan.release", description="Make a weight file to ship.")
+    parser.add_argument("checkpoint", type=Path, help="a .ckpt or a run's folder")
+    parser.add_argument("output", type=Path, help="the .safetensors to write")
+    parser.add_argument("--data", required=True, help="what the weights were trained on")
+    parser.add_argument("--licence", required=True, help="the licence of the weights")
+    options = parser.parse_args(arguments)
+    print(write_release(options.checkpoint, options.output, data=options.data, licence=options.licence))  # noqa: T201
+
+
+def _sample(generator: Generator) -> SuperResolutionDataModule:
+    datamodule = SuperResolutionDataModule(root="sample", val_root="sample", scale=generator.scale)
+    datamodule.setup("test")
+    return datamodule
+
+
+if __name__ == "__main__":
+    main()

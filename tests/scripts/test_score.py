@@ -1,0 +1,45 @@
+"""Tests of train.py test_only=true: the scores of given weights, without training."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import train
+from omegaconf import DictConfig
+
+from srgan.networks import Generator
+from srgan.weights import save_generator
+
+Compose = Callable[..., DictConfig]
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A generator that is close to bicubic."""
+    torch.manual_seed(0)
+    path = tmp_path / "mine.safetensors"
+    save_generator(path, Generator(num_blocks=1, channels=4, norm="none", global_skip="bicubic").eval())
+    return path
+
+
+def test_weights_are_scored_on_the_validation_photos(
+    compose_train: Compose, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = train.train(compose_train("test_only=true", f"ckpt_path={weights}"))
+    table = capsys.readouterr().out
+    assert outcome is not None
+    assert f"{outcome[0]:.2f}" in next(line for line in table.splitlines() if line.startswith("mean"))
+    assert "bicubic" in table
+    assert "mine" in table
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"scores.json", "samples"}
+
+
+def test_without_weights_there_is_nothing_to_score(compose_train: Compose) -> None:
+    with pytest.raises(ValueError, match="Expected weights to test: test_only=true ckpt_path="):
+        train.train(compose_train("test_only=true"))
+
+
+def test_weights_of_another_scale_say_what_to_set(compose_train: Compose, weights: Path) -> None:
+    with pytest.raises(ValueError, match="enlarges 4 times: set scale=4"):
+        train.train(compose_train("test_only=true", f"ckpt_path={weights}", "scale=2"))
