@@ -68,7 +68,7 @@ def train(cfg: DictConfig) -> tuple[float, ...] | None:
 
     from srgan.callbacks import Settings
     from srgan.provenance import git_commit
-    from srgan.runs import check_resumable
+    from srgan.runs import check_resumable, checkpoint_to_go_on_from
     from srgan.trainer import ending_together
     from srgan.weights import load_into
 
@@ -82,8 +82,11 @@ def train(cfg: DictConfig) -> tuple[float, ...] | None:
     model: SRGAN = instantiate(cfg.model, _convert_="all")
     settings = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     hyperparameters = {**settings, "git_commit": git_commit()}
-    ckpt_path = _checkpoint(cfg.ckpt_path, cfg.resume, Path(cfg.output_dir), hyperparameters)
-    _refuse_used_folder(Path(cfg.output_dir), ckpt_path)
+    if cfg.resume not in (None, "auto") or (cfg.resume and _is_sweep()):
+        raise ValueError(f"Expected resume=auto, and not in a sweep, or none (null); got {cfg.resume}.")
+    ckpt_path = checkpoint_to_go_on_from(
+        cfg.ckpt_path, search=cfg.resume == "auto", output_dir=Path(cfg.output_dir), settings=hyperparameters
+    )
     if ckpt_path is not None:
         # Lightning restores it later, with the optimizers; this says in words what would not fit.
         check_resumable(ckpt_path, model.state_dict(), hyperparameters)
@@ -225,31 +228,6 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")  # Lightning's own
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")  # see below
     warnings.formatwarning = lambda message, category, *_, **__: f"{category.__name__}: {message}\n"
-
-
-def _checkpoint(ckpt_path: str | None, resume: str | None, output_dir: Path, settings: dict[str, Any]) -> Path | None:
-    """The checkpoint to go on from: the one named, or with ``resume=auto`` that of a run beside this one's folder."""
-    from srgan.runs import unfinished_run
-    from srgan.weights import resolve_checkpoint
-
-    if resume not in (None, "auto") or (resume == "auto" and _is_sweep()):
-        raise ValueError(f"Expected resume=auto, and not in a sweep, or none (null); got {resume}.")
-    if ckpt_path is not None:
-        return resolve_checkpoint(Path(str(ckpt_path)))
-    found = unfinished_run(output_dir.parent, settings) if resume == "auto" else None
-    if resume == "auto":
-        log.info("Going on from %s", found) if found else log.info("No unfinished run to go on from: starting anew")
-    return found
-
-
-def _refuse_used_folder(output_dir: Path, ckpt_path: Path | None) -> None:
-    """Nothing of an earlier run is overwritten, unless this one goes on from it."""
-    goes_on = ckpt_path is not None and ckpt_path.resolve().is_relative_to(output_dir.resolve())
-    if (output_dir / "checkpoints" / "last.ckpt").exists() and not goes_on:
-        raise ValueError(
-            f"{output_dir} holds another run already. Go on from it with ckpt_path={output_dir}, or name another folder"
-            " with hydra.run.dir=…."
-        )
 
 
 def _generator(network: "nn.Module") -> "Generator":

@@ -29,7 +29,6 @@ _BATCH_PER_GPU = 16
 _PEAK_FLOPS = 156e12  # A100, dense TF32 (NVIDIA's data sheet)
 _UTILISATION = 0.3  # of the peak; small batches of small crops
 _LINKS = {"NVLink": 200e9, "PCIe 4 x16": 20e9}  # bytes/s that an all-reduce reaches per GPU
-_BACKWARDS = 2  # DDP reduces all gradients in each of the two phases, whichever network they belong to
 
 Point = dict[str, int]
 
@@ -91,13 +90,13 @@ def eight_gpus(overrides: Sequence[str]) -> dict[str, Any]:
     shapes = [(_BATCH_PER_GPU, 3, side, side) for side in (crop // scale, crop)]
     flops = sum(nominal_flops(recipe.textbook(), *shapes).values())
     compute = flops / (_UTILISATION * _PEAK_FLOPS)
-    num_parameters = sum(p.numel() for p in recipe.model.parameters())
-    moved = _BACKWARDS * 2 * (_GPUS - 1) / _GPUS * 4 * num_parameters
+    num_parameters = sum(p.numel() for p in recipe.model.parameters() if p.requires_grad)
+    moved = 2 * (_GPUS - 1) / _GPUS * 4 * num_parameters  # each phase averages its own network's gradients
     print(f"\nEstimate for {_GPUS} GPUs, batch {_BATCH_PER_GPU} each (not measured)")
     print(
         f"computation   {flops / 1e9:.0f} GFLOP / ({_UTILISATION} x {_PEAK_FLOPS / 1e12:.0f} TFLOP/s)"
         f" = {1e3 * compute:.1f} ms\n"
-        f"all-reduce    {_BACKWARDS} backwards x 2 x {_GPUS - 1}/{_GPUS} x 4 bytes x {num_parameters / 1e6:.2f} M"
+        f"all-reduce    2 x {_GPUS - 1}/{_GPUS} x 4 bytes x {num_parameters / 1e6:.2f} M"
         f" parameters = {moved / 1e6:.0f} MB a GPU"
     )
     estimate: dict[str, Any] = {"flops": flops, "compute_seconds": compute, "bytes": moved}

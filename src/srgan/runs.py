@@ -1,5 +1,6 @@
 """Going on from an earlier run: finds the right one, and says in words why a checkpoint cannot serve."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 from torch import Tensor
 
 from srgan.callbacks.settings import changes, flat, stored_settings
-from srgan.weights import WeightsError, check_checkpoint, read_checkpoint
+from srgan.weights import WeightsError, check_checkpoint, read_checkpoint, resolve_checkpoint
+
+log = logging.getLogger(__name__)
 
 # What makes two runs the same: networks, content loss, photos and seed. Rates, weights and lengths may change.
 _IDENTITY = (
@@ -22,6 +25,39 @@ _IDENTITY = (
 )
 # Of these, what decides which tensors a checkpoint holds.
 _ARCHITECTURE = ("scale", "generator.", "discriminator.", "model.ema_")
+
+
+def checkpoint_to_go_on_from(
+    ckpt_path: str | None, *, search: bool, output_dir: Path, settings: Mapping[str, Any]
+) -> Path | None:
+    """The checkpoint that a run goes on from, if any.
+
+    Args:
+        ckpt_path: A checkpoint or a run's folder, named by the user.
+        search: Where none is named, take that of the newest unfinished run of the same kind beside ``output_dir``.
+        output_dir: The new run's folder.
+        settings: The new run's settings, nested by name.
+
+    Returns:
+        The file; None for a run that starts anew.
+
+    Raises:
+        WeightsError: If what was named is no checkpoint.
+        ValueError: If ``output_dir`` holds another run, which this one would overwrite.
+    """
+    found = None
+    if ckpt_path is not None:
+        found = resolve_checkpoint(Path(str(ckpt_path)))
+    elif search:
+        found = unfinished_run(output_dir.parent, settings)
+        log.info("Going on from %s", found) if found else log.info("No unfinished run to go on from: starting anew")
+    goes_on = found is not None and found.resolve().is_relative_to(output_dir.resolve())
+    if (output_dir / "checkpoints" / "last.ckpt").exists() and not goes_on:
+        raise ValueError(
+            f"{output_dir} holds another run already. Go on from it with ckpt_path={output_dir}, or name another folder"
+            " with hydra.run.dir=…."
+        )
+    return found
 
 
 def unfinished_run(root: Path, settings: Mapping[str, Any]) -> Path | None:

@@ -9,12 +9,8 @@ from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.strategies import DDPStrategy
 
 from srgan.sync_norm import BatchNormSync
-
-# Each phase leaves the other network's parameters without a gradient, which plain DDP takes for an error.
-_GAN_DDP = "ddp_find_unused_parameters_true"
 
 
 def build_trainer(
@@ -35,14 +31,14 @@ def build_trainer(
     logger: Sequence[Logger] = (),
     default_root_dir: str | Path | None = None,
 ) -> Trainer:
-    """Make a Trainer that counts steps in batches and picks the strategy of a GAN by itself.
+    """Make a Trainer that counts steps in batches.
 
     Args:
         max_steps: Steps (batches, generator updates) to train for.
         accelerator: As in Lightning: ``auto``, ``cpu``, ``gpu``, …
         devices: As in Lightning: a number, a list of indices, or ``auto``.
         num_nodes: Machines.
-        strategy: As in Lightning; ``auto`` is DDP with unused parameters allowed where there are several processes.
+        strategy: As in Lightning; ``auto`` is DDP where there are several processes.
         precision: As in Lightning: ``32-true``, ``bf16-mixed``, ``16-mixed``, …
         sync_batchnorm: Normalise over the batch of all processes where there are several.
         val_check_interval: Steps between validations; where the run is shorter, its last step is validated.
@@ -97,10 +93,9 @@ def build_trainer(
             f"Expected trainer.accelerator={accelerator} and trainer.devices={devices} to fit this machine: {error}"
             " Set trainer.accelerator=auto trainer.devices=auto for what there is; nvidia-smi lists NVIDIA's GPUs."
         ) from error
-    if not isinstance(trainer.strategy, DDPStrategy) or trainer.world_size == 1:
-        return trainer
-    sync = [BatchNormSync(trainer.strategy.root_device.type)] if sync_batchnorm else []
-    return build(_GAN_DDP if strategy == "auto" else strategy, sync)
+    if sync_batchnorm and trainer.world_size > 1:  # the device that the layers must fit is only known by now
+        return build(strategy, [BatchNormSync(trainer.strategy.root_device.type)])
+    return trainer
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """Two networks updated in turn by hand: rates, clipping, micro-batches, and gradients that are not finite."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from lightning import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer, do_nothing_closure
+from lightning.pytorch.strategies import ParallelStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -51,11 +53,14 @@ class AlternatingUpdates(LightningModule):
         """Step one network's optimizer on the mean of some losses, each computed only when its turn comes."""
         optimizer = self.optimizer(index)
         optimizer.zero_grad()
-        for loss in losses:
-            # A loss that is no number can have finite gradients (L1's are signs). It shall not: so the step is dropped,
-            # and on all processes alike, since gradients are what they share.
-            sound = torch.where(loss.detach().isfinite(), 1.0, torch.nan)
-            self.manual_backward(loss * sound / self.num_micro_batches)
+        with self._own_gradients():
+            for loss in losses:
+                # A loss that is no number can have finite gradients (L1's are signs). It shall not: so the step is
+                # dropped, and on all processes alike, since gradients are what they share.
+                sound = torch.where(loss.detach().isfinite(), 1.0, torch.nan)
+                self.manual_backward(loss * sound / self.num_micro_batches)
+        if self.trainer.world_size > 1:
+            average_over_processes([p.grad for group in optimizer.param_groups for p in group["params"]])
         if index == 0:
             optimizer.step()
         else:
@@ -96,6 +101,21 @@ class AlternatingUpdates(LightningModule):
         assert isinstance(optimizer, LightningOptimizer)
         return optimizer
 
+    def _own_gradients(self) -> AbstractContextManager[None]:
+        """Leave each process its own gradients: DDP would average both networks' in each phase, zeros and all."""
+        strategy = self.trainer.strategy
+        return strategy.block_backward_sync() if isinstance(strategy, ParallelStrategy) else nullcontext()
+
     def _gradient_scale(self) -> float:
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         return 1.0 if scaler is None else float(scaler.get_scale())
+
+
+def average_over_processes(tensors: Iterable[Tensor | None]) -> None:
+    """Replace each tensor by its mean over all processes, in one message."""
+    present = [tensor for tensor in tensors if tensor is not None]
+    message = torch.cat([tensor.flatten() for tensor in present])
+    torch.distributed.all_reduce(message)
+    message /= torch.distributed.get_world_size()
+    for tensor, mean in zip(present, torch.split(message, [tensor.numel() for tensor in present]), strict=True):
+        tensor.copy_(mean.view_as(tensor))

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-import train
 from omegaconf import DictConfig
 
+import train
 from srgan.networks import Generator
 from srgan.weights import save_generator
 
