@@ -109,7 +109,7 @@ def train(cfg: DictConfig) -> tuple[float, ...] | None:
             trainer.fit(model, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
         if not trainer.is_global_zero:
             return None
-        outcome = test(model, datamodule, cfg)
+        outcome = test(model.to(trainer.strategy.root_device), datamodule, cfg)  # Lightning has put it back on the CPU
         _log_sweep(loggers)
         _finish_wandb(exit_code=0)
         return outcome
@@ -153,20 +153,23 @@ def score(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ..
 
     from srgan import results
     from srgan.evaluation import score_table
+    from srgan.inference import choose_device
     from srgan.weights import load_generator
 
     if cfg.ckpt_path is None:
         raise ValueError("Expected weights to test: test_only=true ckpt_path=srgan, a .safetensors, a .ckpt or a run.")
-    generator = load_generator(Path(str(cfg.ckpt_path)))
+    device = choose_device("cpu" if cfg.trainer.accelerator == "cpu" else "auto")
+    generator = load_generator(Path(str(cfg.ckpt_path))).to(device)
     if generator.scale != cfg.scale:
         raise ValueError(f"{cfg.ckpt_path} enlarges {generator.scale} times: set scale={generator.scale}.")
     datamodule.setup("test")
+    loss = instantiate(cfg.loss).to(device)
     output_dir = Path(cfg.output_dir)
     scores = results.score_weights(
         output_dir,
         name=Path(str(cfg.ckpt_path)).stem,
         generator=generator,
-        content=instantiate(cfg.loss).content,
+        content=loss.content,
         batches=datamodule.test_dataloader(),
     )
     print(f"\n{score_table(scores)}\n\nScores      {_shown(output_dir / results.SCORES)}")

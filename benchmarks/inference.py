@@ -7,6 +7,7 @@ memory in the same tiles. Memory is the peak of a process of its own.
 
 import argparse
 import json
+import resource
 import statistics
 import sys
 import tempfile
@@ -32,7 +33,7 @@ from benchmarks._measure import (
     timed,
 )
 from benchmarks._textbook import TextbookGenerator, copy_weights
-from srgan.inference import upscale
+from srgan.inference import for_inference, upscale
 from srgan.networks import Generator
 from srgan.weights import load_generator, save_generator
 
@@ -100,6 +101,7 @@ def project_and_plain(weights: Path) -> tuple[Enlarge, Enlarge, TextbookGenerato
     plain = TextbookGenerator(**generator.config).eval()
     copy_weights(generator, plain)
     margin = generator.receptive_radius
+    generator = for_inference(generator)
 
     @torch.inference_mode()
     def plain_upscale(lr: Tensor) -> Tensor:
@@ -205,6 +207,8 @@ def _worker(arguments: Sequence[str]) -> None:
 
 def _peak_mb() -> float:
     # Not getrusage: on Linux its maximum includes the parent process that this one was started from.
+    if not Path("/proc/self/status").is_file():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # in bytes on macOS
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
     return int(status["VmHWM"].split()[0]) / 1000
 

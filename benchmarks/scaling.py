@@ -105,8 +105,7 @@ def eight_gpus(overrides: Sequence[str]) -> dict[str, Any]:
         images, efficiency = _GPUS * _BATCH_PER_GPU / step, compute / step
         print(
             f"{link:<12}  {moved / 1e6:.0f} MB / {bandwidth / 1e9:.0f} GB/s = {1e3 * moved / bandwidth:.1f} ms: a step"
-            f" of {1e3 * step:.1f} ms, {images:.0f} images/s, {100 * efficiency:.0f} % of {_GPUS} times one GPU;"
-            " better where it overlaps the backward pass"
+            f" of {1e3 * step:.1f} ms, {images:.0f} images/s, {100 * efficiency:.0f} % of {_GPUS} times one GPU"
         )
         estimate[link] = {"images_per_second": images, "efficiency": efficiency}
     return estimate

@@ -178,6 +178,12 @@ class SRGAN(AlternatingUpdates):
             self._score_mean(name).update(value)
         return sr
 
+    def on_validation_start(self) -> None:
+        """Validate the network that is saved: each process has gathered BatchNorm statistics of its own."""
+        if self.trainer.world_size > 1:
+            for buffer in self.evaluated_generator.buffers():
+                torch.distributed.broadcast(buffer, src=0)
+
     def on_validation_epoch_end(self) -> None:
         """Log the mean over the pictures of all processes."""
         for name in _SCORES:

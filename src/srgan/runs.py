@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from srgan.callbacks.settings import changes, flat, stored_settings
@@ -50,7 +51,8 @@ def checkpoint_to_go_on_from(
         found = resolve_checkpoint(Path(str(ckpt_path)))
     elif search:
         found = unfinished_run(output_dir.parent, settings)
-        log.info("Going on from %s", found) if found else log.info("No unfinished run to go on from: starting anew")
+        message = f"Going on from {found}" if found else "No unfinished run to go on from: starting anew"
+        rank_zero_only(log.info)(message)
     goes_on = found is not None and found.resolve().is_relative_to(output_dir.resolve())
     if (output_dir / "checkpoints" / "last.ckpt").exists() and not goes_on:
         raise ValueError(
@@ -70,18 +72,21 @@ def unfinished_run(root: Path, settings: Mapping[str, Any]) -> Path | None:
     Returns:
         Its ``last.ckpt``, or None.
     """
-    wanted = {name: value for name, value in flat(settings).items() if name.startswith(_IDENTITY)}
+    wanted = _identity(flat(settings))
     files = sorted(root.glob("*/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)
     for file in files:
         try:
             checkpoint = read_checkpoint(file)
         except WeightsError:
             continue
-        found = stored_settings(checkpoint)
-        same = all(name in found and found[name] == value for name, value in wanted.items())
+        same = _identity(stored_settings(checkpoint)) == wanted
         if same and checkpoint["global_step"] < settings["trainer"]["max_steps"]:
             return file
     return None
+
+
+def _identity(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name.startswith(_IDENTITY)}
 
 
 def check_resumable(file: Path, state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> None:

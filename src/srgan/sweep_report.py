@@ -122,7 +122,7 @@ def _job(folder: Path, settings: list[str]) -> Job:
     if (folder / SCORES).is_file():
         record = json.loads((folder / SCORES).read_text(encoding="utf-8"))
         scores, features, status = (
-            record["scores"]["last"]["mean"],
+            list(record["scores"].values())[-1]["mean"],  # of the last weights
             record["convention"]["feature_distance"],
             "finished",
         )

@@ -13,6 +13,9 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         """Normalise (N, C, H, W) and note the running statistics, as ``nn.BatchNorm2d`` does."""
         if not self.training:
             return super().forward(input)
+        return self._normalised(input.float()).to(input.dtype)  # half precision cannot hold the statistics
+
+    def _normalised(self, input: Tensor) -> Tensor:
         count = input.numel() // input.shape[1] * torch.distributed.get_world_size()
         mean = _sum_over_processes(input.sum((0, 2, 3), keepdim=True)) / count
         centred = input - mean

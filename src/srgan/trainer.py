@@ -9,6 +9,8 @@ from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 from srgan.sync_norm import BatchNormSync
 
@@ -93,6 +95,10 @@ def build_trainer(
             f"Expected trainer.accelerator={accelerator} and trainer.devices={devices} to fit this machine: {error}"
             " Set trainer.accelerator=auto trainer.devices=auto for what there is; nvidia-smi lists NVIDIA's GPUs."
         ) from error
+    if trainer.world_size > 1 and not isinstance(trainer.strategy, DDPStrategy):
+        raise ValueError(
+            f"Expected trainer.strategy=auto or a kind of ddp, where each process holds whole networks, got {strategy}."
+        )
     if sync_batchnorm and trainer.world_size > 1:  # the device that the layers must fit is only known by now
         return build(strategy, [BatchNormSync(trainer.strategy.root_device.type)])
     return trainer
@@ -100,10 +106,15 @@ def build_trainer(
 
 @contextmanager
 def ending_together(trainer: Trainer) -> Iterator[None]:
-    """End the processes that the first one has started when it fails: left alone, they wait for it for half an hour."""
+    """End the processes that the first one has started when it fails: left alone, they wait for it for half an hour.
+
+    The first one lives on, to say why, to finish its loggers, and for the next job of a sweep.
+    """
     try:
         yield
-    except Exception:
-        if (launcher := trainer.strategy.launcher) is not None:
-            launcher.kill(signal.SIGKILL)
+    except BaseException as error:
+        if isinstance(launcher := trainer.strategy.launcher, _SubprocessScriptLauncher):
+            if isinstance(error, Exception):
+                launcher.kill(signal.SIGKILL)
+            launcher.procs.clear()  # where Lightning would see that one was killed, and kill this process as well
         raise

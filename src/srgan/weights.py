@@ -140,8 +140,11 @@ def fill_generator(generator: Generator, state: dict[str, Tensor], *, source: Pa
 
 def resolve(path: Path) -> Path:
     """The weight file that a path means: one of the package by its name, the file itself, or that in a run's folder."""
-    if str(path) in SHIPPED:
-        return Path(str(files("srgan") / "assets" / "weights" / SHIPPED[str(path)]))
+    if (name := SHIPPED.get(str(path))) is not None:
+        shipped = Path(str(files("srgan") / "assets" / "weights" / name))
+        if not shipped.is_file():
+            raise WeightsError(f"The weights {path} are missing from this installation ({shipped}). Set ckpt=….")
+        return shipped
     candidates = [path, path / "generator.safetensors", path / "checkpoints" / "last.ckpt"]
     for candidate in candidates:
         if candidate.is_file():

@@ -54,11 +54,11 @@ def test_each_job_has_its_folder_its_wandb_run_and_its_row(run_train: Run, tmp_p
 def test_a_job_that_fails_is_a_row_and_leaves_the_next_alone(run_train: Run, tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     settings = ["trainer.max_steps=2", "trainer.devices=2", f"hydra.sweep.dir={sweep}"]
-    done = run_train("loss.adversarial_weight=-1,1e-3", *settings, sweep=True)
+    done = run_train("model.num_micro_batches=3,1", *settings, sweep=True)  # 3 of 2 crops: fails within its first step
     assert done.returncode == 1
     assert folders(tmp_path) == ["sweep"]
     failed, good = report(sweep)
-    assert failed["status"] == "failed: Expected adversarial_weight to be a number of 0 or more, got -1."
+    assert failed["status"].startswith("failed: Expected data.batch_size to be a multiple of model.num_micro_batches=3")
     assert good["status"] == "finished"
     assert (sweep / "1" / "generator.safetensors").is_file()
 

@@ -186,6 +186,9 @@ def test_resume_auto_takes_the_newest_unfinished_run_of_the_same_kind(
     assert "was 0.0005, now 1e-05" in caplog.text
     assert run("c", "trainer.max_steps=3") == 3  # in its own folder
     caplog.clear()
+    run("p", "loss=pixel", "trainer.max_steps=5", "model.pretrain_steps=5")  # another loss: another kind
+    assert "starting anew" in caplog.text
+    caplog.clear()
     run("d", "trainer.max_steps=1")  # all of its kind are at their end
     assert "starting anew" in caplog.text
 

@@ -8,7 +8,6 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from srgan.callbacks.signals import StopSignals
 
@@ -66,7 +65,7 @@ class LastCheckpoint(Checkpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock, and let signals wait for the step's end."""
         self._last_step_saved, self._last_time_saved = trainer.global_step, time.monotonic()
-        self._signals.install()
+        self._signals.install(trainer)
 
     def on_train_batch_start(self, *_: Any) -> None:
         """From here to the batch's end the state is neither before nor after the step."""
@@ -74,14 +73,15 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Save when it is time; never while gradients are not finite, since that state may be the cause."""
-        self._signals.mid_step = False
         if self._is_due(trainer) and not getattr(pl_module, "non_finite_phases", []):
             self._save(trainer)
+        self._signals.mid_step = False  # only now: a signal must not cut the write short
         self._signals.obey(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the final state."""
+        """Save the final state, and obey a signal that came after the last step."""
         self._save(trainer)
+        self._signals.obey(trainer)
         self._signals.restore()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -89,7 +89,7 @@ class LastCheckpoint(Checkpoint):
         self._signals.restore()
         if self._signals.mid_step and self.path.exists():
             return
-        if trainer.world_size == 1 or isinstance(exception, SIGTERMException):
+        if trainer.world_size == 1 or self._signals.agreed:
             self._save(trainer)  # every process comes by here
         elif isinstance(exception, KeyboardInterrupt) and trainer.is_global_zero:
             # The others may be elsewhere: written without Trainer.save_checkpoint's wait for them.
@@ -107,8 +107,8 @@ class LastCheckpoint(Checkpoint):
 
     def _save(self, trainer: Trainer) -> None:
         if trainer.global_step > self._last_step_saved:
-            self._last_step_saved, self._last_time_saved = trainer.global_step, time.monotonic()
             trainer.save_checkpoint(self.path)
+            self._last_step_saved, self._last_time_saved = trainer.global_step, time.monotonic()
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -133,5 +133,10 @@ class BestCheckpoint(ModelCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the best score of a resumed run, unless it resumes in another folder, which has its own best."""
-        if state_dict.get("dirpath") == self.dirpath:
-            super().load_state_dict(state_dict)
+        if state_dict.get("dirpath") != self.dirpath:
+            return
+        best = Path(str(self.dirpath)) / "best.ckpt"
+        if best.is_file():  # newer than the checkpoint that is resumed from, if that was written before its validation
+            newer = torch.load(best, map_location="cpu", weights_only=True)["callbacks"]
+            state_dict = newer.get(self.state_key, state_dict)
+        super().load_state_dict(state_dict)

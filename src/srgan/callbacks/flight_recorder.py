@@ -83,7 +83,8 @@ class FlightRecorder(Callback):
         """Measure how differently BatchNorm lets the generator answer in training and in evaluation."""
         generator = pl_module.generator
         assert isinstance(generator, nn.Module)
-        if self._last_lr is None or not any(isinstance(module, nn.BatchNorm2d) for module in generator.modules()):
+        norms = [module for module in generator.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+        if self._last_lr is None or not norms:
             return
         twin = copy.deepcopy(generator)  # whose running statistics may move
         gap = (twin.eval()(self._last_lr) - twin.train()(self._last_lr)).square().mean().sqrt()

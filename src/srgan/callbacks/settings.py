@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lightning import Callback
+from lightning.pytorch.utilities import rank_zero_only
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ class Settings(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Compare with the settings of the checkpoint."""
         for line in changes(state_dict, self._settings):
-            log.warning("Going on with another setting than before: %s", line)
+            rank_zero_only(log.warning)("Going on with another setting than before: %s", line)
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

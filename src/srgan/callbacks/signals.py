@@ -4,6 +4,7 @@ import signal
 from types import FrameType
 from typing import Any
 
+import torch
 from lightning import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
@@ -11,18 +12,21 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 class StopSignals:
     """Handlers of SIGINT and SIGTERM from ``install`` to ``restore``.
 
-    A signal in the midst of a step waits for the step's end, where ``obey`` raises; a second Ctrl-C does not wait.
-    Lightning's own handler of SIGTERM talks to the other processes at once, who are busy with something else then:
-    a run on several devices hangs.
+    A signal waits for the end of the step, where ``obey`` raises; a second Ctrl-C does not wait. Lightning's own
+    handler of SIGTERM talks to the other processes at once, who are busy with something else then: a run on several
+    devices hangs.
     """
 
     def __init__(self) -> None:
         self.mid_step = False  # set by the owner: whether the state is neither before nor after a step
+        self.agreed = False  # whether all processes have come to obey the same signal
+        self._together = False
         self._interrupted = self._terminated = False
         self._previous: dict[int, Any] = {}
 
-    def install(self) -> None:
+    def install(self, trainer: Trainer) -> None:
         """Take the signals over; called in training, after Lightning has done the same."""
+        self._together = trainer.world_size > 1
         for number, handler in ((signal.SIGINT, self._interrupt), (signal.SIGTERM, self._terminate)):
             try:
                 self._previous[number] = signal.signal(number, handler)
@@ -36,19 +40,22 @@ class StopSignals:
         self._previous = {}
 
     def obey(self, trainer: Trainer) -> None:
-        """Raise what a signal since the last call asks for.
+        """Raise what a signal to any process of the run asks for, in all of them.
 
         Raises:
             KeyboardInterrupt: At Ctrl-C.
-            SIGTERMException: At SIGTERM to any process of the run, in all of them.
+            SIGTERMException: At SIGTERM.
         """
-        if self._interrupted:
-            raise KeyboardInterrupt
-        if trainer.strategy.reduce_boolean_decision(self._terminated, all=False):
-            raise SIGTERMException
+        interrupted, terminated = self._interrupted, self._terminated
+        if self._together:
+            wishes = torch.tensor([interrupted, terminated], dtype=torch.int32, device=trainer.strategy.root_device)
+            interrupted, terminated = trainer.strategy.reduce(wishes, reduce_op="sum").bool().tolist()
+        if interrupted or terminated:
+            self.agreed = True
+            raise SIGTERMException if terminated else KeyboardInterrupt
 
     def _interrupt(self, signum: int, frame: FrameType | None) -> None:
-        if self._interrupted or not self.mid_step:
+        if self._interrupted or not (self.mid_step or self._together):
             raise KeyboardInterrupt
         self._interrupted = True
 

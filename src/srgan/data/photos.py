@@ -202,7 +202,8 @@ def _load_or_reason(photo: Photo, *, scale: int, min_size: int) -> Pair | str:
     except ImageReadError as error:
         return str(error)
     if min(pair.hr.shape[1:]) < min_size:
-        return f"{photo.hr_path} is {_size(pair.hr)}, smaller than the {min_size}x{min_size} pixels needed."
+        reduced = f" at 1/{photo.reduction} of its size" if photo.reduction > 1 else ""
+        return f"{photo.hr_path}{reduced} is {_size(pair.hr)}, smaller than the {min_size}x{min_size} pixels needed."
     return pair
 
 
