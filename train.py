@@ -144,7 +144,7 @@ def test(model: "SRGAN", datamodule: "LightningDataModule", cfg: DictConfig) -> 
 
 
 def score(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ...]:
-    """Score the weights that ``ckpt_path`` names on the validation photos, without training.
+    """Score the weights that ``ckpt_path`` names, one or a list, on the validation photos, without training.
 
     Returns:
         As ``test`` does.
@@ -156,19 +156,22 @@ def score(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ..
     from srgan.inference import choose_device
     from srgan.weights import load_generator
 
-    if cfg.ckpt_path is None:
+    named = cfg.ckpt_path if OmegaConf.is_list(cfg.ckpt_path) else [cfg.ckpt_path]
+    if None in named:
         raise ValueError("Expected weights to test: test_only=true ckpt_path=srgan, a .safetensors, a .ckpt or a run.")
     device = choose_device("cpu" if cfg.trainer.accelerator == "cpu" else "auto")
-    generator = load_generator(Path(str(cfg.ckpt_path))).to(device)
-    if generator.scale != cfg.scale:
-        raise ValueError(f"{cfg.ckpt_path} enlarges {generator.scale} times: set scale={generator.scale}.")
+    stems = [Path(str(path)).stem for path in named]
+    names = stems if len(set(stems)) == len(stems) else [str(path) for path in named]
+    generators = {name: load_generator(Path(str(path))).to(device) for name, path in zip(names, named, strict=True)}
+    for path, generator in generators.items():
+        if generator.scale != cfg.scale:
+            raise ValueError(f"{path} enlarges {generator.scale} times: set scale={generator.scale}.")
     datamodule.setup("test")
     loss = instantiate(cfg.loss).to(device)
     output_dir = Path(cfg.output_dir)
     scores = results.score_weights(
         output_dir,
-        name=Path(str(cfg.ckpt_path)).stem,
-        generator=generator,
+        generators=generators,
         content=loss.content,
         batches=datamodule.test_dataloader(),
     )

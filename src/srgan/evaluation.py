@@ -94,22 +94,25 @@ def score_table(scores: Scores) -> str:
     """The scores as a table for the console: a line per picture, and the means on Y, on RGB and in features."""
     methods = list(scores)
     pictures = list(scores[methods[0]])
-    name_width = max(map(len, [*pictures, "picture"]))
+    label_width, width = max(map(len, [*pictures, "picture"])), max(14, *map(len, methods))
+    means = [scores[method]["mean"] for method in methods]
+
+    def line(label: str, cells: Iterable[str]) -> str:
+        return "  ".join([f"{label:<{label_width}}", *(f"{cell:>{width}}" for cell in cells)])
+
     lines = [
         "PSNR (dB) / SSIM on Y of BT.601, 8 bit, borders of `scale` pixels cropped off",
-        "  ".join([f"{'picture':<{name_width}}", *(f"{method:>14}" for method in methods)]),
+        line("picture", methods),
+        *(line(picture, (_psnr_ssim(scores[method][picture], "y") for method in methods)) for picture in pictures),
+        line("on RGB", (_psnr_ssim(mean, "rgb") for mean in means)),
     ]
-    for picture in pictures:
-        cells = [scores[method][picture] for method in methods]
-        formatted = [f"{cell['psnr_y']:7.2f} {cell['ssim_y']:6.4f}" for cell in cells]
-        lines.append("  ".join([f"{picture:<{name_width}}", *formatted]))
-    means = [scores[method]["mean"] for method in methods]
-    rgb = [f"{mean['psnr_rgb']:7.2f} {mean['ssim_rgb']:6.4f}" for mean in means]
-    lines.append("  ".join([f"{'on RGB':<{name_width}}", *rgb]))
     if all("feature_distance" in mean for mean in means):
-        distances = [f"{mean['feature_distance']:14.5f}" for mean in means]
-        lines.append("  ".join([f"{'features':<{name_width}}", *distances]))
+        lines.append(line("features", (f"{mean['feature_distance']:.5f}" for mean in means)))
     return "\n".join(lines)
+
+
+def _psnr_ssim(scores: Mapping[str, float], channels: str) -> str:
+    return f"{scores[f'psnr_{channels}']:.2f} {scores[f'ssim_{channels}']:.4f}"
 
 
 def _mean(per_picture: list[dict[str, float]]) -> dict[str, float]:

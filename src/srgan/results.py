@@ -54,8 +54,7 @@ def close_run(
 def score_weights(
     output_dir: Path,
     *,
-    name: str,
-    generator: Generator,
+    generators: Mapping[str, Generator],
     content: ContentLoss | None,
     batches: Iterable[Mapping[str, Any]],
 ) -> Scores:
@@ -63,15 +62,14 @@ def score_weights(
 
     Args:
         output_dir: The folder to write to.
-        name: What the weights are called in the scores.
-        generator: The network in evaluation mode.
+        generators: The networks by name, in evaluation mode.
         content: Measures the distance in features as well, if given.
         batches: Batches of one picture each: ``lr``, ``hr`` and ``name``.
 
     Returns:
-        The scores by method (``bicubic`` and ``name``), picture (and ``mean``) and score.
+        The scores by method (``bicubic`` and the names), picture (and ``mean``) and score.
     """
-    result = evaluate({name: generator}, batches, distance=content)
+    result = evaluate(generators, batches, distance=content)
     write_image(output_dir / COMPARISON, result.comparison)
     _write_scores(output_dir, result.scores, content=content, overrides=())
     return result.scores

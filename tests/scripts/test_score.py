@@ -35,6 +35,16 @@ def test_weights_are_scored_on_the_validation_photos(
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"scores.json", "samples"}
 
 
+def test_several_weights_are_set_side_by_side(
+    compose_train: Compose, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = weights.with_name("other.safetensors")
+    other.write_bytes(weights.read_bytes())
+    train.train(compose_train("test_only=true", f"ckpt_path=[{weights},{other}]"))
+    header = capsys.readouterr().out.split("cropped off\n")[1].splitlines()[0]
+    assert header.split() == ["picture", "bicubic", "mine", "other"]
+
+
 def test_without_weights_there_is_nothing_to_score(compose_train: Compose) -> None:
     with pytest.raises(ValueError, match="Expected weights to test: test_only=true ckpt_path="):
         train.train(compose_train("test_only=true"))
