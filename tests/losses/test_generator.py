@@ -53,6 +53,13 @@ def test_total_is_the_weighted_sum_and_the_ramp_is_on_the_adversarial_weight_alo
     assert total.item() == pytest.approx(expected)
 
 
+def test_colour_weighs_where_it_is_asked_for() -> None:
+    sr, hr = torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16)
+    loss = GeneratorLoss(content=None, content_weight=0, adversarial_weight=0, pixel_weight=1, colour_weight=3)
+    terms = loss.terms(sr, hr, None)
+    torch.testing.assert_close(loss.total(terms), terms["pixel_loss"] + 3 * terms["colour_loss"])
+
+
 @pytest.mark.parametrize("term", ["content_loss", "adversarial_loss", "pixel_loss"])
 def test_every_term_reaches_every_picture_of_sr(content: ContentLoss, sr: Tensor, hr: Tensor, term: str) -> None:
     loss = GeneratorLoss(content=content, pixel_weight=1)

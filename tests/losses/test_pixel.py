@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from srgan.losses import PixelCriterion, pixel_loss
-from srgan.losses.pixel import check_pixel_criterion
+from srgan.losses.pixel import check_pixel_criterion, colour_loss
 
 CRITERIA: tuple[PixelCriterion, ...] = get_args(PixelCriterion)
 SR, HR = torch.tensor([0.2, 0.5, 0.9]).view(1, 3, 1, 1), torch.tensor([0.5, 0.5, 0.3]).view(1, 3, 1, 1)
@@ -68,3 +68,12 @@ def test_an_unknown_criterion_raises() -> None:
         pixel_loss(SR, HR, criterion=unknown)
     with pytest.raises(ValueError, match="got 'huber'"):
         check_pixel_criterion(unknown)
+
+
+def test_colour_loss_is_that_of_means_over_8_by_8_pixels() -> None:
+    hr = torch.full((1, 3, 16, 16), 0.5)
+    texture = torch.tensor([0.3, -0.3]).repeat(8).view(1, 1, 1, 16)  # whose mean over a cell is 0
+    assert colour_loss(hr + texture, hr).item() == pytest.approx(0, abs=1e-7)
+    shifted = hr.clone()
+    shifted[:, 0, :8, :8] += 0.2  # one of three channels, one of four cells
+    assert colour_loss(shifted, hr).item() == pytest.approx(0.2 / 12)

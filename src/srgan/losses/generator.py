@@ -7,17 +7,20 @@ from torch import Tensor, nn
 
 from srgan.losses.adversarial import adversarial_loss
 from srgan.losses.content import ContentLoss
-from srgan.losses.pixel import PixelCriterion, check_pixel_criterion, pixel_loss
+from srgan.losses.pixel import PixelCriterion, check_pixel_criterion, colour_loss, pixel_loss
 
 
 class GeneratorLoss(nn.Module):
     """``content_weight`` x content + ``adversarial_weight`` x adversarial + ``pixel_weight`` x pixel loss.
+
+    A ``colour_weight`` adds the colour loss, which a VGG and a discriminator alone do not hold in place.
 
     Args:
         content: The content loss, or None for a recipe without one.
         content_weight: Unitless; the paper's 1.
         adversarial_weight: Unitless; the paper's 0.001, which presumes content features scaled by 1/12.75.
         pixel_weight: Unitless; 0 in the paper's adversarial phase.
+        colour_weight: Unitless; 0 in the paper.
         pixel_criterion: What the pixel loss measures, in the adversarial phase and in the pretraining before it,
             where it is the only loss.
 
@@ -34,10 +37,16 @@ class GeneratorLoss(nn.Module):
         content_weight: float = 1.0,
         adversarial_weight: float = 1e-3,
         pixel_weight: float = 0.0,
+        colour_weight: float = 0.0,
         pixel_criterion: PixelCriterion = "mse",
     ) -> None:
         super().__init__()
-        weights = {"content": content_weight, "adversarial": adversarial_weight, "pixel": pixel_weight}
+        weights = {
+            "content": content_weight,
+            "adversarial": adversarial_weight,
+            "pixel": pixel_weight,
+            "colour": colour_weight,
+        }
         for name, weight in weights.items():
             if not isinstance(weight, int | float) or not 0 <= weight < math.inf:
                 raise ValueError(f"Expected {name}_weight to be a number of 0 or more, got {weight!r}.")
@@ -68,13 +77,16 @@ class GeneratorLoss(nn.Module):
             fake_logits: D(sr), shape (N, 1), or None where the adversarial loss does not weigh.
 
         Returns:
-            Scalars by name: ``content_loss`` and ``adversarial_loss`` where they weigh, and ``pixel_loss``.
+            Scalars by name: ``content_loss`` and ``adversarial_loss`` and ``colour_loss`` where they weigh, and
+            ``pixel_loss``.
         """
         terms = {}
         if self.content is not None:
             terms["content_loss"] = self.content(sr, hr)
         if fake_logits is not None:
             terms["adversarial_loss"] = adversarial_loss(fake_logits)
+        if self.weights["colour"] > 0:
+            terms["colour_loss"] = colour_loss(sr, hr)
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.weights["pixel"] > 0):
             terms["pixel_loss"] = self.pixel(sr, hr)  # to be watched even where it does not weigh
         return terms

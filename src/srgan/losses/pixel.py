@@ -7,6 +7,7 @@ from torch.nn import functional
 
 PixelCriterion = Literal["mse", "l1", "charbonnier", "bce"]
 
+_COLOUR_CELL = 8  # side of what is averaged, in pixels
 _CHARBONNIER_EPSILON = 1e-3  # where L1 becomes quadratic, in units of the picture's [0, 1]
 _BCE_MARGIN = 1e-3  # how close to black or white the logarithm is followed, whose slope grows beyond bounds there
 
@@ -42,6 +43,19 @@ def pixel_loss(sr: Tensor, hr: Tensor, *, criterion: PixelCriterion) -> Tensor:
         return ((sr - hr).square() + _CHARBONNIER_EPSILON**2).sqrt().mean()
     check_pixel_criterion(criterion)
     return _binary_cross_entropy(sr.float(), hr.float())
+
+
+def colour_loss(sr: Tensor, hr: Tensor) -> Tensor:
+    """Mean absolute difference of the means over 8x8 pixels: holds colours and brightness, leaves texture free.
+
+    Args:
+        sr: Float RGB around [0, 1], shape (N, 3, H, W), sides of 8 or more.
+        hr: Float RGB in [0, 1], same shape.
+
+    Returns:
+        Scalar.
+    """
+    return functional.avg_pool2d(sr.float() - hr.float(), _COLOUR_CELL).abs().mean()
 
 
 def _binary_cross_entropy(sr: Tensor, hr: Tensor) -> Tensor:
