@@ -30,7 +30,7 @@ def _judge(sr: Tensor) -> Tensor:
 
 
 def test_defaults_are_the_paper_s(content: ContentLoss) -> None:
-    assert GeneratorLoss(content=content).weights == {"content": 1.0, "adversarial": 1e-3, "pixel": 0.0}
+    assert GeneratorLoss(content=content).weights == {"content": 1.0, "adversarial": 1e-3, "pixel": 0.0, "colour": 0.0}
 
 
 def test_terms_are_unweighted_and_named(content: ContentLoss, sr: Tensor, hr: Tensor) -> None:
