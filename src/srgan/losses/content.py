@@ -11,6 +11,7 @@ from torch.nn.functional import mse_loss
 from torchvision import models
 
 from srgan.losses.vgg_weights import load_vgg_weights
+from srgan.losses.winograd import FrozenConv3x3, suits
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -75,6 +76,7 @@ class ContentLoss(nn.Module):
         # In a tuple, so that the frozen network is no part of this module's state: it stays out of checkpoints,
         # optimizers and DDP. `_apply` below still moves it between devices.
         self._features = (features,)
+        self._fast_layers: dict[int, FrozenConv3x3] = {}  # by depth
         self.feature_scale = feature_scale
         names = ", ".join(weights_of)
         self.description = f"mean squared difference of {network} {names} features, weights: {self.weights_used}"
@@ -103,13 +105,23 @@ class ContentLoss(nn.Module):
             features = (images.to(self.mean.dtype) - self.mean) / self.std
             wanted = {}
             for depth, module in enumerate(self._features[0], start=1):
-                features = module(features)
+                features = self._applied(module, depth, features)
                 if depth in self._layers:
                     wanted[depth] = features * self.feature_scale
         return [wanted[depth] for depth in self._layers]
 
+    def _applied(self, module: nn.Module, depth: int, features: Tensor) -> Tensor:
+        if not suits(module, features):
+            applied: Tensor = module(features)
+            return applied
+        if depth not in self._fast_layers:
+            assert isinstance(module, nn.Conv2d)
+            self._fast_layers[depth] = FrozenConv3x3(module)
+        return self._fast_layers[depth](features)
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Self":
         self._features[0]._apply(fn)  # type: ignore[no-untyped-call]
+        self._fast_layers.clear()  # made from weights that were elsewhere, or of another type
         return cast("Self", super()._apply(fn, recurse))  # type: ignore[no-untyped-call]
 
 
