@@ -54,7 +54,7 @@ def test_total_is_the_weighted_sum_and_the_ramp_is_on_the_adversarial_weight_alo
 
 
 def test_colour_weighs_where_it_is_asked_for() -> None:
-    sr, hr = torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16)
+    sr, hr = torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)
     loss = GeneratorLoss(content=None, content_weight=0, adversarial_weight=0, pixel_weight=1, colour_weight=3)
     terms = loss.terms(sr, hr, None)
     torch.testing.assert_close(loss.total(terms), terms["pixel_loss"] + 3 * terms["colour_loss"])

@@ -70,10 +70,13 @@ def test_an_unknown_criterion_raises() -> None:
         check_pixel_criterion(unknown)
 
 
-def test_colour_loss_is_that_of_means_over_8_by_8_pixels() -> None:
-    hr = torch.full((1, 3, 16, 16), 0.5)
-    texture = torch.tensor([0.3, -0.3]).repeat(8).view(1, 1, 1, 16)  # whose mean over a cell is 0
+def test_colour_loss_sees_colour_and_grid_and_no_texture() -> None:
+    hr = torch.full((1, 3, 64, 64), 0.5)
+    texture = torch.tensor([0.3, 0, 0, 0, -0.3, 0, 0, 0]).repeat(8).view(1, 1, 1, 64)  # means of 0, on the grid too
     assert colour_loss(hr + texture, hr).item() == pytest.approx(0, abs=1e-7)
     shifted = hr.clone()
-    shifted[:, 0, :8, :8] += 0.2  # one of three channels, one of four cells
-    assert colour_loss(shifted, hr).item() == pytest.approx(0.2 / 12)
+    shifted[:, 0, :32, :32] += 0.2  # one of three channels, a quarter of the cells; in both kinds of means
+    assert colour_loss(shifted, hr).item() == pytest.approx(2 * 0.2 / 12)
+    checkered = hr.clone()
+    checkered[..., ::4, ::4] += 0.3  # one place of 16: every cell's mean is off by a sixteenth, and one place's wholly
+    assert colour_loss(checkered, hr).item() == pytest.approx(2 * 0.3 / 16)

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 PixelCriterion = Literal["mse", "l1", "charbonnier", "bce"]
 
-_COLOUR_CELL = 8  # side of what is averaged, in pixels
+_COLOUR_CELL, _GRID = 8, 4  # sides of what is averaged, in pixels, and of the grid of sub-pixel convolutions
 _CHARBONNIER_EPSILON = 1e-3  # where L1 becomes quadratic, in units of the picture's [0, 1]
 _BCE_MARGIN = 1e-3  # how close to black or white the logarithm is followed, whose slope grows beyond bounds there
 
@@ -46,16 +46,22 @@ def pixel_loss(sr: Tensor, hr: Tensor, *, criterion: PixelCriterion) -> Tensor:
 
 
 def colour_loss(sr: Tensor, hr: Tensor) -> Tensor:
-    """Mean absolute difference of the means over 8x8 pixels: holds colours and brightness, leaves texture free.
+    """Mean absolute difference of means over many pixels: holds colours and brightness, leaves texture free.
+
+    The means are over 8x8 pixels, and over the pixels of 32x32 that have the same place in the 4x4 grid: sub-pixel
+    convolutions can make that grid visible as a checkerboard, which no mean over neighbours sees.
 
     Args:
-        sr: Float RGB around [0, 1], shape (N, 3, H, W), sides of 8 or more.
+        sr: Float RGB around [0, 1], shape (N, 3, H, W), sides of 32 or more, multiples of 4.
         hr: Float RGB in [0, 1], same shape.
 
     Returns:
-        Scalar.
+        Scalar, the sum of both.
     """
-    return functional.avg_pool2d(sr.float() - hr.float(), _COLOUR_CELL).abs().mean()
+    difference = sr.float() - hr.float()
+    places = functional.pixel_unshuffle(difference, _GRID)
+    near, on_the_grid = (functional.avg_pool2d(each, _COLOUR_CELL).abs().mean() for each in (difference, places))
+    return near + on_the_grid
 
 
 def _binary_cross_entropy(sr: Tensor, hr: Tensor) -> Tensor:
