@@ -13,10 +13,12 @@ from srgan.data import SuperResolutionDataModule
 from srgan.evaluation import evaluate, score_table
 from srgan.networks import Generator
 from srgan.provenance import git_commit
-from srgan.weights import load_generator, read_checkpoint, resolve_checkpoint, save_generator
+from srgan.weights import blend, load_generator, read_checkpoint, resolve_checkpoint, save_generator
 
 
-def write_release(checkpoint: Path, output: Path, *, data: str, licence: str) -> str:
+def write_release(
+    checkpoint: Path, output: Path, *, data: str, licence: str, blend_with: Path | None = None, strength: float = 1.0
+) -> str:
     """Write a weight file and score it as it was written.
 
     Args:
@@ -24,6 +26,8 @@ def write_release(checkpoint: Path, output: Path, *, data: str, licence: str) ->
         output: The ``.safetensors`` to write.
         data: What the weights were trained on.
         licence: The licence of the weights.
+        blend_with: Pixel-trained weights to mix in.
+        strength: Share of the checkpoint in the mixture.
 
     Returns:
         The score table of the written file on the sample's validation photos.
@@ -33,11 +37,14 @@ def write_release(checkpoint: Path, output: Path, *, data: str, licence: str) ->
     """
     file = resolve_checkpoint(checkpoint)
     generator = load_generator(file)
+    if blend_with is not None:
+        generator = blend(load_generator(blend_with), generator, strength=strength)
     metadata = {
         "name": output.stem,
         "scale": str(generator.scale),
         "steps": str(read_checkpoint(file)["global_step"]),
         "data": data,
+        "blend": "none" if blend_with is None else f"{strength} of it, the rest {blend_with.name}",
         "licence": licence,
         "git_commit": git_commit() or "unknown",
     }
@@ -56,8 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("output", type=Path, help="the .safetensors to write")
     parser.add_argument("--data", required=True, help="what the weights were trained on")
     parser.add_argument("--licence", required=True, help="the licence of the weights")
-    options = parser.parse_args(arguments)
-    print(write_release(options.checkpoint, options.output, data=options.data, licence=options.licence))  # noqa: T201
+    parser.add_argument("--blend-with", type=Path, help="pixel-trained weights to mix in, such as srresnet")
+    parser.add_argument("--strength", type=float, default=1.0, help="share of the checkpoint in the mixture")
+    options = vars(parser.parse_args(arguments))
+    print(write_release(options.pop("checkpoint"), options.pop("output"), **options))  # noqa: T201
 
 
 def _sample(generator: Generator) -> SuperResolutionDataModule:
