@@ -12,7 +12,7 @@ from srgan.evaluation import evaluate
 from srgan.weights import SHIPPED, load_generator, resolve
 
 # PSNR in dB and SSIM on Y, mean of the four photos; what the model card says.
-GOLDEN: dict[str, tuple[float, float]] = {}
+GOLDEN = {"srresnet": (29.42, 0.8311), "srgan": (29.25, 0.8305)}
 BICUBIC_PSNR = 28.23
 
 
