@@ -266,19 +266,6 @@ def test_an_overflow_of_float16_lowers_the_gradients_scale_and_is_no_fault(
     assert not faults
 
 
-@pytest.mark.slow
-def test_compiled_networks_make_the_same_steps(make_model: MakeModel, fit: Callable[..., Trainer]) -> None:
-    finals = []
-    for compile_networks in (False, True):
-        generator = Generator(num_blocks=1, channels=4, norm="batch", global_skip="none")
-        sgd = partial(torch.optim.SGD, lr=0.01)  # whose steps, unlike Adam's, leave rounding as small as it is
-        optimizers = {"generator_optimizer": sgd, "discriminator_optimizer": sgd}
-        model = make_model(generator=generator, pretrain_steps=1, compile_networks=compile_networks, **optimizers)
-        fit(model, steps=3)
-        finals.append(model.state_dict())
-    torch.testing.assert_close(finals[1], finals[0], rtol=1e-3, atol=1e-5)
-
-
 def test_checkpoint_holds_plain_values_and_no_vgg(
     make_model: MakeModel, fit: Callable[..., Trainer], tmp_path: Path
 ) -> None:
