@@ -36,8 +36,8 @@ def predict(
     output: Path,
     blend_with: Path = Path("srresnet"),
     strength: float = 1.0,
-    tile_size: int | None = 256,
-    device: str = "auto",
+    tile_size: int | None,
+    device: str,
 ) -> list[str]:
     """Enlarge a picture or a folder of pictures.
 

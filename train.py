@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -139,8 +139,7 @@ def test(model: "SRGAN", datamodule: "LightningDataModule", cfg: DictConfig) -> 
     for what, file in (("Scores", results.SCORES), ("Comparison", results.COMPARISON), ("Weights", results.WEIGHTS)):
         print(f"{what:<12}{_shown(output_dir / file)}")
     print(f"\nNext: {_predict_command(weights)}")
-    mean = scores["last"]["mean"]
-    return tuple(mean[name] for name in ("psnr_y", "feature_distance") if name in mean)
+    return _compared(scores["last"])
 
 
 def score(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ...]:
@@ -177,8 +176,12 @@ def score(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ..
     )
     print(f"\n{score_table(scores)}\n\nScores      {_shown(output_dir / results.SCORES)}")
     print(f"Comparison  {_shown(output_dir / results.COMPARISON)}")
-    mean = list(scores.values())[-1]["mean"]
-    return tuple(mean[name] for name in ("psnr_y", "feature_distance") if name in mean)
+    return _compared(list(scores.values())[-1])
+
+
+def _compared(scores: Mapping[str, Mapping[str, float]]) -> tuple[float, ...]:
+    """Of one method's scores by picture, what a sweep compares."""
+    return tuple(scores["mean"][name] for name in ("psnr_y", "feature_distance") if name in scores["mean"])
 
 
 def _is_sweep() -> bool:
