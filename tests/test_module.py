@@ -266,6 +266,19 @@ def test_an_overflow_of_float16_lowers_the_gradients_scale_and_is_no_fault(
     assert not faults
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")  # torch's own look
+def test_compiled_networks_make_the_same_steps(make_model: MakeModel, fit: Callable[..., Trainer]) -> None:
+    finals = []
+    for compile_networks in (False, True):
+        torch.manual_seed(0)
+        generator = Generator(num_blocks=1, channels=4, norm="batch", global_skip="none")
+        model = make_model(generator=generator, pretrain_steps=1, compile_networks=compile_networks)
+        fit(model, steps=3, precision="64-true")  # where rounding cannot be taken for another result, or hide one
+        finals.append(model.state_dict())
+    torch.testing.assert_close(finals[1], finals[0], rtol=1e-6, atol=1e-8)
+
+
 def test_checkpoint_holds_plain_values_and_no_vgg(
     make_model: MakeModel, fit: Callable[..., Trainer], tmp_path: Path
 ) -> None:

@@ -45,5 +45,6 @@ class DetailDistance(Callback):
         # Half a window is step enough to find detail, and a fraction of the time of looking everywhere.
         top, left = most_detailed_window(batch["hr"].cpu(), self._window_size, step=self._window_size // 2)
         window = (..., slice(top, top + self._window_size), slice(left, left + self._window_size))
-        distance = content(outputs[window].to(pl_module.device), batch["hr"][window].to(pl_module.device))
+        # Its forward itself, as pictures smaller than the window would have it compiled anew, where it is compiled.
+        distance = content.forward(outputs[window].to(pl_module.device), batch["hr"][window].to(pl_module.device))
         pl_module.log("val/detail_distance", distance, on_epoch=True, batch_size=1, sync_dist=True)

@@ -52,6 +52,7 @@ def suits(conv: nn.Module, features: Tensor) -> bool:
         and min(conv.in_channels, conv.out_channels) >= _NARROW
         and max(conv.in_channels, conv.out_channels) >= _WIDE
         and min(features.shape[-2:]) >= _MIN_SIDE
+        and not torch.compiler.is_compiling()
     )
 
 
