@@ -67,6 +67,7 @@ def most_detailed_window(hr: Tensor, size: int, *, step: int) -> tuple[int, int]
         return 0, 0
     luma = hr.mean(dim=1, keepdim=True)
     fine = (luma - avg_pool2d(luma, 5, stride=1, padding=2, count_include_pad=False)).abs()
-    detail = avg_pool2d(fine, size, stride=step)[0, 0]
+    columns = avg_pool2d(fine, (size, 1), stride=(step, 1))  # first down, then across: a hundred times less work
+    detail = avg_pool2d(columns, (1, size), stride=(1, step))[0, 0]
     top, left = divmod(int(detail.argmax()), detail.shape[1])
     return top * step, left * step
