@@ -60,12 +60,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         for name, architecture in _ARCHITECTURES.items():
             weights = Path(folder) / f"{name}.safetensors"
             save_generator(weights, calibrated(Generator(**architecture, **size)))
-            sizes = [(small, 9), (medium, 2)] if name == "default" and not options.quick else [(small, 9)]
-            for shape, rounds in sizes:
-                case = _compare(weights, shape, product, rounds=2 if options.quick else rounds)
-                cases.append({"network": name, **case, **_alone(weights, shape)})
+            case = _compare(weights, small, product, rounds=2 if options.quick else 9)
+            cases.append({"network": name, **case, **_alone(weights, small)})
             if name == "default":
-                cases.append({"network": name, **_compare_alone(weights, large, product)})
+                sizes = [(large, 1)] if options.quick else [(medium, 3), (large, 1)]
+                for shape, rounds in sizes:
+                    cases.append({"network": name, **_compare_alone(weights, shape, product, rounds=rounds)})
     rows = [
         [
             f"{case['network']} {case['lr'][1]}x{case['lr'][0]}",
@@ -143,19 +143,26 @@ def _alone(weights: Path, shape: tuple[int, int]) -> dict[str, float]:
     }
 
 
-def _compare_alone(weights: Path, shape: tuple[int, int], product: MatrixProduct) -> dict[str, Any]:
-    """Time and memory of a picture that takes a minute: once each, in a process of its own; equality on a part."""
+def _compare_alone(weights: Path, shape: tuple[int, int], product: MatrixProduct, *, rounds: int) -> dict[str, Any]:
+    """Time and memory of a picture that takes long, each in a process of its own, in turn; equality on a part."""
     project, plain, network = project_and_plain(weights)
     part = _picture((min(shape[0], TILE_SIZE + 40), min(shape[1], 96)))
     difference = float((project(part) - plain(part)).abs().max())
-    seconds: dict[str, list[float]] = {"matrix": [timed(product)() for _ in range(3)]}
-    peaks = {}
-    for which, prefix in (("project", ""), ("plain", "plain_")):
+    peaks: dict[str, list[float]] = {"project": [], "plain": []}
+
+    def alone(which: str) -> float:
         result = _process(weights, shape, which)
-        seconds[which] = [result["seconds"]]
-        peaks[f"{prefix}peak_mb"] = result["peak_mb"]
-        seconds["matrix"] += [timed(product)() for _ in range(3)]
-    return {**_figures(seconds, network, _picture(shape), product, difference=difference), **peaks}
+        peaks[which].append(result["peak_mb"])
+        return result["seconds"]
+
+    measurements = {
+        "project": lambda: alone("project"),
+        "plain": lambda: alone("plain"),
+        "matrix": lambda: min(timed(product)() for _ in range(3)),
+    }
+    seconds = interleaved(measurements, rounds=rounds, warm_up=0)
+    figures = _figures(seconds, network, _picture(shape), product, difference=difference)
+    return {**figures, "peak_mb": max(peaks["project"]), "plain_peak_mb": max(peaks["plain"])}
 
 
 def _figures(
