@@ -1,24 +1,34 @@
 """Fixtures that many tests share: tiny photos, a tiny model, and the real configuration shrunk to seconds."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from lightning import Callback, Trainer
 from omegaconf import DictConfig
 from PIL import Image
 
+from srgan.data import SuperResolutionDataModule
 from srgan.losses import ContentLoss, GeneratorLoss
 from srgan.module import SRGAN
 from srgan.networks import Discriminator, Generator
 from srgan.schedules import step_decay
+from srgan.trainer import build_trainer
 
 PROJECT = Path(__file__).parents[1]
+
+# Tiny tensors: more threads cost ten times what they save as soon as another process wants the cores, such as pytest's
+# second one. Here, and in the scripts that tests start.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 # The real program with networks, pictures and loggers that take no time. Of two values Hydra takes the last.
 TINY = (
@@ -57,17 +67,23 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def compose_train(photos: Path, tmp_path: Path) -> Compose:
-    """Compose conf/train.yaml as the command line would, shrunk, with its output in ``tmp_path / "run"``."""
+@pytest.fixture(scope="session")
+def compose_into(photos: Path) -> Compose:
+    """Compose conf/train.yaml as the command line would, shrunk, with its output in a folder."""
 
-    def composed(*overrides: str, tiny: bool = True) -> DictConfig:
+    def composed(run: Path, *overrides: str, tiny: bool = True) -> DictConfig:
         content = () if {"loss=pixel", "experiment=srresnet"} & set(overrides) else TINY_CONTENT
         base = (*TINY, f"data.root={photos}", *content, "~callbacks.progress") if tiny else ()
         with initialize_config_dir(version_base="1.3", config_dir=str(PROJECT / "conf")):
-            return compose("train", overrides=[*base, f"output_dir={tmp_path / 'run'}", *overrides])
+            return compose("train", overrides=[*base, f"output_dir={run}", *overrides])
 
     return composed
+
+
+@pytest.fixture
+def compose_train(compose_into: Compose, tmp_path: Path) -> Compose:
+    """The same, with its output in ``tmp_path / "run"``."""
+    return partial(compose_into, tmp_path / "run")
 
 
 @pytest.fixture
@@ -112,3 +128,24 @@ def make_model() -> Callable[..., SRGAN]:
         return SRGAN(**{**arguments, **changes})  # type: ignore[arg-type] # as a YAML file would
 
     return make
+
+
+@pytest.fixture
+def fit(photos: Path, tmp_path: Path) -> Callable[..., Trainer]:
+    """Train a model on the tiny photos; further keyword arguments are the trainer's."""
+
+    def run(model: SRGAN, *, steps: int, callbacks: tuple[Callback, ...] = (), **options: Any) -> Trainer:
+        trainer = build_trainer(
+            max_steps=steps,
+            accelerator="cpu",
+            devices=1,
+            log_every_n_steps=1,
+            callbacks=callbacks,
+            default_root_dir=tmp_path,
+            **options,
+        )
+        datamodule = SuperResolutionDataModule(root=photos, hr_crop_size=32, batch_size=2, val_fraction=0.4)
+        trainer.fit(model, datamodule=datamodule)
+        return trainer
+
+    return run

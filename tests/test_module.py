@@ -24,27 +24,6 @@ from srgan.trainer import build_trainer
 MakeModel = Callable[..., SRGAN]
 
 
-@pytest.fixture
-def fit(photos: Path, tmp_path: Path) -> Callable[..., Trainer]:
-    """Train a model on the tiny photos."""
-
-    def run(model: SRGAN, *, steps: int, callbacks: tuple[Callback, ...] = (), **options: Any) -> Trainer:
-        trainer = build_trainer(
-            max_steps=steps,
-            accelerator="cpu",
-            devices=1,
-            log_every_n_steps=1,
-            callbacks=callbacks,
-            default_root_dir=tmp_path,
-            **options,
-        )
-        datamodule = SuperResolutionDataModule(root=photos, hr_crop_size=32, batch_size=2, val_fraction=0.4)
-        trainer.fit(model, datamodule=datamodule)
-        return trainer
-
-    return run
-
-
 class Recorder(Callback):
     """Copies of both networks before each optimizer's step and after each batch, and the logged values."""
 

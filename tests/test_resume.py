@@ -174,9 +174,10 @@ def wait_for_saves(process: ForkServerProcess, last: Path, number: int) -> None:
 def test_twelve_kills_at_random_moments_lose_nothing(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     whole, killed = tmp_path / "whole" / "run", tmp_path / "killed" / "run"
-    run_to_the_end(command("trainer.max_steps=80", f"hydra.run.dir={whole}"))
+    uninterrupted = start_with_imports_done(command("trainer.max_steps=80", f"hydra.run.dir={whole}"), monkeypatch)
+    uninterrupted.join()
+    assert uninterrupted.exitcode == 0
     line = command("trainer.max_steps=80", "resume=auto", f"hydra.run.dir={killed}")  # the same one each time
     last = killed / "checkpoints" / "last.ckpt"
     random = Random(0)

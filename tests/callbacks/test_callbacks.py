@@ -10,12 +10,11 @@ from lightning import Callback, LightningModule, Trainer
 
 from srgan.callbacks import BestCheckpoint, LastCheckpoint, Throughput, ValidationPictures
 from srgan.callbacks.throughput import in_words
-from srgan.data import SuperResolutionDataModule
 from srgan.images import read_image
 from srgan.module import SRGAN
-from srgan.trainer import build_trainer
 
 MakeModel = Callable[..., SRGAN]
+Fit = Callable[..., Trainer]
 
 
 class Interrupt(Callback):
@@ -29,57 +28,43 @@ class Interrupt(Callback):
             raise self.error
 
 
-def fit(model: SRGAN, photos: Path, tmp_path: Path, *callbacks: Callback, steps: int) -> Trainer:
-    trainer = build_trainer(
-        max_steps=steps,
-        accelerator="cpu",
-        devices=1,
-        val_check_interval=2,
-        callbacks=callbacks,
-        default_root_dir=tmp_path,
-    )
-    datamodule = SuperResolutionDataModule(root=photos, hr_crop_size=32, batch_size=2, val_fraction=0.4)
-    trainer.fit(model, datamodule=datamodule)
-    return trainer
-
-
 def saved_step(path: Path) -> int:
     step = torch.load(path, weights_only=True)["global_step"]
     assert isinstance(step, int)
     return step
 
 
-def test_last_checkpoint_is_the_final_state(make_model: MakeModel, photos: Path, tmp_path: Path) -> None:
-    fit(make_model(), photos, tmp_path, LastCheckpoint(dirpath=tmp_path, every_n_steps=2), steps=3)
+def test_last_checkpoint_is_the_final_state(make_model: MakeModel, fit: Fit, tmp_path: Path) -> None:
+    fit(make_model(), steps=3, callbacks=(LastCheckpoint(dirpath=tmp_path, every_n_steps=2),), val_check_interval=2)
     assert saved_step(tmp_path / "last.ckpt") == 3
     assert [path.name for path in tmp_path.glob("*.ckpt")] == ["last.ckpt"]
 
 
 @pytest.mark.parametrize(("error", "raised"), [(KeyboardInterrupt(), SystemExit), (OSError("broken"), OSError)])
 def test_last_checkpoint_survives_an_interruption(
-    make_model: MakeModel, photos: Path, tmp_path: Path, error: BaseException, raised: type[BaseException]
+    make_model: MakeModel, fit: Fit, tmp_path: Path, error: BaseException, raised: type[BaseException]
 ) -> None:
     last = LastCheckpoint(dirpath=tmp_path, every_n_steps=100)
     with pytest.raises(raised):
-        fit(make_model(), photos, tmp_path, last, Interrupt(2, error), steps=5)
+        fit(make_model(), steps=5, callbacks=(last, Interrupt(2, error)), val_check_interval=2)
     assert saved_step(tmp_path / "last.ckpt") == 2
 
 
-def test_best_checkpoint_is_the_one_with_the_best_score(make_model: MakeModel, photos: Path, tmp_path: Path) -> None:
+def test_best_checkpoint_is_the_one_with_the_best_score(make_model: MakeModel, fit: Fit, tmp_path: Path) -> None:
     scores: dict[int, float] = {}
 
     class Note(Callback):
         def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
             scores[trainer.global_step] = float(trainer.callback_metrics["val/psnr_y"])
 
-    fit(make_model(), photos, tmp_path, BestCheckpoint(dirpath=tmp_path), Note(), steps=6)
+    fit(make_model(), steps=6, callbacks=(BestCheckpoint(dirpath=tmp_path), Note()), val_check_interval=2)
     assert set(scores) == {2, 4, 6}
     assert saved_step(tmp_path / "best.ckpt") == max(scores, key=lambda step: scores[step])
 
 
-def test_pictures_show_four_columns_for_each_photo(make_model: MakeModel, photos: Path, tmp_path: Path) -> None:
+def test_pictures_show_four_columns_for_each_photo(make_model: MakeModel, fit: Fit, tmp_path: Path) -> None:
     pictures = ValidationPictures(dirpath=tmp_path / "samples", num_pictures=1, window_size=32)
-    fit(make_model(), photos, tmp_path, pictures, steps=2)
+    fit(make_model(), steps=2, callbacks=(pictures,), val_check_interval=2)
     (path,) = (tmp_path / "samples").iterdir()
     assert path.name == "step_0000002.png"
     sheet = read_image(path)
@@ -88,10 +73,10 @@ def test_pictures_show_four_columns_for_each_photo(make_model: MakeModel, photos
 
 
 def test_speed_is_logged_and_the_rest_of_each_phase_forecast(
-    make_model: MakeModel, photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    make_model: MakeModel, fit: Fit, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    trainer = fit(make_model(pretrain_steps=11), photos, tmp_path, Throughput(), steps=23)
+    trainer = fit(make_model(pretrain_steps=11), steps=23, callbacks=(Throughput(),), val_check_interval=2)
     assert trainer.callback_metrics["train/images_per_second"] > 0
     assert 0 <= trainer.callback_metrics["train/data_wait_percent"] <= 100
     assert 0.05 < trainer.callback_metrics["train/peak_memory_gb"] < 50

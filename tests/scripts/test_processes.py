@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import DictConfig
+
+import train
 
 pytestmark = pytest.mark.slow
 
+Compose = Callable[..., DictConfig]
 Command = Callable[..., list[str]]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -29,19 +33,21 @@ _MAX_SECONDS = 60  # in which all processes must have ended
         ),
     ],
 )
-def test_two_processes_make_the_steps_of_one(run_train: Run, tmp_path: Path, settings: tuple[str, ...]) -> None:
+def test_two_processes_make_the_steps_of_one(
+    compose_train: Compose, run_train: Run, tmp_path: Path, settings: tuple[str, ...]
+) -> None:
     # With so large an epsilon Adam's step is nearly proportional to the gradient, as is the rounding in it.
     adam = [f"+model.{network}_optimizer.eps=1e-3" for network in ("generator", "discriminator")]
-    finals = []
-    for devices in (1, 2):
-        run = tmp_path / f"on_{devices}"
-        batch = [f"data.batch_size={4 // devices}", f"trainer.devices={devices}"]
-        # The folder of a network's settings comes before those of its size.
-        done = run_train(
-            *settings, "generator.num_blocks=1", "generator.channels=4", *adam, *batch, f"hydra.run.dir={run}"
-        )
-        assert done.returncode == 0, done.stderr
-        finals.append(torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"])
+    # The folder of a network's settings comes before those of its size.
+    common = (*settings, "generator.num_blocks=1", "generator.channels=4", *adam)
+    train.train(compose_train(*common, "data.batch_size=4"))  # one process: this one
+    together = tmp_path / "together"
+    done = run_train(*common, "data.batch_size=2", "trainer.devices=2", f"hydra.run.dir={together}")
+    assert done.returncode == 0, done.stderr
+    finals = [
+        torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for run in (tmp_path / "run", together)
+    ]
     torch.testing.assert_close(finals[1], finals[0], rtol=1e-4, atol=1e-5)
 
 

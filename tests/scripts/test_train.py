@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -97,10 +98,18 @@ def test_missing_input_is_named(
         train.train(compose_train("trainer.max_steps=1", *overrides))
 
 
+@pytest.fixture(scope="module")
+def run_of_one_step(compose_into: Compose, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of one step, for all tests to copy."""
+    run = tmp_path_factory.mktemp("one_step") / "run"
+    train.train(compose_into(run, "trainer.max_steps=1"))
+    return run
+
+
 @pytest.fixture
-def ckpt(compose_train: Compose, tmp_path: Path) -> Path:
-    """The checkpoint of a run of one step."""
-    train.train(compose_train("trainer.max_steps=1"))
+def ckpt(run_of_one_step: Path, tmp_path: Path) -> Path:
+    """The checkpoint of a run of one step in ``tmp_path / "run"``."""
+    shutil.copytree(run_of_one_step, tmp_path / "run")
     return tmp_path / "run" / "checkpoints" / "last.ckpt"
 
 
@@ -150,17 +159,16 @@ def test_a_checkpoint_of_a_later_lightning_is_taken_with_a_warning(compose_train
     assert torch.load(ckpt, weights_only=True)["global_step"] == 2
 
 
+@pytest.mark.usefixtures("ckpt")
 def test_an_earlier_run_is_not_overwritten(compose_train: Compose) -> None:
-    train.train(compose_train("trainer.max_steps=1"))
     with pytest.raises(ValueError, match="holds another run already"):
         train.train(compose_train("trainer.max_steps=1"))
 
 
-def test_going_on_from_a_folder_or_refusing_bare_weights(compose_train: Compose, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    train.train(compose_train("trainer.max_steps=1"))
+def test_going_on_from_a_folder_or_refusing_bare_weights(compose_train: Compose, ckpt: Path) -> None:
+    run = ckpt.parents[1]
     train.train(compose_train("trainer.max_steps=2", f"ckpt_path={run}"))
-    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 2
+    assert torch.load(ckpt, weights_only=True)["global_step"] == 2
     with pytest.raises(WeightsError, match="start from these weights with generator_weights="):
         train.train(compose_train(f"ckpt_path={run / 'generator.safetensors'}"))
 
@@ -194,14 +202,13 @@ def test_resume_auto_takes_the_newest_unfinished_run_of_the_same_kind(
 
 
 def test_changed_settings_are_reported_when_going_on(
-    compose_train: Compose, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    compose_train: Compose, ckpt: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    train.train(compose_train("trainer.max_steps=1"))
-    caplog.clear()
+    run = ckpt.parents[1]
     changed = ("model.generator_optimizer.lr=1e-5", "trainer.max_steps=2")
-    train.train(compose_train(*changed, f"ckpt_path={tmp_path / 'run'}"))
+    train.train(compose_train(*changed, f"ckpt_path={run}"))
     assert "model.generator_optimizer.lr was 0.0005, now 1e-05" in caplog.text
-    rows = [row for row in metrics_of_all_versions(tmp_path / "run") if row["train/generator_learning_rate"]]
+    rows = [row for row in metrics_of_all_versions(run) if row["train/generator_learning_rate"]]
     assert float(rows[-1]["train/generator_learning_rate"]) <= 1e-5
 
 
