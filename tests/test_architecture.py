@@ -28,7 +28,7 @@ ALLOWED = {
     "updates": set(),
     "module": {"average", "health", "losses", "metrics", "schedules", "updates"},
     "comparison": {"images"},
-    "callbacks": {"comparison", "images", "resize"},
+    "callbacks": {"comparison", "files", "images", "resize"},
     "results": {"evaluation", "files", "images", "losses", "networks", "weights"},
     "release": {"data", "evaluation", "networks", "provenance", "weights"},
     "sweeps": {"sweep_report"},

@@ -82,8 +82,8 @@ def _write_scores(output_dir: Path, scores: Scores, *, content: ContentLoss | No
         "overrides": list(overrides),
         "scores": _without_infinity(scores),
     }
-    with atomic_write(output_dir / SCORES) as temporary:
-        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    with atomic_write(output_dir / SCORES) as file:
+        file.write(f"{json.dumps(record, indent=2)}\n".encode())
 
 
 def _without_infinity(scores: Any) -> Any:

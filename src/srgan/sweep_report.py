@@ -100,20 +100,21 @@ def write_report(sweep_dir: Path) -> Path:
     """
     jobs = read_jobs(sweep_dir)
     best = knee(jobs)
-    with atomic_write(sweep_dir / "report.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
+    with atomic_write(sweep_dir / "report.csv") as file:
+        writer = csv.writer(lines := io.StringIO(newline=""))
         writer.writerow([*COLUMNS, "knee"])
         writer.writerows([*row, job is best] for job, row in zip(jobs, table(jobs), strict=True))
+        file.write(lines.getvalue().encode())
     plot = _plot(jobs, best)
-    with atomic_write(sweep_dir / "report.png") as temporary:
-        temporary.write_bytes(plot)
+    with atomic_write(sweep_dir / "report.png") as file:
+        file.write(plot)
     pictures = _strip(jobs)
     if pictures is not None:
         write_image(sweep_dir / "report_pictures.png", pictures)
     report = sweep_dir / "report.html"
-    with atomic_write(report) as temporary:
+    with atomic_write(report) as file:
         picture_bytes = (sweep_dir / "report_pictures.png").read_bytes() if pictures is not None else None
-        temporary.write_text(_page(sweep_dir.name, jobs, best, plot, picture_bytes), encoding="utf-8")
+        file.write(_page(sweep_dir.name, jobs, best, plot, picture_bytes).encode())
     return report
 
 

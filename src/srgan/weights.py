@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from srgan.files import atomic_write
@@ -44,8 +44,8 @@ def save_generator(
     tensors = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
     if half:
         tensors = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
-    with atomic_write(path) as temporary:
-        save_file(tensors, temporary, metadata=header)
+    with atomic_write(path) as file:
+        file.write(save(tensors, metadata=header))
 
 
 def load_generator(path: Path) -> Generator:
