@@ -45,9 +45,13 @@ def test_the_older_content_is_there_until_the_newer_is_whole(target: Path) -> No
 
 
 def test_a_failure_leaves_the_older_content_and_nothing_else(target: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), atomic_write(target) as file:
-        file.write(b"half")
-        raise KeyboardInterrupt
+    def fail() -> None:
+        with atomic_write(target) as file:
+            file.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
     assert target.read_bytes() == b"older"
     assert beside(target) == []
 
@@ -83,9 +87,7 @@ def test_of_two_writers_at_once_each_writes_a_whole_file(target: Path) -> None:
     assert beside(target) == []
 
 
-def test_a_file_that_is_renamed_while_it_is_opened_is_left_alone(
-    target: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_renamed_while_it_is_opened_is_left_alone(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = atomic_write(target)
     first.__enter__().write(b"first")
     lock = fcntl.flock
