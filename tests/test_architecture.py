@@ -28,12 +28,13 @@ ALLOWED = {
     "updates": set(),
     "module": {"average", "health", "losses", "metrics", "schedules", "updates"},
     "comparison": {"images"},
-    "callbacks": {"comparison", "images", "resize"},
+    "callbacks": {"comparison", "files", "images", "resize"},
     "results": {"evaluation", "files", "images", "losses", "networks", "weights"},
+    "console": {"evaluation", "results"},
     "release": {"data", "evaluation", "networks", "provenance", "weights"},
     "sweeps": {"sweep_report"},
     "sweep_report": {"comparison", "files", "images", "results"},
-    "runs": {"callbacks", "weights"},
+    "runs": {"callbacks", "results", "weights"},
     "evaluation": {"comparison", "inference", "metrics", "networks", "resize"},
 }
 

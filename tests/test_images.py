@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -161,8 +161,8 @@ def test_missing_folders_are_made_and_the_file_is_as_accessible_as_any_other(tmp
 def test_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_image(tmp_path / "x.png", torch.ones(1, 3, 4, 4))
 
-    def fail(image: Image.Image, file: Path, **options: object) -> None:
-        Path(file).write_bytes(b"half a picture")
+    def fail(image: Image.Image, file: BinaryIO, **options: object) -> None:
+        file.write(b"half a picture")
         raise OSError("disk full")
 
     monkeypatch.setattr(Image.Image, "save", fail)

@@ -1,6 +1,7 @@
 """Tests of generators on disk: what is written is read back, and what cannot be read is explained, never executed."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -90,11 +91,10 @@ def test_saving_over_a_file_replaces_it_and_leaves_nothing_else(tmp_path: Path) 
 
 @pytest.fixture
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fill_the_disk(tensors: object, file: str, metadata: object) -> NoReturn:
-        Path(file).write_bytes(b"half")
-        raise OSError("No space left on device")
+    def fsync(descriptor: int) -> NoReturn:
+        raise OSError("No space left on device")  # which many a file system only says here
 
-    monkeypatch.setattr("srgan.weights.save_file", fill_the_disk)
+    monkeypatch.setattr(os, "fsync", fsync)
 
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, request: pytest.FixtureRequest) -> None:

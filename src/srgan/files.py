@@ -1,36 +1,77 @@
 """Writing files whole or not at all."""
 
 import os
-import tempfile
+import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+if sys.platform != "win32":
+    import fcntl
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path`` that takes its place when the block ends well, and vanishes otherwise.
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
+    """Give a file beside ``path`` that takes its place when the block ends well, and vanishes otherwise.
+
+    Beside, since a temporary folder on another disk would mean a copy at the end, which can be cut short. A kill leaves
+    one unfinished file, of a name that follows from ``path``: the next write goes over it. Of two that write at once,
+    each its own file, the last to end is what stays.
 
     Args:
         path: The file to write; its folder is made if need be.
 
     Yields:
-        The temporary path, with the same extension.
+        The file, empty and open for bytes; write to it, not to its name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
-    os.close(descriptor)
-    temporary = Path(name)
+    file, unfinished = _open_beside(path)
+    with file:
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut may leave the name to a file whose content never reached the disk
+            _close_on_windows(file)
+            unfinished.replace(path)
+        except BaseException:
+            _close_on_windows(file)
+            unfinished.unlink(missing_ok=True)
+            raise
+
+
+def _open_beside(path: Path) -> tuple[BinaryIO, Path]:
+    """A file for this writer alone: under the fixed name, or one of its own where that one is not to be had."""
+    fixed = path.with_name(f".unfinished-{path.name}")
     try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())  # as if the file had been opened the usual way
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+        return _open_locked(fixed), fixed
+    except OSError:  # another writes there just now, or the file system has no locks
+        own = path.with_name(f".unfinished-{secrets.token_hex(4)}-{path.name}")
+        return own.open("xb"), own
+
+
+def _open_locked(path: Path) -> BinaryIO:
+    """Open a file, made if need be, and empty it; nobody else gets it from here until it is closed.
+
+    Raises:
+        OSError: If that cannot be had at once.
+    """
+    if sys.platform == "win32":
+        raise OSError("no flock on Windows")
+    file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666), "wb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            raise OSError(f"{path} was renamed by another writer while it was opened here")
+        file.truncate()
+    except OSError:
+        file.close()
         raise
+    return file
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _close_on_windows(file: BinaryIO) -> None:
+    # Where no open file can be renamed or removed. Elsewhere the lock has to last until after that.
+    if sys.platform == "win32":
+        file.close()

@@ -91,8 +91,8 @@ def write_image(path: Path, image: Tensor) -> None:
         image: Float RGB around [0, 1], shape (1, 3, H, W) or (3, H, W); clamped.
     """
     pixels = to_uint8(image.reshape(3, *image.shape[-2:])).permute(1, 2, 0).cpu().numpy()
-    with atomic_write(path) as temporary:
-        Image.fromarray(pixels).save(temporary, format="PNG")
+    with atomic_write(path) as file:
+        Image.fromarray(pixels).save(file, format="PNG")
 
 
 def to_float(pixels: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 import logging
 import netrc
 import os
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -84,3 +85,9 @@ def has_wandb_key() -> bool:
         return host is not None and netrc.netrc().authenticators(host) is not None
     except (OSError, netrc.NetrcParseError):
         return False
+
+
+def finish_wandb(*, exit_code: int) -> None:
+    """End the W&B run of this process, if there is one: the next job of a sweep would go on in it otherwise."""
+    if (wandb := sys.modules.get("wandb")) is not None:
+        wandb.finish(exit_code=exit_code)

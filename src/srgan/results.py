@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
 from srgan.evaluation import CONVENTION, Scores, evaluate
 from srgan.files import atomic_write
 from srgan.images import write_image
@@ -20,23 +23,26 @@ COMPARISON, DETAIL, ORIGINAL_DETAIL = "samples/comparison.png", "samples/detail.
 def close_run(
     output_dir: Path,
     *,
-    last: Generator,
+    last: nn.Module,
     content: ContentLoss | None,
     batches: Iterable[Mapping[str, Any]],
+    step: int,
     overrides: Sequence[str] = (),
 ) -> Scores:
     """Score the last and the best weights on whole pictures and write everything down.
 
     Args:
         output_dir: The run's folder; ``checkpoints/best.ckpt`` in it, if it is there, is scored beside ``last``.
-        last: The generator as training left it, in evaluation mode; exported as ``generator.safetensors``.
+        last: The ``Generator`` as training left it, in evaluation mode; exported as ``generator.safetensors``.
         content: Measures the distance in features as well, if given.
         batches: Batches of one picture each: ``lr``, ``hr`` and ``name``.
+        step: The step that training has reached.
         overrides: What was changed on the command line, for the report of a sweep.
 
     Returns:
         The scores by method (``bicubic``, ``best``, ``last``), picture (and ``mean``) and score.
     """
+    assert isinstance(last, Generator), "conf/generator/*.yaml build srgan.networks.Generator"
     generators = {"last": last}
     best_path = output_dir / "checkpoints" / "best.ckpt"
     if best_path.is_file():
@@ -47,8 +53,38 @@ def close_run(
     write_image(output_dir / COMPARISON, result.comparison)
     write_image(output_dir / DETAIL, result.detail)
     write_image(output_dir / ORIGINAL_DETAIL, result.original_detail)
-    _write_scores(output_dir, result.scores, content=content, overrides=overrides)
+    _write_scores(output_dir, result.scores, content=content, step=step, overrides=overrides)  # last: see is_closed
     return result.scores
+
+
+def is_closed(output_dir: Path, *, step: int) -> bool:
+    """Whether a folder holds the scores of the closing test at a step; where they name no step, they count for any."""
+    file = output_dir / SCORES
+    return file.is_file() and json.loads(file.read_text(encoding="utf-8")).get("step") in (step, None)
+
+
+def load_side_by_side(paths: Sequence[Path], *, scale: int, device: torch.device) -> dict[str, Generator]:
+    """Load generators to set beside each other.
+
+    Args:
+        paths: As ``srgan.weights.load_generator`` takes them.
+        scale: How many times each has to enlarge.
+        device: Where to put them.
+
+    Returns:
+        The generators, in evaluation mode, by the names of their files, or by their paths where two files
+        are of the same name.
+
+    Raises:
+        ValueError: If one cannot be read or enlarges otherwise.
+    """
+    stems = [path.stem for path in paths]
+    names = stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
+    generators = {name: load_generator(path).to(device) for name, path in zip(names, paths, strict=True)}
+    for name, generator in generators.items():
+        if generator.scale != scale:
+            raise ValueError(f"{name} enlarges {generator.scale} times: set scale={generator.scale}.")
+    return generators
 
 
 def score_weights(
@@ -71,19 +107,27 @@ def score_weights(
     """
     result = evaluate(generators, batches, distance=content)
     write_image(output_dir / COMPARISON, result.comparison)
-    _write_scores(output_dir, result.scores, content=content, overrides=())
+    _write_scores(output_dir, result.scores, content=content, step=None, overrides=())
     return result.scores
 
 
-def _write_scores(output_dir: Path, scores: Scores, *, content: ContentLoss | None, overrides: Sequence[str]) -> None:
+def compared(scores: Mapping[str, Mapping[str, float]]) -> tuple[float, ...]:
+    """What a sweep compares of one method's scores: mean PSNR on Y in dB and, if measured, mean feature distance."""
+    return tuple(scores["mean"][name] for name in ("psnr_y", "feature_distance") if name in scores["mean"])
+
+
+def _write_scores(
+    output_dir: Path, scores: Scores, *, content: ContentLoss | None, step: int | None, overrides: Sequence[str]
+) -> None:
     features = None if content is None else content.description
     record = {
         "convention": {**CONVENTION, "feature_distance": features},
+        "step": step,
         "overrides": list(overrides),
         "scores": _without_infinity(scores),
     }
-    with atomic_write(output_dir / SCORES) as temporary:
-        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    with atomic_write(output_dir / SCORES) as file:
+        file.write(f"{json.dumps(record, indent=2)}\n".encode())
 
 
 def _without_infinity(scores: Any) -> Any:

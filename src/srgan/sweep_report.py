@@ -10,9 +10,10 @@ import html
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib
 from torch import Tensor
@@ -21,6 +22,9 @@ from srgan.comparison import Panel, comparison_sheet
 from srgan.files import atomic_write
 from srgan.images import read_image, write_image
 from srgan.results import DETAIL, ORIGINAL_DETAIL, SCORES
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
 
 matplotlib.use("Agg")  # before pyplot: a server has no screen
 from matplotlib import pyplot
@@ -100,21 +104,32 @@ def write_report(sweep_dir: Path) -> Path:
     """
     jobs = read_jobs(sweep_dir)
     best = knee(jobs)
-    with atomic_write(sweep_dir / "report.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
+    with atomic_write(sweep_dir / "report.csv") as file:
+        writer = csv.writer(lines := io.StringIO(newline=""))
         writer.writerow([*COLUMNS, "knee"])
         writer.writerows([*row, job is best] for job, row in zip(jobs, table(jobs), strict=True))
+        file.write(lines.getvalue().encode())
     plot = _plot(jobs, best)
-    with atomic_write(sweep_dir / "report.png") as temporary:
-        temporary.write_bytes(plot)
+    with atomic_write(sweep_dir / "report.png") as file:
+        file.write(plot)
     pictures = _strip(jobs)
     if pictures is not None:
         write_image(sweep_dir / "report_pictures.png", pictures)
     report = sweep_dir / "report.html"
-    with atomic_write(report) as temporary:
+    with atomic_write(report) as file:
         picture_bytes = (sweep_dir / "report_pictures.png").read_bytes() if pictures is not None else None
-        temporary.write_text(_page(sweep_dir.name, jobs, best, plot, picture_bytes), encoding="utf-8")
+        file.write(_page(sweep_dir.name, jobs, best, plot, picture_bytes).encode())
     return report
+
+
+def log_report(sweep_dir: Path, loggers: "Iterable[Logger]") -> None:
+    """Log the table of all jobs so far, where a logger can show one: W&B's."""
+    from lightning.pytorch.loggers import WandbLogger  # takes seconds, which making a report again need not
+
+    rows = table(read_jobs(sweep_dir))
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            logger.log_table("sweep", columns=list(COLUMNS), data=rows)
 
 
 def _job(folder: Path, settings: list[str]) -> Job:

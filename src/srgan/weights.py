@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors.torch import save
+from torch import Tensor, nn
 
 from srgan.files import atomic_write
 from srgan.networks import Generator
@@ -44,8 +44,8 @@ def save_generator(
     tensors = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
     if half:
         tensors = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
-    with atomic_write(path) as temporary:
-        save_file(tensors, temporary, metadata=header)
+    with atomic_write(path) as file:
+        file.write(save(tensors, metadata=header))
 
 
 def load_generator(path: Path) -> Generator:
@@ -108,12 +108,13 @@ def blend(pixel: Generator, adversarial: Generator, *, strength: float) -> Gener
     return blended.eval()
 
 
-def load_into(generator: Generator, path: Path) -> None:
-    """Fill a generator with the weights of a file of the same architecture.
+def load_into(generator: nn.Module, path: Path) -> None:
+    """Fill a ``Generator`` with the weights of a file of the same architecture.
 
     Raises:
         WeightsError: If the architectures differ; says in what.
     """
+    assert isinstance(generator, Generator), "conf/generator/*.yaml build srgan.networks.Generator"
     loaded = load_generator(path)
     differing = [
         f"{name} is {loaded.config[name]} in the file and {value} here"
@@ -175,21 +176,22 @@ def resolve_checkpoint(path: Path) -> Path:
     return file
 
 
-def check_checkpoint(file: Path, state: Mapping[str, Tensor]) -> None:
+def check_fits(checkpoint: Mapping[str, Any], state: Mapping[str, Tensor], *, source: Path) -> None:
     """Make sure that a checkpoint fits the networks it is to be restored into.
 
     Args:
-        file: The checkpoint.
+        checkpoint: What was read.
         state: State dict of the module that is to take it.
+        source: The file it was read from.
 
     Raises:
-        WeightsError: If it is no checkpoint or does not fit; says in what.
+        WeightsError: If it does not fit; says in what.
     """
-    found = read_checkpoint(file)["state_dict"]
+    found = checkpoint["state_dict"]
     wrong = [name for name in {**state, **found} if getattr(found.get(name), "shape", None) != _shape(state, name)]
     if wrong:
         raise WeightsError(
-            f"{file} holds other networks than these settings: {len(wrong)} tensors differ, the first is {wrong[0]!r}"
+            f"{source} holds other networks than these settings: {len(wrong)} tensors differ, the first is {wrong[0]!r}"
             f" with {_shape(found, wrong[0])} in the file and {_shape(state, wrong[0])} here. Go on with the"
             " settings of the run it comes from (generator.*, discriminator.*, model.ema_decay)."
         )

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -198,6 +199,47 @@ def test_resume_auto_takes_the_newest_unfinished_run_of_the_same_kind(
     assert "starting anew" in caplog.text
     caplog.clear()
     run("d", "trainer.max_steps=1")  # all of its kind are at their end
+    assert "starting anew" in caplog.text
+
+
+def test_resume_auto_makes_up_for_a_closing_test_that_was_cut_off(
+    compose_train: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def run(name: str, num_steps: int) -> Path:
+        folder = tmp_path / "runs" / name
+        settings = (f"trainer.max_steps={num_steps}", "model.pretrain_steps=1", "resume=auto")
+        train.train(compose_train(*settings, f"output_dir={folder}"))
+        return folder
+
+    def cut_off(name: str, num_steps: int) -> bytes:
+        with monkeypatch.context() as patch:
+            patch.setattr("srgan.results.evaluate", Mock(side_effect=KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                run(name, num_steps)
+        return last.read_bytes()
+
+    caplog.set_level("INFO")
+    a = tmp_path / "runs" / "a"
+    last = a / "checkpoints" / "last.ckpt"
+    before = cut_off("a", 2)
+    assert not (a / "scores.json").exists()
+    other = run("b", 2)  # by a command that names its folder by the clock
+    assert "its steps are done, the closing test follows in its folder" in caplog.text
+    scores = json.loads((a / "scores.json").read_text())["scores"]
+    assert set(scores) == {"bicubic", "best", "last"}
+    assert scores["last"] == scores["best"]  # both of the last step, the only one that was validated
+    assert load_generator(a / "generator.safetensors").config["num_blocks"] == 1
+    assert (a / "samples" / "comparison.png").is_file()
+    assert last.read_bytes() == before
+    assert not list(other.glob("csv/*/metrics.csv"))  # no step was trained, here or there
+    assert not (other / "checkpoints" / "last.ckpt").exists()
+
+    before = cut_off("a", 3)  # longer, over scores of an earlier end
+    run("a", 3)  # by a command that names its folder by the job
+    assert json.loads((a / "scores.json").read_text())["step"] == 3
+    assert last.read_bytes() == before
+    caplog.clear()
+    run("c", 3)
     assert "starting anew" in caplog.text
 
 

@@ -10,25 +10,22 @@ from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from srgan.callbacks.signals import StopSignals
+from srgan.files import atomic_write
 
 _CLOCK_STEPS = 10  # steps between two looks at the clock, on which all processes must agree
 
 
 class WholeFileIO(TorchCheckpointIO):
-    """Write a checkpoint under another name beside its place, then rename it: it is there whole or not at all.
+    """Write a checkpoint beside its place, then rename it: it is there whole or not at all.
 
     Lightning writes to the system's temporary folder. Where that is another disk it then copies the file over the older
-    one: a run killed meanwhile, or a full disk, leaves half of the newer one and nothing of the older. What a kill
-    leaves here is one unfinished file under a name of its own, over which the next write goes.
+    one: a run killed meanwhile, or a full disk, leaves half of the newer one and nothing of the older.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write a checkpoint; called on the first process alone."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.unfinished")
-        torch.save(checkpoint, unfinished)
-        unfinished.replace(path)
+        with atomic_write(Path(path)) as file:
+            torch.save(checkpoint, file)
 
 
 class LastCheckpoint(Checkpoint):
@@ -137,6 +134,6 @@ class BestCheckpoint(ModelCheckpoint):
             return
         best = Path(str(self.dirpath)) / "best.ckpt"
         if best.is_file():  # newer than the checkpoint that is resumed from, if that was written before its validation
-            newer = torch.load(best, map_location="cpu", weights_only=True)["callbacks"]
+            newer = torch.load(best, map_location="cpu", weights_only=True, mmap=True)["callbacks"]
             state_dict = newer.get(self.state_key, state_dict)
         super().load_state_dict(state_dict)
