@@ -27,7 +27,7 @@ class Lpips:
         device: Where to measure.
 
     Raises:
-        NoBackboneError: If AlexNet's weights are not in the cache, or broken there; says what to do.
+        NoBackboneError: If AlexNet's weights are not in the cache, or broken there; says where it belongs.
 
     Reference: Zhang et al. 2018, arXiv:1801.03924, §3.
     """
@@ -77,13 +77,12 @@ def backbone_file() -> Path:
 
 
 def _check(file: Path) -> None:
-    how = f"put {file.name} from {_BACKBONE.url} at {file}"
     if not file.is_file():
-        raise NoBackboneError(f"AlexNet's weights are not here; to have it, {how}")
+        raise NoBackboneError(f"{file} is missing; it comes from {_BACKBONE.url}")
     # Torch unpickles what lies there, whatever it is: only the file that its name promises may come so far.
     digest = hashlib.sha256()
     with file.open("rb") as opened:
         while block := opened.read(1 << 20):
             digest.update(block)
     if not digest.hexdigest().startswith(file.stem.rsplit("-", 1)[1]):
-        raise NoBackboneError(f"{file} is broken (its SHA-256 does not begin as its name ends); {how}")
+        raise NoBackboneError(f"{file} is broken (wrong SHA-256); it comes from {_BACKBONE.url}")

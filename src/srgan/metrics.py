@@ -50,7 +50,7 @@ class Convention:
 
 
 CONVENTIONS = (
-    Convention("y", True, "SRGAN paper (PSNR), ESRGAN, EDSR"),
+    Convention("y", True, "SRGAN paper (PSNR only), ESRGAN, EDSR"),
     Convention("rgb", True, "BasicSR, mmagic"),
     Convention("y", False, "pyiqa (psnry)"),
     Convention("rgb", False, "pyiqa (psnr), krasserm"),
@@ -168,7 +168,7 @@ def _check(sr: Tensor, hr: Tensor, *, largest_border: int) -> None:
 def _planes(images: Tensor) -> tuple[Tensor, ...]:
     """Y, R, G and B of pictures in [0, 1], rounded to 8 bit, in [0, 255]."""
     rgb = quantise(images)
-    return (to_y(rgb), *rgb.split(1, dim=1))
+    return (to_y(rgb), *rgb.chunk(3, dim=1))
 
 
 def _decibel(squared_errors: Tensor) -> float:

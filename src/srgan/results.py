@@ -130,8 +130,10 @@ def _distances(
     content: ContentLoss | None, *, device: torch.device
 ) -> tuple[dict[str, Distance], dict[str, dict[str, Any] | str | None]]:
     """What to measure besides PSNR and SSIM, by the names of the scores, and what each is or why it is left out."""
-    distances: dict[str, Distance] = {} if content is None else {"feature_distance": content}
-    stamps: dict[str, dict[str, Any] | str | None] = {"feature_distance": content and content.description}
+    distances: dict[str, Distance] = {}
+    stamps: dict[str, dict[str, Any] | str | None] = {"feature_distance": None}
+    if content is not None:
+        distances["feature_distance"], stamps["feature_distance"] = content, content.description
     try:
         distances["lpips"], stamps["lpips"] = Lpips(device), Lpips.stamp
     except NoBackboneError as reason:

@@ -145,7 +145,12 @@ def test_prepared_for_an_original_it_measures_the_same_and_sees_the_original_onc
     expected = [content(one, hr), content(other, hr)]
     seen: list[torch.Tensor] = []
     extract = content.extract
-    monkeypatch.setattr(content, "extract", lambda images: (seen.append(images), extract(images))[1])
+
+    def counted(images: torch.Tensor) -> list[torch.Tensor]:
+        seen.append(images)
+        return extract(images)
+
+    monkeypatch.setattr(content, "extract", counted)
     distance = content.prepare(hr)
     torch.testing.assert_close([distance(one), distance(other)], expected)
     assert len(seen) == 3
