@@ -190,7 +190,7 @@ def _ssim_map(sr: Tensor, hr: Tensor) -> Tensor:
 def _windowed_mean(images: Tensor) -> Tensor:
     offsets = torch.arange(_SSIM_WINDOW, dtype=torch.float64) - _SSIM_WINDOW // 2
     taps = torch.exp(-(offsets**2) / (2 * _SSIM_SIGMA**2))
-    # Shifted sums: torch's convolution of float64 on a CPU copies every window out first, for two to three times as long.
+    # Shifted sums: torch's float64 convolution on a CPU copies all windows first and takes two to three times as long.
     for dim in (-2, -1):
         length = images.shape[dim] - _SSIM_WINDOW + 1
         means = torch.zeros_like(images.narrow(dim, 0, length))
