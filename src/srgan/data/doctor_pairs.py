@@ -60,14 +60,17 @@ def _inexact_findings(hr: Tensor, lr: Tensor, *, scale: int, file: str) -> list[
     inside = (..., slice(border, -border), slice(border, -border))
     moved = to_uint8(shifted(to_float(hr), shift.dx, shift.dy))
     still, undone = (downscale(each[None].float(), scale)[0] for each in (hr, moved))
-    if _is_shifted(shift, lr[inside], still[inside], undone[inside], scale):
+    tone = find_tone(lr[inside], undone[inside])
+    levels = tone.undone(lr) if tone else lr
+    if _is_shifted(shift, levels[inside], still[inside], undone[inside], scale):
         findings.append(_shift_finding(shift, scale, file))
-        hr, still = moved, undone
-    tone = find_tone(lr[inside], still[inside])
+        hr = moved
+    else:
+        tone = find_tone(lr[inside], still[inside])
+        levels = tone.undone(lr) if tone else lr
     if tone is not None:
         findings.append(_tone_finding(tone, file))
-        lr = tone.undone(lr)
-    errors = kernel_errors(lr[1], hr[1], scale, margin=border)
+    errors = kernel_errors(levels[1], hr[1], scale, margin=border)
     if findings and name_kernel(errors) == UNKNOWN:  # what was undone may have left traces
         return findings
     return findings + _kernel_finding(errors, file)

@@ -58,7 +58,7 @@ def border_beyond(dx: float, dy: float, scale: int) -> int:
 
 
 def shifted(images: Tensor, dx: float, dy: float) -> Tensor:
-    """Move float pictures (..., H, W) right by ``dx`` and down by ``dy`` pixels; what moves in at the borders is void."""
+    """Move float pictures (..., H, W) right by ``dx`` and down by ``dy`` pixels; what comes in from outside is void."""
     return _along_rows(_along_rows(images, dx).mT, dy).mT
 
 
