@@ -121,7 +121,7 @@ def _kernel_finding(errors: dict[str, float], file: str) -> list[Finding]:
     if kernel == MATLAB:
         return []
     best = min(errors, key=errors.__getitem__)
-    values = {"kernel": kernel, "closest": best, "error": round(errors[best], 3)}
+    values: dict[str, float | str] = {"kernel": kernel, "closest": best, "error": round(errors[best], 3)}
     if kernel == UNKNOWN:
         return [Finding("unknown_kernel", file, f"closest: {best}, off by {errors[best]:.1f} levels", values)]
     return [

@@ -62,7 +62,8 @@ def photo_findings(hr: Tensor, *, min_size: int, file: str) -> list[Finding]:
 
 def luma(image: Tensor) -> Tensor:
     """Luma in levels, float, shape (H, W), of a uint8 picture (3, H, W)."""
-    return torch.tensordot(torch.tensor(_LUMA), image.float(), dims=1)
+    red, green, blue = image.float()
+    return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
 
 
 def portrait(hr: Tensor, *, file: str, side: str) -> Portrait:
@@ -72,7 +73,7 @@ def portrait(hr: Tensor, *, file: str, side: str) -> Portrait:
     survive compression, resizing and small changes of tone (Zauner 2010, "Implementation and benchmarking of perceptual
     image hash functions"). All zeros for a flat picture, which is near to none.
     """
-    digest = hashlib.blake2b(hr.contiguous().numpy(), digest_size=16, key=f"{tuple(hr.shape)}".encode()).digest()
+    digest = hashlib.blake2b(hr.numpy().tobytes(), digest_size=16, key=f"{tuple(hr.shape)}".encode()).digest()
     thumbnail = interpolate(luma(hr)[None, None], (_THUMBNAIL, _THUMBNAIL), mode="area")[0, 0]
     signature = (_cosines() @ thumbnail @ _cosines().mT).sign()
     signature[0, 0] = 0

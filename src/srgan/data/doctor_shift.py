@@ -37,7 +37,7 @@ def estimate_shift(hr: Tensor, lr: Tensor, scale: int) -> Shift:
         lr: One channel, float, shape (h, w), of any brightness and contrast.
         scale: Factor.
     """
-    dx, dy = (scale * each for each in _whole_pixels(_small(hr, scale), lr))
+    dx, dy = (float(scale * each) for each in _whole_pixels(_small(hr, scale), lr))
     reached = -1.0
     for _ in range(_NUM_ROUNDS):
         border = border_beyond(dx, dy, scale)
