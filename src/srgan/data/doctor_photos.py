@@ -17,7 +17,9 @@ from srgan.images import ImageReadError, read_uint8
 _LUMA = (0.299, 0.587, 0.114)
 _THUMBNAIL = 64  # pixels a side
 _NUM_FREQUENCIES = 16  # a side: 255 signs without the mean's
-_NEAR = 30  # of 255 signs that may differ between two files of one picture
+_NEAR = (
+    45  # of 255 signs that may differ between two files of one picture; those of different ones differ in 100 or more
+)
 _FLAT = 1.0  # levels: a thumbnail with less in it says nothing
 _BLOCK = 1024  # photos to compare at once with all others
 
@@ -62,8 +64,7 @@ def photo_findings(hr: Tensor, *, min_size: int, file: str) -> list[Finding]:
 
 def luma(image: Tensor) -> Tensor:
     """Luma in levels, float, shape (H, W), of a uint8 picture (3, H, W)."""
-    red, green, blue = image.float()
-    return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
+    return (image.float() * torch.tensor(_LUMA).view(3, 1, 1)).sum(dim=0)
 
 
 def portrait(hr: Tensor, *, file: str, side: str) -> Portrait:
