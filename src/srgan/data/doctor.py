@@ -106,12 +106,7 @@ def check(
         train = [photo for photo in train if photo.hr_path.resolve() not in held_out]
     jobs = [_Job(photo, "train", min_size, scale) for photo in train]
     jobs += [_Job(photo, "val", _MIN_VAL_SIZE, scale) for photo in val]
-    portraits = []
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for found, seen in pool.map(_examine, jobs):
-            findings += found
-            portraits += [seen] if seen else []
-    findings += collection_findings(portraits)
+    findings += _examine_all(jobs)
     findings.sort(key=lambda finding: (NAMES.index(finding.name), finding.file))
     return Checkup({"train": len(train), "val": len(val)}, findings)
 
@@ -154,6 +149,16 @@ class _Job:
     side: str
     min_size: int
     scale: int
+
+
+def _examine_all(jobs: Sequence[_Job]) -> list[Finding]:
+    """Photos in parallel threads; of each, nothing is kept but its findings and its portrait."""
+    findings, portraits = [], []
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for found, seen in pool.map(_examine, jobs):
+            findings += found
+            portraits += [seen] if seen else []
+    return findings + collection_findings(portraits)
 
 
 def _examine(job: _Job) -> tuple[list[Finding], Portrait | None]:
