@@ -55,18 +55,27 @@ def find_pairs(hr_root: Path, lr_root: Path, *, scale: int) -> list[Photo]:
     Raises:
         FileNotFoundError: If a folder is missing or empty, or a partner is missing; names both files.
     """
-    partners = {path.relative_to(lr_root).with_suffix("").as_posix(): path for path in find_images(lr_root)}
-    photos = []
-    for photo in find_photos(hr_root):
-        stem = Path(photo.name).with_suffix("").as_posix()
-        partner = partners.get(stem) or partners.get(f"{stem}x{scale}")
-        if partner is None:
+    photos = match_partners(find_photos(hr_root), lr_root, scale=scale)
+    for photo in photos:
+        if photo.lr_path is None:
+            stem = Path(photo.name).with_suffix("").as_posix()
             raise FileNotFoundError(
                 f"Expected an LR partner of {photo.hr_path} in {lr_root}, named {stem} or {stem}x{scale} with one of"
                 f" {', '.join(sorted(EXTENSIONS))}; found none. Add it or remove the HR file."
             )
-        photos.append(Photo(photo.name, photo.hr_path, partner))
     return photos
+
+
+def match_partners(photos: Sequence[Photo], lr_root: Path, *, scale: int) -> list[Photo]:
+    """HR photos with their LR partners under a folder, named as for ``find_pairs``; None for those that have none.
+
+    Raises:
+        FileNotFoundError: If the folder is missing or empty.
+    """
+    partners = {path.relative_to(lr_root).with_suffix("").as_posix(): path for path in find_images(lr_root)}
+    stems = (Path(photo.name).with_suffix("").as_posix() for photo in photos)
+    found = (partners.get(stem) or partners.get(f"{stem}x{scale}") for stem in stems)
+    return [replace(photo, lr_path=path) for photo, path in zip(photos, found, strict=True)]
 
 
 def with_reductions(photos: Sequence[Photo], reductions: Sequence[int]) -> list[Photo]:
