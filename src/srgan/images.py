@@ -113,7 +113,7 @@ def to_uint8(images: Tensor) -> Tensor:
 def _visible_files(root: Path) -> Iterator[Path]:
     seen: set[str] = set()
     tops = deque([root])
-    while tops:  # first what really lies under root, then what links lead to: so a new link renames no file
+    while tops:  # first what lies under root itself, then what links lead to: so that no link renames it
         for folder, subfolders, names in os.walk(tops.popleft()):
             real = os.path.realpath(folder)
             if real in seen:

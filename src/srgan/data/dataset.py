@@ -81,7 +81,7 @@ def draw_round(weights: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
 
     Photos are laid end to end in a random order, each as long as its weight, and picked at equal steps from a random
     start (systematic sampling): with equal weights each comes once, with others as often as its share makes it, rounded
-    up or down, and over many rounds exactly.
+    up or down, so that it is right on average.
 
     Args:
         weights: One above 0 for each photo.

@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 from tqdm import tqdm
 
 _NUM_ATTEMPTS = 3  # in a row that bring nothing new
-_PAUSE = 1.0  # seconds before the second of them, doubled before each further one
+_PAUSE = 1.0  # seconds after a connection that brought something, doubled after each that did not
 _TIMEOUT = 30.0  # seconds without a byte
 _CHUNK = 2**18
 _BROKEN_OFF = (ConnectionError, TimeoutError, HTTPException, ssl.SSLError)
@@ -44,10 +44,10 @@ def transfer(url: str, path: Path, *, num_bytes: int | None = None) -> None:
         if reason is None:
             _tag(path).unlink(missing_ok=True)
             return
-        num_failures = 1 if _num_bytes(path) > before else num_failures + 1
+        num_failures = 0 if _num_bytes(path) > before else num_failures + 1
         if num_failures == _NUM_ATTEMPTS:
             raise TransferError(reason)
-        time.sleep(_PAUSE * 2 ** (num_failures - 1))
+        time.sleep(_PAUSE * 2**num_failures)
 
 
 def _attempt(url: str, path: Path, num_bytes: int | None) -> str | None:
