@@ -51,7 +51,7 @@ class Site:
     sends_length: bool = True
     statuses: list[int] = field(default_factory=list)  # of the next answers
     etag: str = '"1"'
-    delay: float = 0.0
+    hold: threading.Event | None = None  # answers wait for it
     requests: list[str | None] = field(default_factory=list)
 
     def archive(self, **changes: Any) -> Archive:
@@ -61,7 +61,8 @@ class Site:
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         asked = request.headers["Range"]
         self.requests.append(asked)
-        time.sleep(self.delay)
+        if self.hold is not None:
+            self.hold.wait(10)
         if self.statuses:
             request.send_error(self.statuses.pop(0))
             return
@@ -83,14 +84,14 @@ class Site:
         request.wfile.write(self.content[start:end])
         if self.stalls and end < len(self.content):
             request.wfile.flush()
-            time.sleep(0.4)
+            time.sleep(0.6)
 
 
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """A server of one zip with three photos; attempts follow each other at once."""
     monkeypatch.setattr("srgan.data.transfer._PAUSE", 0.0)
-    monkeypatch.setattr("srgan.data.transfer._TIMEOUT", 0.2)
+    monkeypatch.setattr("srgan.data.transfer._TIMEOUT", 10.0)
     monkeypatch.setattr("srgan.data.transfer._CHUNK", 1000)
     page = Site()
 
@@ -151,10 +152,13 @@ def test_broken_transfer_goes_on_where_it_stopped(site: Site, tmp_path: Path) ->
     assert_complete(tmp_path)
 
 
-def test_a_server_that_stalls_is_left_and_asked_for_the_rest(site: Site, tmp_path: Path) -> None:
-    site.breaks, site.stalls = [10_000], True
+def test_a_server_that_stalls_is_left_and_asked_for_the_rest(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("srgan.data.transfer._TIMEOUT", 0.3)
+    site.breaks, site.stalls = [10_500], True
     fetch(site.archive(), tmp_path)
-    assert site.requests == [None, "bytes=10000-"]
+    assert site.requests == [None, "bytes=10500-"]
     assert_complete(tmp_path)
 
 
@@ -346,15 +350,24 @@ def test_of_two_at_once_one_downloads_and_the_other_waits(
     site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    site.delay = 0.1
-    threads = [threading.Thread(target=fetch, args=(site.archive(), tmp_path)) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
+    site.hold = threading.Event()
+    first, second = (threading.Thread(target=fetch, args=(site.archive(), tmp_path)) for _ in range(2))
+    first.start()
+    assert comes_true(lambda: len(site.requests) == 1)
+    second.start()
+    assert comes_true(lambda: "Waiting for another process that fetches set.zip" in caplog.text)
+    site.hold.set()
+    for thread in (first, second):
         thread.join()
     assert len(site.requests) == 1
     assert_complete(tmp_path)
-    assert "Waiting for another process that fetches set.zip" in caplog.text
+
+
+def comes_true(condition: Callable[[], bool]) -> bool:
+    end = time.monotonic() + 10
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.005)
+    return condition()
 
 
 def test_a_full_disk_names_the_setting(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
