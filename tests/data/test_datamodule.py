@@ -192,6 +192,58 @@ def test_photos_smaller_than_the_crop_are_refused_with_their_size(folder: Path) 
         ready(root=folder, hr_crop_size=96)
 
 
+def test_several_folders_are_mixed_by_weight(folder: Path, tmp_path: Path) -> None:
+    for seed in range(2):
+        save(tmp_path / "rare" / f"{seed}.png", seed=seed)
+    roots = {str(tmp_path / "rare"): 5, str(folder): 1}
+    batches = train_batches(30, root=roots, val_root=tmp_path / "train", batch_size=4)
+    names = [name for batch in batches for name in batch["name"]]
+    assert set(names) == {"rare/0.png", "rare/1.png", *(f"all/{seed}.png" for seed in range(10))}
+    assert sum(name.startswith("rare/") for name in names) == 60  # of 120: two photos of weight 5 against ten of 1
+    assert_same(batches[3:], train_batches(27, root=roots, val_root=tmp_path / "train", batch_size=4, step=3))
+
+
+def test_one_of_several_folders_alone_keeps_the_samples_of_before(folder: Path) -> None:
+    assert_same(train_batches(3, root=folder), train_batches(3, root=[str(folder)]))
+
+
+@pytest.fixture
+def benchmark_set(tmp_path: Path) -> Path:
+    """A set of two pictures in EDSR's layout; the first is no multiple of 4, the second grey."""
+    save(tmp_path / "Set2" / "HR" / "a.png", seed=1, width=67, height=50)
+    Image.new("L", (64, 48), 90).save(tmp_path / "Set2" / "HR" / "b.png")
+    for name in "ab":
+        save(tmp_path / "Set2" / "LR_bicubic" / "X4" / f"{name}x4.png", seed=2, width=16, height=12)
+    return tmp_path / "Set2"
+
+
+def test_benchmark_takes_the_place_of_the_validation_photos_in_the_closing_test(
+    folder: Path, benchmark_set: Path
+) -> None:
+    data = ready(root=folder, val_fraction=0.3, test_root=benchmark_set)
+    batches = list(data.test_dataloader())
+    assert [batch["name"] for batch in batches] == [["a.png"], ["b.png"]]
+    assert [batch["hr"].shape for batch in batches] == [(1, 3, 48, 64)] * 2
+    given = read_uint8(benchmark_set / "LR_bicubic" / "X4" / "ax4.png")
+    assert torch.equal((batches[0]["lr"][0] * 255).round(), given.float())
+    assert set(val_names(data)) <= {f"{seed}.png" for seed in range(10)}
+
+
+def test_benchmark_alone_needs_no_other_photos(benchmark_set: Path, folder: Path) -> None:
+    data = SuperResolutionDataModule(root=folder, test_root=benchmark_set)
+    (folder / "0.png").write_text("never read")
+    data.setup("test")
+    assert len(list(data.test_dataloader())) == 2
+
+
+def test_more_processes_than_validation_pictures_do_not_validate_on_the_benchmark(
+    folder: Path, benchmark_set: Path, tmp_path: Path
+) -> None:
+    save(tmp_path / "val" / "v.png", seed=0)
+    data = ready(root=folder, val_root=tmp_path / "val", test_root=benchmark_set, world_size=4, rank=3)
+    assert val_names(data) == ["v.png"]
+
+
 def test_validation_photos_inside_the_root_are_not_trained_on(folder: Path) -> None:
     save(folder / "val" / "a.png", seed=50)
     data = ready(root=folder, val_root=folder / "val")

@@ -26,7 +26,8 @@ class TrainingDataset(Dataset[PairItem]):
     """Random crops, flips and quarter turns; sample ``n`` is a pure function of (seed, n).
 
     So order, crop and orientation are the same whatever the number of workers and processes, and a run resumed at
-    sample ``n`` continues exactly. Every photo comes once in each round of ``len(collection)`` samples.
+    sample ``n`` continues exactly. Every photo comes once in each round of ``len(collection)`` samples, or, where
+    photos have weights, as often as its share of the weights makes it, rounded up or down.
 
     Args:
         collection: The photos.
@@ -62,8 +63,9 @@ class TrainingDataset(Dataset[PairItem]):
     def _photo_index(self, sample_number: int) -> int:
         round_number, position = divmod(sample_number, len(self._collection))
         if self._order is None or self._order[0] != round_number:
-            order = np.random.default_rng((self._seed, 0, round_number)).permutation(len(self._collection))
-            self._order = (round_number, order)
+            weights = np.array([photo.weight for photo in self._collection.photos])
+            rng = np.random.default_rng((self._seed, 0, round_number))
+            self._order = (round_number, draw_round(weights, rng=rng))
         return int(self._order[1][position])
 
     def _integral(self, index: int, lr: Tensor) -> Tensor:
@@ -72,6 +74,29 @@ class TrainingDataset(Dataset[PairItem]):
         if index not in self._integrals:
             self._integrals[index] = detail_integral(lr)
         return self._integrals[index]
+
+
+def draw_round(weights: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+    """Draw the photos of one round, as many as there are.
+
+    Photos are laid end to end in a random order, each as long as its weight, and picked at equal steps from a random
+    start (systematic sampling): with equal weights each comes once, with others as often as its share makes it, rounded
+    up or down, so that it is right on average.
+
+    Args:
+        weights: One above 0 for each photo.
+        rng: Decides.
+
+    Returns:
+        Indices in random order.
+    """
+    order = rng.permutation(len(weights))
+    if (weights == weights[0]).all():
+        return order
+    ends = np.cumsum(weights[order])
+    points = (np.arange(len(weights)) + rng.random()) * (ends[-1] / len(weights))
+    picked = np.searchsorted(ends, points, side="right").clip(max=len(weights) - 1)
+    return rng.permutation(order[picked])
 
 
 class ValidationDataset(Dataset[PairItem]):

@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from srgan.data.doctor_findings import NAMES, Finding
 from srgan.data.doctor_pairs import pair_findings
 from srgan.data.doctor_photos import Portrait, collection_findings, photo_findings, portrait, read_or_finding
 from srgan.data.photos import Photo, find_photos, match_partners, split_by_name
+from srgan.data.sources import LrRoots, Roots, make_sources
 from srgan.files import atomic_write
 from srgan.images import find_images
 
@@ -73,10 +73,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def check(
     *,
-    root: str | Path,
-    lr_root: str | Path | None,
-    val_root: str | Path | None,
-    val_lr_root: str | Path | None,
+    root: Roots,
+    lr_root: LrRoots | None,
+    val_root: Roots | None,
+    val_lr_root: LrRoots | None,
     val_fraction: float,
     scale: int,
     min_size: int,
@@ -84,7 +84,7 @@ def check(
     """Check the photos to train and to validate on.
 
     Args:
-        root: Folder of HR photos, or ``sample``; and so on, as the data module has them.
+        root: Folder or folders of HR photos, or ``sample``; and so on, as the data module has them.
         lr_root: Folder of their LR partners, if any.
         val_root: Folder of HR photos to validate on; None for ``val_fraction`` of ``root``.
         val_lr_root: Folder of their LR partners, if any.
@@ -175,26 +175,19 @@ def _examine(job: _Job) -> tuple[list[Finding], Portrait | None]:
     return findings, portrait(hr, file=file, side=job.side)
 
 
-def _search(
-    root: str | Path, lr_root: str | Path | None, *, side: str, scale: int
-) -> tuple[list[Photo], list[Finding]]:
-    """The photos under a root with their partners, and those on either side that have none."""
-    photos = find_photos(_folder(root, side))
-    if lr_root is None:
-        return photos, []
-    lr_folder = _folder(lr_root, side)
-    photos = match_partners(photos, lr_folder, scale=scale)
-    partners = {photo.lr_path for photo in photos}
-    lonely = {photo.hr_path: lr_folder for photo in photos if photo.lr_path is None}
-    lonely |= {path: _folder(root, side) for path in find_images(lr_folder) if path not in partners}
-    findings = [Finding("missing_partner", str(path), f"none in {other}") for path, other in lonely.items()]
-    return photos, findings
-
-
-def _folder(root: str | Path, side: str) -> Path:
-    if str(root) == "sample":
-        return Path(str(files("srgan") / "assets" / "photos" / side))
-    return Path(str(root)).expanduser()
+def _search(roots: Roots, lr_roots: LrRoots | None, *, side: str, scale: int) -> tuple[list[Photo], list[Finding]]:
+    """The photos under some roots with their partners, and those on either side that have none."""
+    found, findings = [], []
+    for source in make_sources(roots, lr_roots, scale=scale, split=side):
+        photos = find_photos(source.hr_root)
+        if source.lr_root is not None:
+            photos = match_partners(photos, source.lr_root, scale=scale)
+            partners = {photo.lr_path for photo in photos}
+            lonely = {photo.hr_path: source.lr_root for photo in photos if photo.lr_path is None}
+            lonely |= {path: source.hr_root for path in find_images(source.lr_root) if path not in partners}
+            findings += [Finding("missing_partner", str(path), f"none in {other}") for path, other in lonely.items()]
+        found += photos
+    return found, findings
 
 
 def _settings(overrides: list[str]) -> dict[str, Any]:
@@ -206,7 +199,7 @@ def _settings(overrides: list[str]) -> dict[str, Any]:
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(_CONF)):
             config = compose("train", overrides=overrides)
-        data = instantiate(config.data, _target_="builtins.dict", _recursive_=False, _convert_="all")
+        data = instantiate(config.data, _target_="builtins.dict", _convert_="all")
     except Exception as error:  # of many kinds, each of which says what is wrong with which key
         raise ValueError(f"{error.__cause__ or error}\nUsage: {_USAGE}") from error
     min_size = data["hr_crop_size"] * min(data["hr_reductions"])
