@@ -9,7 +9,10 @@ from typing import Any
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
+from srgan.data.augmentations import Augmentation
+from srgan.data.batches import BatchChanges
 from srgan.data.dataset import EndlessBatches, PairItem, TrainingDataset, ValidationDataset
+from srgan.data.degradations import Degradation
 from srgan.data.manifest import Manifest, changes, fingerprint, manifest, packed, unpacked
 from srgan.data.photos import Collection, Photo, find_pairs, find_photos, split_by_name, with_reductions
 from srgan.images import require_folder
@@ -38,7 +41,10 @@ class SuperResolutionDataModule(LightningDataModule):
         batch_size: Crops per process and step.
         num_workers: Worker processes of each process's training loader.
         cache_megabytes: Memory for decoded photos; those beyond it are decoded at each use.
-        seed: Decides order, crops and orientations.
+        seed: Decides order, crops and orientations, degradation and augmentation.
+        degradation: Makes the LR of each crop anew, on the training device, and once that of each picture to validate
+            on that has no LR file; None keeps bicubic, or the LR files.
+        augmentation: Changes training batches on the training device; None leaves them.
 
     Raises:
         ValueError: If a size makes no sense.
@@ -60,6 +66,8 @@ class SuperResolutionDataModule(LightningDataModule):
         num_workers: int = 0,
         cache_megabytes: int = 2048,
         seed: int = 0,
+        degradation: Degradation | None = None,
+        augmentation: Augmentation | None = None,
     ) -> None:
         super().__init__()
         counts = {"scale": scale, "batch_size": batch_size, "num_crop_candidates": num_crop_candidates}
@@ -81,6 +89,10 @@ class SuperResolutionDataModule(LightningDataModule):
             )
         if val_lr_root is not None and val_root is None:
             raise ValueError("Expected data.val_root, the HR photos that data.val_lr_root are the partners of.")
+        if degradation is not None and lr_root is not None:
+            raise ValueError("Expected data/degradation=bicubic where data.lr_root gives the LR pictures.")
+        self._val_degradation = degradation if val_lr_root is None else None
+        self._change = BatchChanges(degradation, augmentation, scale=scale, seed=seed)
         self._roots = (_folder(root, "train"), _folder(lr_root, "train"))
         self._val_roots = (_folder(val_root, "val"), _folder(val_lr_root, "val"))
         self._val_fraction = val_fraction
@@ -143,6 +155,13 @@ class SuperResolutionDataModule(LightningDataModule):
             persistent_workers=self._num_workers > 0,
         )
 
+    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+        """Degrade and augment a training batch, on the device it is on, as the step and this process decide."""
+        if self.trainer is not None and not self.trainer.training:
+            return batch
+        first_sample = (self._step * self._place["world_size"] + self._place["rank"]) * self._batch_size
+        return self._change(batch, first_sample=first_sample)
+
     def val_dataloader(self) -> DataLoader[PairItem]:
         """Whole pictures one by one; each process of a run gets its share, and no picture comes twice.
 
@@ -160,7 +179,7 @@ class SuperResolutionDataModule(LightningDataModule):
     def _whole_pictures(self, *, rank: int, world_size: int) -> DataLoader[PairItem]:
         assert self._validation is not None, "setup() comes first"
         mine = range(rank, len(self._validation), world_size)
-        return DataLoader(ValidationDataset(self._validation), sampler=mine, batch_size=1)
+        return DataLoader(ValidationDataset(self._validation, self._val_degradation), sampler=mine, batch_size=1)
 
     def _find(self) -> tuple[list[Photo], list[Photo]]:
         train = self._search(*self._roots)
