@@ -24,7 +24,7 @@ ALLOWED = {
     "trainer": {"sync_norm"},
     "inference": {"networks"},
     "weights": {"files", "networks"},
-    "data": {"images", "resize"},
+    "data": {"comparison", "images", "resize"},
     "updates": set(),
     "module": {"average", "health", "losses", "metrics", "schedules", "updates"},
     "comparison": {"images"},

@@ -57,6 +57,15 @@ def test_every_data_source_builds(compose_train: Compose, photos: Path, data: st
     assert isinstance(instantiate(cfg.data, _convert_="all"), SuperResolutionDataModule)
 
 
+@pytest.mark.parametrize(
+    "override",
+    [f"data/{group}={each}" for group in ("degradation", "augmentation") for each in options(f"data/{group}")],
+)
+def test_every_degradation_and_augmentation_builds(compose_train: Compose, override: str) -> None:
+    cfg = compose_train(override)
+    assert isinstance(instantiate(cfg.data, _convert_="all"), SuperResolutionDataModule)
+
+
 @pytest.mark.parametrize("experiment", options("experiment"))
 def test_every_experiment_builds(compose_train: Compose, photos: Path, experiment: str) -> None:
     cfg = compose_train(f"experiment={experiment}", tiny=False)

@@ -16,7 +16,7 @@ def gaussian(size: int, sigma_x: float, sigma_y: float, angle: float = 0.0) -> T
 
 def generalised_gaussian(size: int, sigma_x: float, sigma_y: float, angle: float = 0.0, *, beta: float) -> Tensor:
     """The same with ``exp(-r^(2 beta) / 2)`` for r the distance in deviations: peaked below 1, flat-topped above."""
-    return _normalised(torch.exp(-_squared_distance(size, sigma_x, sigma_y, angle) ** beta / 2))
+    return _normalised(torch.exp(-(_squared_distance(size, sigma_x, sigma_y, angle) ** beta) / 2))
 
 
 def plateau(size: int, sigma_x: float, sigma_y: float, angle: float = 0.0, *, beta: float) -> Tensor:

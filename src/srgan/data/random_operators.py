@@ -83,9 +83,7 @@ class RandomResize:
         factor_range: Smallest and largest factor.
     """
 
-    def __init__(
-        self, *, larger_probability: float, smaller_probability: float, factor_range: Sequence[float]
-    ) -> None:
+    def __init__(self, *, larger_probability: float, smaller_probability: float, factor_range: Sequence[float]) -> None:
         if larger_probability + smaller_probability > 1:
             raise ValueError(
                 "Expected larger_probability and smaller_probability to sum to at most 1,"
