@@ -25,7 +25,7 @@ _SETTINGS = {
 }
 OPERATORS = {  # as the profiler names them
     "blur": ("blur",),
-    "drawing kernels": ("kernel", "_final_kernel"),
+    "drawing kernels": ("kernel", "random_sinc"),
     "resize": ("random_resize",),
     "Gaussian noise": ("gaussian_noise",),
     "Poisson noise": ("poisson_noise",),

@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from srgan.data.kernels import gaussian, generalised_gaussian, identity, padded, plateau, sinc
+from srgan.data.kernels import gaussian, generalised_gaussian, identity, plateau, sinc
 
 KERNELS = {
     "gaussian": gaussian(21, 2.5, 0.7, 0.6),
     "generalised": generalised_gaussian(15, 2.5, 0.7, 0.6, beta=0.6),
     "plateau": plateau(13, 2.5, 0.7, 0.6, beta=1.7),
     "sinc": sinc(21, 1.1),
-    "identity": identity(7),
+    "identity": identity(),
 }
 
 
@@ -71,11 +71,3 @@ def test_sinc_stops_what_lies_above_its_cutoff() -> None:
     response = torch.fft.fft2(sinc(21, math.pi / 2), s=(64, 64)).abs()
     assert response[0, 6] == pytest.approx(1, abs=0.15)  # 0.19 pi
     assert response[0, 26] < 0.1  # 0.81 pi
-
-
-def test_padding_keeps_the_middle() -> None:
-    kernel = padded(gaussian(7, 1, 2), 11)
-    torch.testing.assert_close(kernel[2:9, 2:9], gaussian(7, 1, 2))
-    assert kernel.shape == (11, 11)
-    assert kernel.sum() == pytest.approx(1)
-    assert torch.equal(padded(identity(3), 9), identity(9))

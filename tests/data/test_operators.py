@@ -17,17 +17,17 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(1)
 
 
-def test_blur_is_the_weighted_sum_of_neighbours_mirrored_at_the_edge() -> None:
-    images, kernels = torch.rand(2, 3, 5, 4), torch.rand(2, 7, 7)
-    blurred = blur(images, kernels)
-    assert blurred.shape == images.shape
-    for number in range(2):
-        mirrored = np.pad(images[number].numpy(), ((0, 0), (3, 3), (3, 3)), mode="symmetric")
-        for row in range(5):
-            for column in range(4):
-                window = mirrored[:, row : row + 7, column : column + 7]
-                expected = (window * kernels[number].numpy()).sum(axis=(1, 2))
-                np.testing.assert_allclose(blurred[number, :, row, column].numpy(), expected, rtol=1e-5)
+@pytest.mark.parametrize(("height", "width"), [(5, 4), (17, 12)])
+def test_blur_is_the_weighted_sum_of_neighbours_mirrored_at_the_edge(height: int, width: int) -> None:
+    image, kernel = torch.rand(1, 3, height, width), torch.rand(7, 7)
+    blurred = blur(image, kernel)
+    assert blurred.shape == image.shape
+    mirrored = np.pad(image[0].numpy(), ((0, 0), (3, 3), (3, 3)), mode="symmetric")
+    for row in range(height):
+        for column in range(width):
+            window = mirrored[:, row : row + 7, column : column + 7]
+            expected = (window * kernel.numpy()[::-1, ::-1]).sum(axis=(1, 2))
+            np.testing.assert_allclose(blurred[0, :, row, column].numpy(), expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("grey", [False, True])
@@ -56,7 +56,7 @@ def test_poisson_noise_of_few_levels_has_few_photons() -> None:
     noisy = poisson_noise(image, 1.0, grey=False, generator=generator())[..., 2::3]
     quarters = noisy[(noisy > 0) & (noisy < 1)] * 4
     torch.testing.assert_close(quarters, quarters.round(), atol=1e-4, rtol=0)
-    assert len(quarters.round().unique()) == 3
+    assert set(quarters.round().tolist()) == {1, 2, 3}
 
 
 def test_noise_stays_in_range() -> None:
@@ -80,14 +80,14 @@ def test_noise_stays_in_range() -> None:
     ],
 )
 def test_jpeg_rounds_as_its_table_says(quality: int, level: int, coded: int) -> None:
-    [result] = jpeg([torch.full((1, 3, 16, 24), level / 255)], [quality])
+    result = jpeg(torch.full((1, 3, 16, 24), level / 255), quality)
     torch.testing.assert_close(result * 255, torch.full((1, 3, 16, 24), float(coded)))
 
 
 def test_jpeg_works_in_squares_of_8_with_colour_in_half_the_resolution() -> None:
     image = torch.full((1, 3, 32, 32), 0.5)
     image[:, 1, 17:21, 3:7] = 0.8  # a green patch
-    [coded] = jpeg([image], [80])
+    coded = jpeg(image, 80)
     luma = (coded * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(dim=1)[0]
     changed = (luma - 0.5).abs() > 1.5 / 255
     assert changed[16:24, :8].any()
@@ -99,12 +99,9 @@ def test_jpeg_works_in_squares_of_8_with_colour_in_half_the_resolution() -> None
     assert not green[:, 17:].any()
 
 
-def test_jpeg_takes_pictures_of_any_size_and_each_its_quality() -> None:
-    images = [smooth_picture(37, 50), smooth_picture(9, 7), smooth_picture(37, 50), torch.rand(1, 3, 1, 1)]
-    together = jpeg(images, [90, 50, 10, 100])
-    for image, coded, quality in zip(images, together, [90, 50, 10, 100], strict=True):
-        assert coded.shape == image.shape
-        assert torch.equal(coded, jpeg([image], [quality])[0])
-    errors = [(coded - image).abs().mean() for coded, image in zip(together, images, strict=True)]
-    assert errors[0] < errors[2]
-    assert jpeg([], []) == []
+@pytest.mark.parametrize("size", [(37, 50), (9, 7), (1, 1)])
+def test_jpeg_takes_pictures_of_any_size(size: tuple[int, int]) -> None:
+    image = smooth_picture(*size)
+    good, bad = jpeg(image, 95), jpeg(image, 10)
+    assert good.shape == bad.shape == image.shape
+    assert (good - image).abs().mean() < (bad - image).abs().mean()

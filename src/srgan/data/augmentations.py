@@ -83,7 +83,8 @@ class Augmentation:
         Returns:
             LR and HR, changed.
         """
-        masks = np.stack([self._cut(*lr.shape[-2:], rng) for rng in rngs])
+        height, width = lr.shape[-2:]
+        masks = np.stack([self._cut(height, width, rng) for rng in rngs])
         lr = torch.where(torch.as_tensor(masks, device=lr.device)[:, None], clean_lr, lr)
         share = _columns([self._share(rng) for rng in rngs], lr)
         return torch.lerp(lr, lr.roll(-1, dims=0), share), torch.lerp(hr, hr.roll(-1, dims=0), share)

@@ -49,10 +49,10 @@ class BatchChanges:
         clean_lr = lr
         if self._degradation is not None:
             draws = [np.random.default_rng((self._seed, _DEGRADATION, number)) for number in numbers]
-            lr = self._degradation(hr, scale=self._scale, rngs=draws)
+            lr = self._degradation(hr.float(), scale=self._scale, rngs=draws)
         if self._augmentation is not None:
             lr, hr = (_rounded(images) for images in self._augmentation.mix(lr, hr, clean_lr, rngs))
-        return {**batch, "lr": lr, "hr": hr}
+        return {**batch, "lr": lr.to(batch["lr"]), "hr": hr.to(batch["hr"])}  # in the run's precision
 
 
 def degrade_by_name(degradation: Degradation, hr: Tensor, *, scale: int, name: str) -> Tensor:

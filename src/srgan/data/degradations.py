@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from srgan.data.operators import blur, gaussian_noise
-from srgan.data.random_operators import RandomBlur, on_device
+from srgan.data.random_operators import RandomBlur, on_device, uniform
 from srgan.images import to_float, to_uint8
 from srgan.resize import downscale
 
@@ -57,11 +57,10 @@ class ClassicalDegradation:
     @torch.no_grad()
     def __call__(self, hr: Tensor, *, scale: int, rngs: Sequence[np.random.Generator]) -> Tensor:
         """As ``Degradation`` has it."""
-        kernels = torch.stack([self._blur.kernel(rng) for rng in rngs])
-        images = downscale(blur(hr, kernels), scale).split(1)
-        noisy = [self._noisy(image, rng) for image, rng in zip(images, rngs, strict=True)]
-        return to_float(to_uint8(torch.cat(noisy)))
+        lr = [self._degraded(hr[n : n + 1], scale, rng) for n, rng in enumerate(rngs)]
+        return to_float(to_uint8(torch.cat(lr)))
 
-    def _noisy(self, image: Tensor, rng: np.random.Generator) -> Tensor:
-        sigma = float(rng.uniform(*self._noise_sigma_range)) / 255
+    def _degraded(self, hr: Tensor, scale: int, rng: np.random.Generator) -> Tensor:
+        image = downscale(blur(hr, self._blur.kernel(rng)), scale)
+        sigma = uniform(self._noise_sigma_range, rng) / 255
         return gaussian_noise(image, sigma, grey=False, generator=on_device(image.device, rng))

@@ -1,6 +1,7 @@
-"""Blur kernels in closed form: Gaussian, generalised Gaussian, plateau and sinc (Wang et al. 2021, arXiv:2107.10833, §3.3).
+"""Blur kernels in closed form: Gaussian, generalised Gaussian, plateau and sinc.
 
-All are float64, of shape (size, size) with an odd size, and sum to 1. Rows go down (y), columns to the right (x).
+Wang et al. 2021, arXiv:2107.10833, §3.3 and 3.4. All are float64, of shape (size, size) with an odd size, and sum to 1.
+Rows go down (y), columns to the right (x).
 """
 
 import math
@@ -10,7 +11,7 @@ from torch import Tensor
 
 
 def gaussian(size: int, sigma_x: float, sigma_y: float, angle: float = 0.0) -> Tensor:
-    """Gaussian with the deviations ``sigma_x`` and ``sigma_y`` in pixels along its axes, turned by ``angle`` in radians."""
+    """Gaussian of deviations in pixels along its two axes, which are turned from x to y by an angle in radians."""
     return generalised_gaussian(size, sigma_x, sigma_y, angle, beta=1)
 
 
@@ -36,15 +37,9 @@ def sinc(size: int, cutoff: float) -> Tensor:
     return _normalised(torch.where(radius == 0, cutoff**2 / (4 * math.pi), beyond_centre))  # J1(x) / x → 1/2
 
 
-def identity(size: int) -> Tensor:
+def identity() -> Tensor:
     """The kernel that changes nothing."""
-    return (_squared_distance(size, 1, 1, 0) == 0).double()
-
-
-def padded(kernel: Tensor, size: int) -> Tensor:
-    """The kernel in the middle of a larger one, with zeros around it."""
-    margin = (size - kernel.shape[-1]) // 2
-    return torch.nn.functional.pad(kernel, (margin,) * 4)
+    return torch.ones(1, 1, dtype=torch.float64)
 
 
 def _squared_distance(size: int, sigma_x: float, sigma_y: float, angle: float) -> Tensor:

@@ -46,7 +46,7 @@ def preview_sheet(batch: Mapping[str, Tensor]) -> Tensor:
     Returns:
         Shape (1, 3, H, W).
     """
-    triples = [_triple(lr, hr) for lr, hr in zip(batch["lr"].split(1), batch["hr"].split(1), strict=True)]
+    triples = [_triple(lr[None], hr[None]) for lr, hr in zip(batch["lr"], batch["hr"], strict=True)]
     num_rows = max(1, min(_NUM_ROWS, len(triples) // _NUM_COLUMNS))
     num_columns = min(_NUM_COLUMNS, len(triples))
     triples = triples[: num_rows * num_columns]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from srgan.data.kernels import gaussian, generalised_gaussian, identity, padded, plateau, sinc
+from srgan.data.kernels import gaussian, generalised_gaussian, identity, plateau, sinc
 from srgan.data.operators import gaussian_noise, poisson_noise
 
 _LOWEST_CUTOFF, _LOWEST_CUTOFF_WIDE, _WIDE = math.pi / 3, math.pi / 5, 13  # wide kernels can hold slower ringing
@@ -21,7 +21,7 @@ class RandomBlur:
     """Draws blur kernels.
 
     Args:
-        kernel_sizes: Odd sides to choose from; smaller kernels are filled up with zeros to the largest.
+        kernel_sizes: Odd sides to choose from.
         kind_weights: How often each kind comes, in relation to the others: ``isotropic``, ``anisotropic``,
             ``generalised_isotropic``, ``generalised_anisotropic``, ``plateau_isotropic``, ``plateau_anisotropic``.
         sigma_range: Deviations in pixels; two draws where anisotropic.
@@ -58,20 +58,18 @@ class RandomBlur:
         self._probability = probability
 
     def kernel(self, rng: np.random.Generator) -> Tensor:
-        """A kernel of the largest size, float64, that sums to 1."""
-        largest = max(self.kernel_sizes)
+        """A kernel, float64, that sums to 1."""
         if rng.random() >= self._probability:
-            return identity(largest)
+            return identity()
         size = int(rng.choice(self.kernel_sizes))
         if rng.random() < self._sinc_probability:
-            return padded(random_sinc(size, rng), largest)
+            return random_sinc(size, rng)
         kind = self._kinds[rng.choice(len(self._kinds), p=self._shares)]
         shape, isotropic = kind.removesuffix("anisotropic").removesuffix("isotropic"), "anisotropic" not in kind
-        sigma_x, sigma_y = (float(sigma) for sigma in rng.uniform(*self._sigma_range, size=2))
+        sigma_x, sigma_y = uniform(self._sigma_range, rng), uniform(self._sigma_range, rng)
         angle = float(rng.uniform(-math.pi, math.pi))
         beta = {"beta": _around_1(self._beta_ranges[shape], rng)} if shape else {}
-        kernel = _SHAPES[shape](size, sigma_x, sigma_x if isotropic else sigma_y, angle, **beta)
-        return padded(kernel, largest)
+        return _SHAPES[shape](size, sigma_x, sigma_x if isotropic else sigma_y, angle, **beta)
 
 
 class RandomResize:
@@ -131,10 +129,16 @@ class RandomNoise:
         generator = on_device(image.device, rng)
         grey = bool(rng.random() < self._grey_probability)
         if rng.random() < self._gaussian_probability:
-            sigma = float(rng.uniform(*self._sigma_range)) / 255
+            sigma = uniform(self._sigma_range, rng) / 255
             return gaussian_noise(image, sigma, grey=grey, generator=generator)
-        weight = float(rng.uniform(*self._poisson_weight_range))
+        weight = uniform(self._poisson_weight_range, rng)
         return poisson_noise(image, weight, grey=grey, generator=generator)
+
+
+def uniform(between: Sequence[float], rng: np.random.Generator) -> float:
+    """A number between two."""
+    lowest, highest = between
+    return float(rng.uniform(lowest, highest))
 
 
 def random_sinc(size: int, rng: np.random.Generator, *, lowest_cutoff: float | None = None) -> Tensor:
@@ -145,7 +149,7 @@ def random_sinc(size: int, rng: np.random.Generator, *, lowest_cutoff: float | N
 
 
 def random_resize(image: Tensor, size: tuple[float, float], rng: np.random.Generator) -> Tensor:
-    """Resize (1, 3, H, W) to a size, rounded down, by averaging, or linear or cubic interpolation without antialiasing."""
+    """Resize (1, 3, H, W) to a size, rounded down, by averaging or linear or cubic interpolation, not antialiased."""
     mode = _MODES[rng.integers(len(_MODES))]
     height, width = (max(1, int(side)) for side in size)
     return functional.interpolate(image, size=(height, width), mode=mode)

@@ -1,9 +1,9 @@
-"""The second-order degradation of Real-ESRGAN (Wang et al. 2021, arXiv:2107.10833, §3), each picture by settings of its own.
+"""The second-order degradation of Real-ESRGAN (Wang et al. 2021, arXiv:2107.10833, §3).
 
-Blur, resize, noise and JPEG, twice; at last the resize to LR's size with a sinc filter, before or behind the second JPEG.
-Every draw of a picture comes from that picture's generator, factors of size included, which the paper's implementation
-draws for whole batches; so there is no need for its pool of pairs, which mixes batches, nor for a pool's state in
-checkpoints. Differs from the paper in one more point: HR is not sharpened.
+Blur, resize, noise and JPEG, twice; at last the resize to LR's size with a sinc filter, before or after the second
+JPEG. Each picture draws all from a generator of its own, factors of size included, which the paper's implementation
+draws for whole batches: so there is no need for its pool of pairs, which mixes batches, nor for a pool's state in
+checkpoints. Differs from the paper in that HR is not sharpened, and the border of the degraded crop stays.
 """
 
 import math
@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from srgan.data.kernels import identity, padded
 from srgan.data.operators import blur, jpeg
 from srgan.data.random_operators import RandomBlur, RandomNoise, RandomResize, random_resize, random_sinc
 from srgan.images import to_float, to_uint8
@@ -22,12 +21,23 @@ from srgan.images import to_float, to_uint8
 
 @dataclass(frozen=True)
 class Pass:
-    """One of the two rounds: what it draws, and libjpeg's quality from and to."""
+    """One of the two rounds: what it draws from, and libjpeg's lowest and highest quality."""
 
     blur: RandomBlur
     resize: RandomResize
     noise: RandomNoise
-    jpeg_quality_range: Sequence[int]
+    jpeg_quality_range: tuple[int, int]
+
+    def spoil(self, image: Tensor, size: tuple[int, int], rng: np.random.Generator) -> Tensor:
+        """Blur (1, 3, H, W), resize it to a random factor times ``size``, and add noise."""
+        image = blur(image, self.blur.kernel(rng))
+        factor = self.resize.factor(rng)
+        return self.noise(random_resize(image, (size[0] * factor, size[1] * factor), rng), rng)
+
+    def compress(self, image: Tensor, rng: np.random.Generator) -> Tensor:
+        """Shape (1, 3, H, W) to the same."""
+        lowest, highest = self.jpeg_quality_range
+        return jpeg(image, int(rng.integers(lowest, highest, endpoint=True)))
 
 
 class RealDegradation:
@@ -36,7 +46,7 @@ class RealDegradation:
     Args:
         first: The first round; its factors of size are of HR's.
         second: The second; its factors are of LR's size.
-        final_sinc_probability: How often the last step has a sinc filter.
+        final_sinc_probability: How often the last resize has a sinc filter behind it.
     """
 
     def __init__(self, *, first: Pass, second: Pass, final_sinc_probability: float) -> None:
@@ -47,58 +57,19 @@ class RealDegradation:
     @torch.no_grad()
     def __call__(self, hr: Tensor, *, scale: int, rngs: Sequence[np.random.Generator]) -> Tensor:
         """As ``srgan.data.degradations.Degradation`` has it."""
-        height, width = hr.shape[-2] // scale, hr.shape[-1] // scale
-        images = list(blur(hr, self._kernels(self._first, rngs)).split(1))
-        images = self._resized(self._first, images, (hr.shape[-2], hr.shape[-1]), rngs)
-        images = self._noisy(self._first, images, rngs)
-        images = jpeg(images, self._qualities(self._first, rngs))
-        kernels = self._kernels(self._second, rngs).split(1)
-        images = [blur(image, kernel) for image, kernel in zip(images, kernels, strict=True)]
-        images = self._resized(self._second, images, (height, width), rngs)
-        images = self._noisy(self._second, images, rngs)
-        return to_float(to_uint8(self._finished(images, (height, width), rngs)))
+        lr = [self._degraded(hr[n : n + 1], scale, rng) for n, rng in enumerate(rngs)]
+        return to_float(to_uint8(torch.cat(lr)))
 
-    def _finished(self, images: list[Tensor], size: tuple[int, int], rngs: Sequence[np.random.Generator]) -> Tensor:
-        """The second JPEG, and the resize to LR's size with the sinc filter, in either order."""
-        qualities = self._qualities(self._second, rngs)
-        jpeg_comes_first = [bool(rng.random() < 0.5) for rng in rngs]
-        images = _jpeg_of(images, qualities, jpeg_comes_first)
-        lr = torch.cat([random_resize(image, size, rng) for image, rng in zip(images, rngs, strict=True)])
-        filtered = list(blur(lr, torch.stack([self._final_kernel(rng) for rng in rngs])).split(1))
-        return torch.cat(_jpeg_of(filtered, qualities, [not first for first in jpeg_comes_first]))
+    def _degraded(self, hr: Tensor, scale: int, rng: np.random.Generator) -> Tensor:
+        height, width = hr.shape[-2:]
+        lr_size = (height // scale, width // scale)
+        image = self._first.compress(self._first.spoil(hr, (height, width), rng), rng)
+        image = self._second.spoil(image, lr_size, rng)
+        if rng.random() < 0.5:
+            return self._second.compress(self._filtered(random_resize(image, lr_size, rng), rng), rng)
+        return self._filtered(random_resize(self._second.compress(image, rng), lr_size, rng), rng)
 
-    def _final_kernel(self, rng: np.random.Generator) -> Tensor:
-        sizes = self._second.blur.kernel_sizes
+    def _filtered(self, lr: Tensor, rng: np.random.Generator) -> Tensor:
         if rng.random() >= self._final_sinc_probability:
-            return identity(max(sizes))
-        return padded(random_sinc(int(rng.choice(sizes)), rng, lowest_cutoff=math.pi / 3), max(sizes))
-
-    @staticmethod
-    def _kernels(round_: Pass, rngs: Sequence[np.random.Generator]) -> Tensor:
-        return torch.stack([round_.blur.kernel(rng) for rng in rngs])
-
-    @staticmethod
-    def _resized(
-        round_: Pass, images: Sequence[Tensor], size: tuple[int, int], rngs: Sequence[np.random.Generator]
-    ) -> list[Tensor]:
-        """Each picture at a size of its own, a factor times ``size``."""
-        factors = [round_.resize.factor(rng) for rng in rngs]
-        return [
-            random_resize(image, (size[0] * factor, size[1] * factor), rng)
-            for image, factor, rng in zip(images, factors, rngs, strict=True)
-        ]
-
-    @staticmethod
-    def _noisy(round_: Pass, images: Sequence[Tensor], rngs: Sequence[np.random.Generator]) -> list[Tensor]:
-        return [round_.noise(image, rng) for image, rng in zip(images, rngs, strict=True)]
-
-    @staticmethod
-    def _qualities(round_: Pass, rngs: Sequence[np.random.Generator]) -> list[int]:
-        return [int(rng.integers(*round_.jpeg_quality_range, endpoint=True)) for rng in rngs]
-
-
-def _jpeg_of(images: list[Tensor], qualities: Sequence[int], chosen: Sequence[bool]) -> list[Tensor]:
-    """The chosen pictures compressed, the others as they are."""
-    which = [number for number, choice in enumerate(chosen) if choice]
-    coded = dict(zip(which, jpeg([images[n] for n in which], [qualities[n] for n in which]), strict=True))
-    return [coded.get(number, image) for number, image in enumerate(images)]
+            return lr
+        return blur(lr, random_sinc(int(rng.choice(self._second.blur.kernel_sizes)), rng, lowest_cutoff=math.pi / 3))
