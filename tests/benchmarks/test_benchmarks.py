@@ -85,7 +85,8 @@ def test_degradations_operators_make_up_its_time() -> None:
     case = degradation.measure(32, 2, rounds=1)
     assert min(case["batches_per_second"].values()) > 0
     assert set(case["shares"]) == {*degradation.OPERATORS, "the rest"}
-    assert all(0 < share < 1 for share in case["shares"].values())
+    assert min(case["shares"].values()) >= 0  # one kind of noise may not have been drawn
+    assert min(case["shares"]["blur"], case["shares"]["JPEG"], case["shares"]["the rest"]) > 0
     assert sum(case["shares"].values()) == pytest.approx(1)
 
 
