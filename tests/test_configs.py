@@ -142,6 +142,15 @@ def test_without_a_network_a_download_says_what_to_do(
         assert part in str(error.value.__cause__)
 
 
+@pytest.mark.parametrize(
+    "override",
+    [f"data/{group}={each}" for group in ("degradation", "augmentation") for each in options(f"data/{group}")],
+)
+def test_every_degradation_and_augmentation_builds(compose_train: Compose, override: str) -> None:
+    cfg = compose_train(override)
+    assert isinstance(instantiate(cfg.data, _convert_="all"), SuperResolutionDataModule)
+
+
 @pytest.mark.parametrize("experiment", options("experiment"))
 def test_every_experiment_builds(compose_train: Compose, photos: Path, experiment: str) -> None:
     cfg = compose_train(f"experiment={experiment}", tiny=False)

@@ -7,7 +7,10 @@ from typing import Any
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
+from srgan.data.augmentations import Augmentation
+from srgan.data.batches import BatchChanges
 from srgan.data.dataset import EndlessBatches, PairItem, TrainingDataset, ValidationDataset
+from srgan.data.degradations import Degradation
 from srgan.data.manifest import Manifest, changes, fingerprint, manifest, packed, unpacked
 from srgan.data.photos import Collection, Photo, split_by_name, with_reductions
 from srgan.data.sources import LrRoots, Roots, find, make_sources
@@ -38,7 +41,10 @@ class SuperResolutionDataModule(LightningDataModule):
         batch_size: Crops per process and step.
         num_workers: Worker processes of each process's training loader.
         cache_megabytes: Memory for decoded photos; those beyond it are decoded at each use.
-        seed: Decides order, crops and orientations.
+        seed: Decides order, crops and orientations, degradation and augmentation.
+        degradation: Makes the LR of each crop anew, on the training device, and once that of each picture to validate
+            on that has no LR file; None keeps bicubic, or the LR files.
+        augmentation: Changes training batches on the training device; None leaves them.
 
     Raises:
         ValueError: If a size makes no sense.
@@ -61,6 +67,8 @@ class SuperResolutionDataModule(LightningDataModule):
         num_workers: int = 0,
         cache_megabytes: int = 2048,
         seed: int = 0,
+        degradation: Degradation | None = None,
+        augmentation: Augmentation | None = None,
     ) -> None:
         super().__init__()
         counts = {"scale": scale, "batch_size": batch_size, "num_crop_candidates": num_crop_candidates}
@@ -82,6 +90,10 @@ class SuperResolutionDataModule(LightningDataModule):
             )
         if val_lr_root is not None and val_root is None:
             raise ValueError("Expected data.val_root, the HR photos that data.val_lr_root are the partners of.")
+        if degradation is not None and lr_root is not None:
+            raise ValueError("Expected data/degradation=bicubic where data.lr_root gives the LR pictures.")
+        self._val_degradation = degradation if val_lr_root is None else None
+        self._change = BatchChanges(degradation, augmentation, scale=scale, seed=seed)
         self._sources = make_sources(root, lr_root, scale=scale, split="train")
         self._val_sources = [] if val_root is None else make_sources(val_root, val_lr_root, scale=scale, split="val")
         self._test_sources = [] if test_root is None else make_sources(test_root, scale=scale, split="val")
@@ -151,6 +163,13 @@ class SuperResolutionDataModule(LightningDataModule):
             persistent_workers=self._num_workers > 0,
         )
 
+    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+        """Degrade and augment a training batch, on the device it is on, as the step and this process decide."""
+        if self.trainer is not None and not self.trainer.training:
+            return batch
+        first_sample = (self._step * self._place["world_size"] + self._place["rank"]) * self._batch_size
+        return self._change(batch, first_sample=first_sample)
+
     def val_dataloader(self) -> DataLoader[PairItem]:
         """Whole pictures one by one; each process of a run gets its share, and no picture comes twice.
 
@@ -159,13 +178,14 @@ class SuperResolutionDataModule(LightningDataModule):
         """
         assert self._validation is not None, "setup() comes first"
         enough = self._place["world_size"] <= len(self._validation)
-        return _whole_pictures(self._validation, **(self._place if enough else {}))
+        return _whole_pictures(self._validation, self._val_degradation, **(self._place if enough else {}))
 
     def test_dataloader(self) -> DataLoader[PairItem]:
         """All pictures of the closing test, which runs in one process."""
-        pictures = self._test if self._test is not None else self._validation
-        assert pictures is not None, "setup() comes first"
-        return _whole_pictures(pictures)
+        if self._test is not None:
+            return _whole_pictures(self._test)
+        assert self._validation is not None, "setup() comes first"
+        return _whole_pictures(self._validation, self._val_degradation)
 
     def _find(self) -> tuple[list[Photo], list[Photo]]:
         train = find(self._sources, scale=self._scale)
@@ -213,6 +233,8 @@ class SuperResolutionDataModule(LightningDataModule):
         return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
 
 
-def _whole_pictures(collection: Collection, *, rank: int = 0, world_size: int = 1) -> DataLoader[PairItem]:
+def _whole_pictures(
+    collection: Collection, degradation: Degradation | None = None, *, rank: int = 0, world_size: int = 1
+) -> DataLoader[PairItem]:
     mine = range(rank, len(collection), world_size)
-    return DataLoader(ValidationDataset(collection), sampler=mine, batch_size=1)
+    return DataLoader(ValidationDataset(collection, degradation), sampler=mine, batch_size=1)

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from srgan.data.batches import degrade_by_name
+from srgan.data.degradations import Degradation
 from srgan.data.photos import Collection
 from srgan.data.transforms import NUM_ORIENTATIONS, choose_crop, crop_pair, detail_integral, orient
-from srgan.images import to_float
+from srgan.images import to_float, to_uint8
 
 
 class PairItem(TypedDict):
@@ -100,10 +102,17 @@ def draw_round(weights: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
 
 
 class ValidationDataset(Dataset[PairItem]):
-    """The whole pictures of a collection, in order."""
+    """The whole pictures of a collection, in order.
 
-    def __init__(self, collection: Collection) -> None:
+    Args:
+        collection: The photos.
+        degradation: Makes LR, at a picture's first use, the same each time; None keeps the collection's.
+    """
+
+    def __init__(self, collection: Collection, degradation: Degradation | None = None) -> None:
         self._collection = collection
+        self._degradation = degradation
+        self._degraded: dict[int, Tensor] = {}  # a sixteenth of HR's pixels, and seconds to make for large ones
 
     def __len__(self) -> int:
         """Number of pictures."""
@@ -111,8 +120,12 @@ class ValidationDataset(Dataset[PairItem]):
 
     def __getitem__(self, index: int) -> PairItem:
         """Picture ``index``."""
-        pair = self._collection[index]
-        return PairItem(lr=to_float(pair.lr), hr=to_float(pair.hr), name=self._collection.photos[index].name)
+        pair, name = self._collection[index], self._collection.photos[index].name
+        hr = to_float(pair.hr)
+        if self._degradation is not None and index not in self._degraded:
+            lr = degrade_by_name(self._degradation, hr, scale=self._collection.scale, name=name)
+            self._degraded[index] = to_uint8(lr)
+        return PairItem(lr=to_float(self._degraded.get(index, pair.lr)), hr=hr, name=name)
 
 
 class EndlessBatches(Sampler[list[int]]):
