@@ -28,8 +28,8 @@ def numbered(count: int) -> list[Photo]:
     return named(*(f"{number:04d}.png" for number in range(count)))
 
 
-def load(photos: list[Photo], *, min_size: int = 32, cache_megabytes: int = 1) -> Collection:
-    return Collection(photos, scale=4, min_size=min_size, cache_megabytes=cache_megabytes, purpose="training")
+def load(photos: list[Photo], *, min_size: int = 32) -> Collection:
+    return Collection(photos, scale=4, min_size=min_size, purpose="training")
 
 
 @pytest.mark.parametrize("val_fraction", [0.1, 0.2, 0.5])
@@ -171,19 +171,7 @@ def test_nothing_left_is_an_error_with_the_reasons(tmp_path: Path) -> None:
     assert f"{tmp_path / 'missing.png'} does not exist" in str(error.value)
 
 
-def test_pairs_are_the_same_with_and_without_cache(tmp_path: Path) -> None:
-    for seed in range(3):
-        save(tmp_path / f"{seed}.png", seed=seed)
-    cached, uncached = (load(find_photos(tmp_path), cache_megabytes=size) for size in (1, 0))
-    assert len(cached) == len(uncached) == 3
-    for index in range(3):
-        assert cached[index] is cached[index]
-        assert uncached[index] is not uncached[index]
-        assert torch.equal(cached[index].hr, uncached[index].hr)
-        assert torch.equal(cached[index].lr, uncached[index].lr)
-
-
-def test_photos_beyond_the_cache_are_let_go_while_loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_photos_are_let_go_while_loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photos = [Photo(str(number), save(tmp_path / "1.png")) for number in range(80)]
     decoded: list[weakref.ref[torch.Tensor]] = []
     num_alive = []
@@ -196,5 +184,5 @@ def test_photos_beyond_the_cache_are_let_go_while_loading(tmp_path: Path, monkey
 
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     monkeypatch.setattr("srgan.data.photos.read_pair", watched)
-    assert len(load(photos, cache_megabytes=0)) == 80
+    assert len(load(photos)) == 80
     assert max(num_alive) <= 40

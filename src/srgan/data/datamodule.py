@@ -9,6 +9,7 @@ from typing import Any
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
+from srgan.data.cache import DecodedCache
 from srgan.data.dataset import EndlessBatches, PairItem, TrainingDataset, ValidationDataset
 from srgan.data.manifest import Manifest, changes, fingerprint, manifest, packed, unpacked
 from srgan.data.photos import Collection, Photo, find_pairs, find_photos, split_by_name, with_reductions
@@ -37,7 +38,9 @@ class SuperResolutionDataModule(LightningDataModule):
         num_crop_candidates: Random windows to choose the most detailed crop from; 1 is a plain random crop.
         batch_size: Crops per process and step.
         num_workers: Worker processes of each process's training loader.
-        cache_megabytes: Memory for decoded photos; those beyond it are decoded at each use.
+        cache_gigabytes: Disk space for decoded photos, of all runs together, in 10^9 bytes; what was used longest ago
+            makes room, and photos beyond it are decoded at each use. 0 decodes all at each use.
+        cache_dir: Folder of decoded photos; None is the user's cache folder on this platform.
         seed: Decides order, crops and orientations.
 
     Raises:
@@ -58,7 +61,8 @@ class SuperResolutionDataModule(LightningDataModule):
         num_crop_candidates: int = 1,
         batch_size: int = 16,
         num_workers: int = 0,
-        cache_megabytes: int = 2048,
+        cache_gigabytes: float = 40,
+        cache_dir: str | Path | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -81,6 +85,8 @@ class SuperResolutionDataModule(LightningDataModule):
             )
         if val_lr_root is not None and val_root is None:
             raise ValueError("Expected data.val_root, the HR photos that data.val_lr_root are the partners of.")
+        if cache_gigabytes < 0:
+            raise ValueError(f"Expected data.cache_gigabytes of 0 (off) or more, got {cache_gigabytes!r}.")
         self._roots = (_folder(root, "train"), _folder(lr_root, "train"))
         self._val_roots = (_folder(val_root, "val"), _folder(val_lr_root, "val"))
         self._val_fraction = val_fraction
@@ -90,7 +96,8 @@ class SuperResolutionDataModule(LightningDataModule):
         self._num_crop_candidates = num_crop_candidates
         self._batch_size = batch_size
         self._num_workers = num_workers
-        self._cache_megabytes = cache_megabytes
+        self._cache_gigabytes = cache_gigabytes
+        self._cache_dir = None if cache_dir is None else Path(cache_dir).expanduser()
         self._seed = seed
         self._training: Collection | None = None
         self._validation: Collection | None = None
@@ -105,11 +112,14 @@ class SuperResolutionDataModule(LightningDataModule):
             ValueError: If no photo is usable.
         """
         train, val = self._find()
+        cache = DecodedCache(self._cache_dir, gigabytes=self._cache_gigabytes) if self._cache_gigabytes else None
         if stage == "fit" and self._training is None:
             reduced = with_reductions(train, self._hr_reductions)
-            self._training = self._load(reduced, min_size=self._hr_crop_size, purpose="training")
+            self._training = self._load(reduced, min_size=self._hr_crop_size, cache=cache, purpose="training")
         if self._validation is None:
-            self._validation = self._load(val, min_size=_MIN_VAL_SIZE, purpose="validation")
+            self._validation = self._load(val, min_size=_MIN_VAL_SIZE, cache=cache, purpose="validation")
+        if cache is not None and cache.num_bytes and self._place["rank"] == 0:
+            log.info("Decoded photos: %.3g GB in %s", cache.num_bytes / 1e9, cache.folder)
         if self._training is not None and not self._manifests:
             self._manifests["training"] = manifest(train, self._training)
             self._manifests["validation"] = manifest(val, self._validation)
@@ -188,14 +198,8 @@ class SuperResolutionDataModule(LightningDataModule):
             if found and self._place["rank"] == 0:
                 log.warning("Going on with other %s photos than before: %s", purpose, found)
 
-    def _load(self, photos: list[Photo], *, min_size: int, purpose: str) -> Collection:
-        return Collection(
-            photos,
-            scale=self._scale,
-            min_size=min_size,
-            cache_megabytes=self._cache_megabytes,
-            purpose=purpose,
-        )
+    def _load(self, photos: list[Photo], *, min_size: int, cache: DecodedCache | None, purpose: str) -> Collection:
+        return Collection(photos, scale=self._scale, min_size=min_size, cache=cache, purpose=purpose)
 
     @property
     def _step(self) -> int:

@@ -7,13 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from torch import Tensor
+from tqdm import tqdm
 
+from srgan.data.cache import CacheWarning, DecodedCache, Entry, entry_name
 from srgan.data.degradations import bicubic
 from srgan.images import EXTENSIONS, ImageReadError, find_images, read_uint8
 
 _MAX_LISTED = 20
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 
 
 class LeftOutWarning(UserWarning):
@@ -131,7 +136,7 @@ def read_pair(photo: Photo, *, scale: int) -> Pair:
         if photo.reduction > 1:
             hr = bicubic(_trimmed(hr, photo.reduction), photo.reduction)
         hr = _trimmed(hr, scale)
-        return Pair(bicubic(hr, scale), hr.contiguous())
+        return Pair(bicubic(hr, scale), hr)
     lr = read_uint8(photo.lr_path)
     if (lr.shape[1] * scale, lr.shape[2] * scale) != tuple(hr.shape[1:]):
         raise ValueError(
@@ -148,13 +153,13 @@ def _trimmed(image: Tensor, factor: int) -> Tensor:
 
 
 class Collection:
-    """Photos that can be read, decoded once; as many as fit are kept in memory, the others decoded at each use.
+    """Photos that can be read, decoded once into a cache; those that find no room there are decoded at each use.
 
     Args:
         photos: What to use.
         scale: Size of HR over size of LR.
         min_size: Smallest usable side of an HR picture in pixels.
-        cache_megabytes: Memory for decoded pictures.
+        cache: Where decoded photos are kept; None decodes all at each use.
         purpose: For messages: ``training`` or ``validation``.
 
     Raises:
@@ -162,29 +167,25 @@ class Collection:
 
     Warns:
         LeftOutWarning: Once, listing the files that cannot be used and why.
+        CacheWarning: If the cache cannot take all.
     """
 
     def __init__(
-        self, photos: Sequence[Photo], *, scale: int, min_size: int, cache_megabytes: int, purpose: str
+        self, photos: Sequence[Photo], *, scale: int, min_size: int, cache: DecodedCache | None = None, purpose: str
     ) -> None:
         self.scale = scale
         self.photos: list[Photo] = []
-        self._cache: dict[int, Pair] = {}
-        budget = cache_megabytes * 2**20
+        self._entries: list[Entry] = []
         left_out: list[str] = []
-
-        def load(photo: Photo) -> Pair | str:
-            return _load_or_reason(photo, scale=scale, min_size=min_size)
-
-        for photo, result in zip(photos, _in_threads(load, photos), strict=True):
-            if isinstance(result, str):
-                left_out.append(result)
-                continue
-            size = result.hr.numel() + result.lr.numel()
-            if size <= budget:
-                budget -= size
-                self._cache[len(self.photos)] = result
-            self.photos.append(photo)
+        seen = _decoded(photos, scale=scale) if cache is None else _cached(photos, cache, scale=scale, purpose=purpose)
+        for photo, entry in zip(photos, seen, strict=True):
+            if isinstance(entry, str):
+                left_out.append(entry)
+            elif min(entry.hr_size) < min_size:
+                left_out.append(_too_small(photo, entry, min_size))
+            else:
+                self.photos.append(photo)
+                self._entries.append(entry)
         _report(left_out, num_used=len(self.photos), purpose=purpose)
 
     def __len__(self) -> int:
@@ -192,31 +193,86 @@ class Collection:
         return len(self.photos)
 
     def __getitem__(self, index: int) -> Pair:
-        """The decoded pair of photo ``index``."""
-        return self._cache.get(index) or read_pair(self.photos[index], scale=self.scale)
+        """The decoded pair of photo ``index``; of a view of a cached one, only what is used is read.
+
+        Warns:
+            CacheWarning: Once, if a file of the cache has gone or was damaged since the run began.
+        """
+        entry = self._entries[index]
+        images = entry.read() if entry.stored else None
+        if images is not None:
+            return Pair(*images)
+        if entry.stored:
+            folder = Path(entry.path).parent
+            warnings.warn(f"Entries of {folder} have gone since the run began: decoding them.", CacheWarning, 2)
+        return read_pair(self.photos[index], scale=self.scale)
 
 
-def _load_or_reason(photo: Photo, *, scale: int, min_size: int) -> Pair | str:
+def _too_small(photo: Photo, entry: Entry, min_size: int) -> str:
+    reduced = f" at 1/{photo.reduction} of its size" if photo.reduction > 1 else ""
+    height, width = entry.hr_size
+    return f"{photo.hr_path}{reduced} is {width}x{height}, smaller than the {min_size}x{min_size} pixels needed."
+
+
+def _decoded(photos: Sequence[Photo], *, scale: int) -> Iterator[Entry | str]:
+    """Look at each photo by decoding it; a reason where that fails."""
+
+    def look(photo: Photo) -> Entry | str:
+        try:
+            pair = read_pair(photo, scale=scale)
+        except ImageReadError as error:
+            return str(error)
+        return Entry.of(pair.lr, pair.hr)
+
+    return _in_threads(look, photos)
+
+
+def _cached(photos: Sequence[Photo], cache: DecodedCache, *, scale: int, purpose: str) -> list[Entry | str]:
+    """Look each photo up, and decode those that are new into the cache; a reason where that fails."""
+    names = [_entry_name(photo, scale) for photo in photos]
+    entries = [cache.find(name) if name else None for name in names]
+    seen: list[Entry | str | None] = [*entries]
+
+    def make(index: int) -> Entry | str:
+        name = names[index]
+        entry = cache.find(name) if name else None
+        if entry is not None and entry != entries[index]:
+            return entry  # from another process, while this one waited
+        try:
+            pair = read_pair(photos[index], scale=scale)
+        except ImageReadError as error:
+            return str(error)
+        return cache.store(name, pair.lr, pair.hr) if name else Entry.of(pair.lr, pair.hr)
+
+    missing = cache.missing(entries)
+    if missing:
+        with cache.building():
+            made = _in_threads(make, missing)
+            # The bar is for people, and for what they would notice.
+            shown = tqdm(made, f"Decoding {purpose} photos", len(missing), unit="photo", delay=1, disable=None)
+            for index, entry in zip(missing, shown, strict=True):
+                seen[index] = entry
+    return [entry for entry in seen if entry is not None]
+
+
+def _entry_name(photo: Photo, scale: int) -> str | None:
+    paths = [photo.hr_path, *([photo.lr_path] if photo.lr_path else [])]
     try:
-        pair = read_pair(photo, scale=scale)
-    except ImageReadError as error:
-        return str(error)
-    if min(pair.hr.shape[1:]) < min_size:
-        reduced = f" at 1/{photo.reduction} of its size" if photo.reduction > 1 else ""
-        return f"{photo.hr_path}{reduced} is {_size(pair.hr)}, smaller than the {min_size}x{min_size} pixels needed."
-    return pair
+        return entry_name(paths, scale=scale, reduction=photo.reduction)
+    except OSError:  # of a missing file; decoding it says so
+        return None
 
 
-def _in_threads(load: Callable[[Photo], Pair | str], photos: Sequence[Photo]) -> Iterator[Pair | str]:
+def _in_threads(function: Callable[[_In], _Out], items: Sequence[_In]) -> Iterator[_Out]:
     num_threads = os.cpu_count() or 1
     with ThreadPoolExecutor(max_workers=num_threads) as pool:
-        for batch in _batched(photos, 4 * num_threads):  # by itself, map would decode all before the first is used
-            yield from pool.map(load, batch)
+        for batch in _batched(items, 4 * num_threads):  # by itself, map would not stop before all is done
+            yield from pool.map(function, batch)
 
 
-def _batched(photos: Sequence[Photo], size: int) -> Iterator[Sequence[Photo]]:
-    for start in range(0, len(photos), size):
-        yield photos[start : start + size]
+def _batched(items: Sequence[_In], size: int) -> Iterator[Sequence[_In]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def _report(left_out: list[str], *, num_used: int, purpose: str) -> None:
