@@ -1,18 +1,21 @@
 """Bicubic resizing in MATLAB's convention, the one that super-resolution papers measure in.
 
 Cubic kernel with a = -0.5 (Keys 1981), widened by the scale when shrinking, borders mirrored with the edge pixel
-repeated. Shrinking is a product of a few rows of the picture with the kernel's weights at a time, first over its rows
-and then over its columns: several times as fast as torch's antialiased bicubic, and in little memory whatever the size
-of the picture. Enlarging is torch's, which has the same kernel but renormalises it at the borders, so the picture is
-mirrored outwards before and the margin is cut off afterwards.
+repeated. Torch's antialiased bicubic has the same kernel but renormalises it at the borders, so the picture is
+mirrored outwards before torch resizes it and the margin is cut off afterwards.
+
+For whole photos in 8 bit there is a second way to the same pixels, several times as fast and in little memory.
 """
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 _KERNEL_RADIUS = 2  # support of the cubic kernel, in pixels of the coarser grid
-_BLOCK = 8  # rows that one product makes; more would be mostly zeros times pixels, fewer are read over and over
+_BLOCK_ROWS = 8  # made by one product; of more the kernel's matrix would be mostly zeros
+_BLOCK_COLUMNS = 640  # small enough for BLAS to keep to the thread that it is called from, of which there are many
 
 
 def mirror_pad(images: Tensor, margin: int) -> Tensor:
@@ -47,32 +50,29 @@ def downscale(hr: Tensor, scale: int) -> Tensor:
     height, width = hr.shape[-2:]
     if height % scale or width % scale:
         raise ValueError(f"Expected sides that are multiples of {scale}, got {height}x{width}. Crop the image first.")
-    others = hr.shape[:-2]
-    rows = shrink_rows(hr.movedim(-2, 0).flatten(1), scale).view(-1, *others, width)
-    columns = shrink_rows(rows.movedim(-1, 0).flatten(1), scale).view(width // scale, -1, *others)
-    return columns.movedim((1, 0), (-2, -1)).contiguous()
+    # The margin is a multiple of the scale, so that the coarse grid keeps its phase.
+    coarse_margin = _KERNEL_RADIUS + 1
+    padded = mirror_pad(hr, coarse_margin * scale)
+    size = (height // scale + 2 * coarse_margin, width // scale + 2 * coarse_margin)
+    return _crop(_interpolate(padded, size), coarse_margin)
 
 
-def shrink_rows(rows: Tensor, scale: int) -> Tensor:
-    """Shrink along the first axis alone, whatever lies on the second.
+def downscale_pixels(hr: Tensor, scale: int) -> Tensor:
+    """Shrink an 8-bit picture as ``downscale`` does, clamped and rounded to 8 bit; on the CPU, in one thread.
 
     Args:
-        rows: Numbers of any kind, shape (scale * h, M).
+        hr: uint8, shape (3, scale * h, scale * w).
         scale: Factor, 1 or more.
 
     Returns:
-        float32 (float64 of float64), shape (h, M).
+        uint8, shape (3, h, w).
     """
-    length = rows.shape[0] // scale
-    dtype = torch.float64 if rows.dtype == torch.float64 else torch.float32
-    weights = _shrinking_weights(scale).to(rows.device, dtype)
-    position = _mirrored_index(rows.shape[0], _KERNEL_RADIUS * scale, rows.device)
-    shrunk = []
-    for start in range(0, length, _BLOCK):
-        end = min(start + _BLOCK, length)
-        needed = position[start * scale : (end + 2 * _KERNEL_RADIUS) * scale]
-        shrunk.append(weights[: end - start, : len(needed)] @ rows.index_select(0, needed).to(dtype))
-    return torch.cat(shrunk)
+    _, height, width = hr.shape
+    # Colours innermost, as a decoded file has them, so that only what has been shrunk already is moved.
+    rows = _shrink_rows(hr.permute(1, 2, 0).reshape(height, -1).numpy(), scale).reshape(-1, width, 3)
+    columns = _shrink_rows(np.ascontiguousarray(rows.swapaxes(0, 1)).reshape(width, -1), scale)
+    levels = np.rint(columns.clip(0, 255, out=columns), out=columns).astype(np.uint8)
+    return torch.from_numpy(levels.reshape(width // scale, -1, 3)).permute(2, 1, 0)
 
 
 def upscale(lr: Tensor, scale: int) -> Tensor:
@@ -88,22 +88,44 @@ def upscale(lr: Tensor, scale: int) -> Tensor:
     margin = _KERNEL_RADIUS + 1
     padded = mirror_pad(lr, margin)
     size = (padded.shape[-2] * scale, padded.shape[-1] * scale)
-    sr = functional.interpolate(padded, size=size, mode="bicubic", antialias=True)
-    cut = margin * scale
-    return sr[..., cut : size[0] - cut, cut : size[1] - cut]
+    return _crop(_interpolate(padded, size), margin * scale)
 
 
-def _shrinking_weights(scale: int) -> Tensor:
-    """What each pixel that a block needs adds to each row of it: float64, (rows, pixels)."""
-    reach = torch.arange(-_KERNEL_RADIUS * scale, (_KERNEL_RADIUS + 1) * scale, dtype=torch.float64)
-    distance = (reach + 0.5 - scale / 2).abs() / scale
+def _shrink_rows(rows: npt.NDArray[np.generic], scale: int) -> npt.NDArray[np.float32]:
+    """From (scale * h, M) to (h, M), as products of the kernel with some rows at a time."""
+    num_rows, num_columns = len(rows) // scale, rows.shape[1]
+    position = np.pad(np.arange(len(rows)), _KERNEL_RADIUS * scale, mode="symmetric")
+    weights = _shrinking_weights(scale)
+    shrunk = np.empty((num_rows, num_columns), np.float32)
+    for top in range(0, num_rows, _BLOCK_ROWS):
+        block = shrunk[top : top + _BLOCK_ROWS]
+        num_needed = (len(block) + 2 * _KERNEL_RADIUS) * scale
+        needed = rows[position[top * scale :][:num_needed]].astype(np.float32)
+        for left in range(0, num_columns, _BLOCK_COLUMNS):
+            columns = slice(left, left + _BLOCK_COLUMNS)
+            np.matmul(weights[: len(block), :num_needed], needed[:, columns], out=block[:, columns])
+    return shrunk
+
+
+def _shrinking_weights(scale: int) -> npt.NDArray[np.float32]:
+    """What each of the rows that a block needs adds to each row of the block."""
+    reach = np.arange(-_KERNEL_RADIUS * scale, (_KERNEL_RADIUS + 1) * scale)
+    distance = np.abs(reach + 0.5 - scale / 2) / scale
     near = (1.5 * distance - 2.5) * distance**2 + 1
     far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
-    kernel = torch.where(distance <= 1, near, torch.where(distance < _KERNEL_RADIUS, far, 0.0))
-    weights = torch.zeros(_BLOCK, (_BLOCK + 2 * _KERNEL_RADIUS) * scale, dtype=torch.float64)
-    for row in range(_BLOCK):
+    kernel = np.where(distance <= 1, near, np.where(distance < _KERNEL_RADIUS, far, 0.0))
+    weights = np.zeros((_BLOCK_ROWS, (_BLOCK_ROWS + 2 * _KERNEL_RADIUS) * scale), np.float32)
+    for row in range(_BLOCK_ROWS):
         weights[row, row * scale : row * scale + len(kernel)] = kernel / kernel.sum()
     return weights
+
+
+def _interpolate(images: Tensor, size: tuple[int, int]) -> Tensor:
+    return functional.interpolate(images, size=size, mode="bicubic", antialias=True)
+
+
+def _crop(images: Tensor, margin: int) -> Tensor:
+    return images[..., margin : images.shape[-2] - margin, margin : images.shape[-1] - margin]
 
 
 def _mirrored_index(length: int, margin: int, device: torch.device) -> Tensor:
