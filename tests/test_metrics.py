@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 import torch
-from skimage.metrics import structural_similarity
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import srgan
 from srgan.images import read_image, to_float, to_uint8
-from srgan.metrics import psnr, quantise, score, ssim, to_y
+from srgan.metrics import card_stamp, psnr, quantise, score, score_card, ssim, to_y
 from srgan.resize import downscale, upscale
 
 GOLDEN: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "golden_sample.json").read_text())
-scikit_image_ssim: Any = structural_similarity  # has no types
+scikit_image_psnr: Any = peak_signal_noise_ratio  # has no types
+scikit_image_ssim: Any = structural_similarity
 PHOTOS = Path(srgan.__file__).parent / "assets" / "photos" / "val"
 
 
@@ -30,7 +31,7 @@ def pair() -> tuple[torch.Tensor, torch.Tensor]:
 def test_golden_scores_of_bicubic(name: str) -> None:
     hr = read_image(PHOTOS / name)
     lr = to_float(to_uint8(downscale(hr, 4)))
-    scores = score(upscale(lr, 4).clamp(0, 1), hr, crop_border=4)
+    scores = score_card(upscale(lr, 4).clamp(0, 1), hr, scale=4)
     for channel in ("y", "rgb"):
         assert scores[f"psnr_{channel}"] == pytest.approx(GOLDEN[name][f"bicubic_psnr_{channel}_crop4"], abs=0.005)
         assert scores[f"ssim_{channel}"] == pytest.approx(GOLDEN[name][f"bicubic_ssim_{channel}_crop4"], abs=0.0005)
@@ -62,20 +63,56 @@ def test_hand_computed_ssim_of_flat_pictures() -> None:
     assert ssim(dark, bright) == pytest.approx((2 * 50 * 100 + c1) / (50**2 + 100**2 + c1))
 
 
-@pytest.mark.parametrize("crop_border", [0, 2, 4])
-def test_ssim_equals_scikit_image(pair: tuple[torch.Tensor, torch.Tensor], crop_border: int) -> None:
+@pytest.mark.parametrize(("suffix", "crop_border"), [("", 4), ("_border0", 0)])
+def test_the_card_equals_scikit_image(pair: tuple[torch.Tensor, torch.Tensor], suffix: str, crop_border: int) -> None:
     sr, hr = pair
-    scores = score(sr, hr, crop_border=crop_border)
+    scores = score_card(sr, hr, scale=4)
     height, width = hr.shape[-2:]
     a, b = (
         quantise(image)[..., crop_border : height - crop_border, crop_border : width - crop_border]
         for image in (sr, hr)
     )
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
-    on_y = scikit_image_ssim(to_y(a)[0, 0].numpy(), to_y(b)[0, 0].numpy(), **options)
+    y_a, y_b = to_y(a)[0, 0].numpy(), to_y(b)[0, 0].numpy()
+    assert scores[f"ssim_y{suffix}"] == pytest.approx(scikit_image_ssim(y_a, y_b, **options), abs=1e-9)
     on_rgb = scikit_image_ssim(a[0].numpy(), b[0].numpy(), channel_axis=0, **options)
-    assert scores["ssim_y"] == pytest.approx(on_y, abs=1e-9)
-    assert scores["ssim_rgb"] == pytest.approx(on_rgb, abs=1e-9)
+    assert scores[f"ssim_rgb{suffix}"] == pytest.approx(on_rgb, abs=1e-9)
+    assert scores[f"psnr_y{suffix}"] == pytest.approx(scikit_image_psnr(y_b, y_a, data_range=255), abs=1e-9)
+    on_rgb = scikit_image_psnr(b.numpy(), a.numpy(), data_range=255)
+    assert scores[f"psnr_rgb{suffix}"] == pytest.approx(on_rgb, abs=1e-9)
+
+
+def test_the_card_without_a_border_is_golden_by_scikit_image() -> None:
+    hr = read_image(PHOTOS / "chelsea.png")
+    sr = upscale(to_float(to_uint8(downscale(hr, 4))), 4).clamp(0, 1)
+    a, b = (image[0].permute(1, 2, 0).mul(255).round().numpy().astype("uint8") for image in (sr, hr))
+    scores = score_card(sr, hr, scale=4)
+    assert scores["psnr_rgb_border0"] == pytest.approx(scikit_image_psnr(b, a), abs=0.005)
+    options = {"gaussian_weights": True, "use_sample_covariance": False, "data_range": 255, "channel_axis": -1}
+    assert scores["ssim_rgb_border0"] == pytest.approx(scikit_image_ssim(b, a, **options), abs=0.0005)
+
+
+def test_validations_and_the_card_agree(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    sr, hr = pair
+    card = score_card(sr, hr, scale=3)
+    for suffix, crop_border in (("", 3), ("_border0", 0)):
+        for name, value in score(sr, hr, crop_border=crop_border).items():
+            assert card[f"{name}{suffix}"] == pytest.approx(value, abs=1e-12)
+
+
+def test_every_score_of_the_card_is_stamped(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    stamp = card_stamp(4)
+    assert list(stamp) == list(score_card(*pair, scale=4))
+    assert {name: fields["crop_border"] for name, fields in stamp.items() if name.startswith("psnr")} == {
+        "psnr_y": 4,
+        "psnr_rgb": 4,
+        "psnr_y_border0": 0,
+        "psnr_rgb_border0": 0,
+    }
+    assert {fields["rounding"] for fields in stamp.values()} == {"8 bit"}
+    assert "BT.601" in str(stamp["ssim_y_border0"]["channel"])
+    assert "11x11" in str(stamp["ssim_y_border0"]["variant"])
+    assert str(stamp["ssim_rgb"]["variant"]).endswith("over R, G and B")
 
 
 def test_equal_pictures_score_infinity_and_1(pair: tuple[torch.Tensor, torch.Tensor]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from lightning import Trainer
 
 from srgan.evaluation import Scores, score_table
-from srgan.results import COMPARISON, SCORES, WEIGHTS
+from srgan.results import COMPARISON, SCORES, WEIGHTS, read_convention
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def scores_summary(output_dir: Path, scores: Scores) -> str:
     lines = [
         f"{what:<12}{_shown(output_dir / file)}" for what, file in (("Scores", SCORES), ("Comparison", COMPARISON))
     ]
-    return "\n".join([f"\n{score_table(scores)}\n", *lines])
+    return "\n".join([f"\n{score_table(scores, read_convention(output_dir))}\n", *lines])
 
 
 def run_summary(output_dir: Path, scores: Scores, *, predict_script: Path) -> str:

@@ -1,50 +1,50 @@
 """The closing test of a run: scores per picture against bicubic, as a table and JSON, and a picture that shows it."""
 
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from srgan.comparison import Panel, comparison_sheet, most_detailed_window
 from srgan.inference import upscale as super_resolve
-from srgan.metrics import score
+from srgan.metrics import CONVENTIONS, card_stamp, psnr, quantise, score_card
 from srgan.networks import Generator
-from srgan.resize import upscale
+from srgan.resize import downscale, upscale
 
 BICUBIC = "bicubic"
-CONVENTION = {
-    "psnr_y": "dB, Y of studio-range BT.601",
-    "ssim_y": "Wang et al. 2004, Y of studio-range BT.601",
-    "psnr_rgb": "dB, RGB",
-    "ssim_rgb": "Wang et al. 2004, mean of R, G and B",
-    "rounding": "8 bit",
-    "crop_border": "scale",
-    "lr": "MATLAB-convention bicubic unless the data brings its own",
-    "mean": "over pictures of the per-picture score",
-}
+_MATLAB = "MATLAB-convention bicubic (a = -0.5, antialiased)"
+_SAME_LR = 54.0  # dB: half of a 255th; Pillow's bicubic comes to 52, others to far less
 _TILE_SIZE = 256
 _WINDOW_SIZE = 160
 _NUM_ROWS = 4
+_TABLE_WIDTH = 120
 
 Scores = dict[str, dict[str, dict[str, float]]]  # by method, then by picture (and "mean"), then by score
 
 
-Distance = Callable[[Tensor, Tensor], Tensor]
+class Distance(Protocol):
+    """A distance of two pictures, lower is closer, that works on the original once for all methods."""
+
+    def prepare(self, hr: Tensor) -> Callable[[Tensor], Tensor]:
+        """The distance to one original as a function, scalar, of float RGB in [0, 1] of shape (1, 3, H, W)."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """Scores by method and picture, and pictures to look at, float RGB in [0, 1] of shape (1, 3, H, W).
 
-    ``comparison`` sets all methods beside the original with captions; ``detail`` has the same windows by the last
-    method alone, and ``original_detail`` those of the original, to be set beside the details of other runs.
+    ``convention`` says how each score was measured and what the LR pictures are. ``comparison`` sets all methods beside
+    the original with captions; ``detail`` has the same windows by the last method alone, and ``original_detail`` those
+    of the original, to be set beside the details of other runs.
     """
 
     scores: Scores
+    convention: dict[str, Any]
     comparison: Tensor
     detail: Tensor
     original_detail: Tensor
@@ -52,14 +52,17 @@ class Evaluation:
 
 @torch.no_grad()
 def evaluate(
-    generators: Mapping[str, Generator], batches: Iterable[Mapping[str, Any]], *, distance: Distance | None = None
+    generators: Mapping[str, Generator],
+    batches: Iterable[Mapping[str, Any]],
+    *,
+    distances: Mapping[str, Distance] | None = None,
 ) -> Evaluation:
     """Score bicubic and some generators on whole pictures.
 
     Args:
         generators: The generators by name, in evaluation mode.
         batches: Batches of one picture each: ``lr``, ``hr`` and ``name``.
-        distance: Distance of two pictures, lower is closer, logged as ``feature_distance``; None for none.
+        distances: What to measure besides PSNR and SSIM, by the names of the scores.
 
     Returns:
         The scores and the pictures.
@@ -69,50 +72,98 @@ def evaluate(
     """
     scores: Scores = {method: {} for method in (BICUBIC, *generators)}
     rows: list[list[Panel]] = []
+    scale, are_matlab = 1, []
     for batch in batches:
         lr, hr, name = batch["lr"], batch["hr"], batch["name"][0]
         scale = hr.shape[-1] // lr.shape[-1]
+        are_matlab.append(psnr(quantise(downscale(hr, scale)), quantise(lr)) > _SAME_LR)
         results = {BICUBIC: upscale(lr, scale).clamp(0, 1)}
         for method, generator in generators.items():
             results[method] = super_resolve(generator, lr, tile_size=_TILE_SIZE)
-        for method, result in results.items():
-            scores[method][name] = score(result, hr, crop_border=scale)
-            if distance is not None:
-                scores[method][name]["feature_distance"] = _distance(distance, result, hr)
+        for method, measured in _measured(results, hr, scale=scale, distances=distances or {}).items():
+            scores[method][name] = measured
         if len(rows) < _NUM_ROWS:
-            psnr = {method: scores[method][name]["psnr_y"] for method in results}
-            rows.append(_row(results, hr, psnr, scale=scale))
+            rows.append(_row(results, hr, {method: scores[method][name]["psnr_y"] for method in results}, scale=scale))
     if not rows:
         raise ValueError("Expected at least one picture to score, got none.")
     for by_picture in scores.values():
         by_picture["mean"] = _mean(list(by_picture.values()))
     *_, last, original = zip(*rows, strict=True)
-    return Evaluation(scores, comparison_sheet(rows), _beside(last), _beside(original))
+    convention = {**card_stamp(scale), "lr": _lr_stamp(are_matlab), "mean": "over pictures of the per-picture score"}
+    return Evaluation(scores, convention, comparison_sheet(rows), _beside(last), _beside(original))
 
 
-def score_table(scores: Scores) -> str:
-    """The scores as a table for the console: a line per picture, and the means on Y, on RGB and in features."""
-    methods = list(scores)
-    pictures = list(scores[methods[0]])
-    label_width, width = max(map(len, [*pictures, "picture"])), max(14, *map(len, methods))
-    means = [scores[method]["mean"] for method in methods]
+def score_table(scores: Scores, convention: Mapping[str, Any]) -> str:
+    """The scores for the console: a line per picture on Y, and a card of the means in all conventions.
 
-    def line(label: str, cells: Iterable[str]) -> str:
-        return "  ".join([f"{label:<{label_width}}", *(f"{cell:>{width}}" for cell in cells)])
+    Args:
+        scores: As ``evaluate`` returns them.
+        convention: What each score is, as ``evaluate`` returns it; of ``lpips`` and ``feature_distance`` as well.
 
-    lines = [
-        "PSNR (dB) / SSIM on Y of BT.601, 8 bit, borders of `scale` pixels cropped off",
-        line("picture", methods),
-        *(line(picture, (_psnr_ssim(scores[method][picture], "y") for method in methods)) for picture in pictures),
-        line("on RGB", (_psnr_ssim(mean, "rgb") for mean in means)),
+    Returns:
+        Lines of at most 120 columns for three methods of short names.
+    """
+    title = "PSNR (dB) / SSIM on Y of BT.601, 8 bit, borders of {} pixels cropped off"
+    pictures = [
+        (picture, [_psnr_ssim(by_picture[picture], "y") for by_picture in scores.values()])
+        for picture in scores[BICUBIC]
     ]
-    if all("feature_distance" in mean for mean in means):
-        lines.append(line("features", (f"{mean['feature_distance']:.5f}" for mean in means)))
-    return "\n".join(lines)
+    table = _lines([("picture", list(scores)), *pictures])
+    return "\n".join([title.format(convention["psnr_y"]["crop_border"]), *table, "", *_card(scores, convention)])
 
 
-def _psnr_ssim(scores: Mapping[str, float], channels: str) -> str:
-    return f"{scores[f'psnr_{channels}']:.2f} {scores[f'ssim_{channels}']:.4f}"
+def _card(scores: Scores, convention: Mapping[str, Any]) -> list[str]:
+    """The means: a line for each convention with who publishes in it, and what it takes to compare."""
+    means = [by_picture["mean"] for by_picture in scores.values()]
+    rows, remarks = [(f"mean of {len(scores[BICUBIC]) - 1}", list(scores))], ["published so by"]
+    for each in CONVENTIONS:
+        crop_border = convention[f"psnr_{each.suffix}"]["crop_border"]
+        rows.append((f"{each.channel.upper()}, crop {crop_border}", [_psnr_ssim(mean, each.suffix) for mean in means]))
+        remarks.append(each.published_by)
+    for label, name, digits in (("LPIPS", "lpips", 4), ("features", "feature_distance", 5)):
+        if name in means[0]:
+            rows.append((label, [f"{mean[name]:.{digits}f}" for mean in means]))
+            remarks.append("lower is closer")
+    notes = [f"SSIM: {convention['ssim_rgb']['variant']}.", f"LR: {convention['lr']}."]
+    for label, name in (("LPIPS", "lpips"), ("features", "feature_distance")):
+        if isinstance(convention.get(name), str):
+            notes.append(f"{label}: {convention[name]}.")
+    table = [f"{line}  {remark}" for line, remark in zip(_lines(rows), remarks, strict=True)]
+    wrapped = [textwrap.fill(note, _TABLE_WIDTH, break_long_words=False, break_on_hyphens=False) for note in notes]
+    return [*table, "", *wrapped]
+
+
+def _lines(rows: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """A label and cells each, in columns that line up."""
+    label_width = max(len(label) for label, _ in rows)
+    width = max(14, *(len(cell) for _, cells in rows for cell in cells))
+    return ["  ".join([f"{label:<{label_width}}", *(f"{cell:>{width}}" for cell in cells)]) for label, cells in rows]
+
+
+def _measured(
+    results: Mapping[str, Tensor], hr: Tensor, *, scale: int, distances: Mapping[str, Distance]
+) -> dict[str, dict[str, float]]:
+    """All scores of one picture, by method."""
+    to_original = {name: distance.prepare(hr) for name, distance in distances.items()}
+    return {
+        method: {
+            **score_card(result, hr, scale=scale),
+            **{name: float(distance(result)) for name, distance in to_original.items()},
+        }
+        for method, result in results.items()
+    }
+
+
+def _psnr_ssim(scores: Mapping[str, float], suffix: str) -> str:
+    return f"{scores[f'psnr_{suffix}']:.2f} {scores[f'ssim_{suffix}']:.4f}"
+
+
+def _lr_stamp(are_matlab: Sequence[bool]) -> str:
+    """What the LR pictures were found to be; another kernel moves PSNR by as much as a method does."""
+    num_others = are_matlab.count(False)
+    if not num_others:
+        return _MATLAB
+    return f"{num_others} of {len(are_matlab)} pictures are NOT of {_MATLAB}: do not compare with papers, whose are"
 
 
 def _mean(per_picture: list[dict[str, float]]) -> dict[str, float]:
@@ -124,11 +175,6 @@ def _row(results: Mapping[str, Tensor], hr: Tensor, psnr: Mapping[str, float], *
     window = (..., slice(top, top + _WINDOW_SIZE), slice(left, left + _WINDOW_SIZE))
     panels = [Panel(f"{method} {psnr[method]:.2f} dB", _enlarged(result[window])) for method, result in results.items()]
     return [*panels, Panel("original", _enlarged(hr[window]))]
-
-
-def _distance(distance: Distance, result: Tensor, hr: Tensor) -> float:
-    device = next(iter(distance.buffers())).device if isinstance(distance, nn.Module) else hr.device
-    return float(distance(result.to(device), hr.to(device)))
 
 
 def _beside(panels: Sequence[Panel]) -> Tensor:

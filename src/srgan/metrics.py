@@ -1,19 +1,59 @@
-"""PSNR and SSIM in the super-resolution field's conventions, stated and not guessed.
+"""PSNR and SSIM in every convention that the super-resolution field publishes in, stated and not guessed.
 
-Scores are per image: both pictures are rounded to 8 bit, the border is cropped off, and the channel is either Y of
-studio-range BT.601 (65.481, 128.553, 24.966, +16) or RGB.
+Scores are per image: both pictures are rounded to 8 bit, the border is left out, and the channel is either Y of
+studio-range BT.601 (65.481, 128.553, 24.966, +16) or RGB. ``psnr_y``, ``ssim_y``, ``psnr_rgb`` and ``ssim_rgb`` leave
+out a border of ``scale`` pixels; the same names with ``_border0`` leave out nothing.
 """
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d
 
 _Y_WEIGHTS = (65.481, 128.553, 24.966)
 _Y_OFFSET = 16.0
 _PEAK = 255.0
 _SSIM_WINDOW, _SSIM_SIGMA = 11, 1.5  # Wang et al. 2004, §3
+_PLANES = {"y": slice(0, 1), "rgb": slice(1, 4)}  # of what `_planes` makes
+_CHANNELS = {"y": "Y of studio-range BT.601, not rounded again", "rgb": "RGB"}
+_SSIM_VARIANT = (
+    "Wang et al. 2004: Gaussian window 11x11, sigma 1.5, K1 = 0.01, K2 = 0.03, population covariance, mean over the"
+    " windows inside the picture"
+)
+
+
+@dataclass(frozen=True)
+class Convention:
+    """What a PSNR and an SSIM are measured on, and who publishes such.
+
+    Attributes:
+        channel: ``y`` or ``rgb``.
+        crops_scale: Whether a border of ``scale`` pixels is left out, or nothing.
+        published_by: Papers and projects whose tables a number of this kind can be set beside.
+    """
+
+    channel: str
+    crops_scale: bool
+    published_by: str
+
+    @property
+    def suffix(self) -> str:
+        """End of its scores' names, after ``psnr_`` and ``ssim_``."""
+        return self.channel if self.crops_scale else f"{self.channel}_border0"
+
+    def crop_border(self, scale: int) -> int:
+        """Pixels left out at each border at a scale."""
+        return scale if self.crops_scale else 0
+
+
+CONVENTIONS = (
+    Convention("y", True, "SRGAN paper (PSNR only), ESRGAN, EDSR"),
+    Convention("rgb", True, "BasicSR, mmagic"),
+    Convention("y", False, "pyiqa (psnry)"),
+    Convention("rgb", False, "pyiqa (psnr), krasserm"),
+)
 
 
 def quantise(images: Tensor) -> Tensor:
@@ -35,7 +75,7 @@ def to_y(images: Tensor) -> Tensor:
 
 
 def score(sr: Tensor, hr: Tensor, *, crop_border: int) -> dict[str, float]:
-    """Score one picture against its ground truth in the conventions in use.
+    """Score one picture against its ground truth with one border left out, as validations do.
 
     Args:
         sr: Float RGB in [0, 1], shape (1, 3, H, W).
@@ -48,34 +88,95 @@ def score(sr: Tensor, hr: Tensor, *, crop_border: int) -> dict[str, float]:
     Raises:
         ValueError: If the shapes differ, or the picture is too small to score.
     """
-    if sr.shape != hr.shape or sr.ndim != 4 or sr.shape[:2] != (1, 3):
-        raise ValueError(f"Expected sr and hr of one shape (1, 3, H, W), got {tuple(sr.shape)} and {tuple(hr.shape)}.")
-    if min(sr.shape[-2:]) < 2 * crop_border + _SSIM_WINDOW:
-        smallest = 2 * crop_border + _SSIM_WINDOW
-        raise ValueError(f"Expected sides of at least {smallest} pixels to score, got {tuple(sr.shape[-2:])}.")
-    inside = slice(crop_border, -crop_border or None)
-    sr, hr = (quantise(images)[..., inside, inside] for images in (sr, hr))
-    scores = {}
-    for channel, convert in (("y", to_y), ("rgb", lambda images: images)):
-        a, b = convert(sr), convert(hr)
-        scores[f"psnr_{channel}"] = psnr(a, b)
-        scores[f"ssim_{channel}"] = ssim(a, b)
-    return scores
+    return _scores(sr, hr, {channel: (channel, crop_border) for channel in _PLANES})
+
+
+def score_card(sr: Tensor, hr: Tensor, *, scale: int) -> dict[str, float]:
+    """Score one picture against its ground truth in all of ``CONVENTIONS``, in one pass over it.
+
+    Args:
+        sr: Float RGB in [0, 1], shape (1, 3, H, W).
+        hr: Ground truth, same shape.
+        scale: How many times ``sr`` was enlarged: the border that some leave out.
+
+    Returns:
+        ``psnr_…`` and ``ssim_…`` of each convention; PSNR in dB (inf for equal pictures).
+
+    Raises:
+        ValueError: If the shapes differ, or the picture is too small to score.
+    """
+    return _scores(sr, hr, {each.suffix: (each.channel, each.crop_border(scale)) for each in CONVENTIONS})
+
+
+def card_stamp(scale: int) -> dict[str, dict[str, str | int]]:
+    """What each score of ``score_card`` is: metric, variant, channel, border, rounding, and who publishes such."""
+    stamps: dict[str, dict[str, str | int]] = {}
+    for each in CONVENTIONS:
+        common: dict[str, str | int] = {
+            "channel": _CHANNELS[each.channel],
+            "crop_border": each.crop_border(scale),
+            "rounding": "8 bit",
+            "published_by": each.published_by,
+        }
+        over = " and over R, G and B" if each.channel == "rgb" else ""
+        pooled = "squared error pooled over R, G and B" if over else "one channel"
+        stamps[f"psnr_{each.suffix}"] = {"metric": "PSNR", "unit": "dB", "variant": f"peak 255, {pooled}", **common}
+        stamps[f"ssim_{each.suffix}"] = {"metric": "SSIM", "unit": "1", "variant": f"{_SSIM_VARIANT}{over}", **common}
+    return stamps
 
 
 def psnr(sr: Tensor, hr: Tensor) -> float:
     """Peak signal-to-noise ratio in dB of pictures in [0, 255], over all their pixels; inf if they are equal."""
-    mse = (sr - hr).square().mean().item()
-    return math.inf if mse == 0 else 10 * math.log10(_PEAK**2 / mse)
+    return _decibel((sr - hr).square())
 
 
 def ssim(sr: Tensor, hr: Tensor) -> float:
     """Structural similarity of pictures in [0, 255], the mean over windows that lie inside and over channels.
 
-    Gaussian window of 11x11 with sigma 1.5, K1 = 0.01, K2 = 0.03, population covariance.
+    Gaussian window of 11x11 with sigma 1.5, K1 = 0.01, K2 = 0.03, population covariance: MATLAB's and BasicSR's.
 
     Reference: Wang et al. 2004, doi:10.1109/TIP.2003.819861, §3.
     """
+    return float(_ssim_map(sr, hr).mean())
+
+
+def _scores(sr: Tensor, hr: Tensor, wanted: Mapping[str, tuple[str, int]]) -> dict[str, float]:
+    """Scores by the ends of their names, each with its channel and border: error maps once, averaged over insides."""
+    _check(sr, hr, largest_border=max(border for _, border in wanted.values()))
+    pairs = list(zip(_planes(sr), _planes(hr), strict=True))
+    errors = torch.cat([(a - b).square() for a, b in pairs], dim=1)
+    # Channel by channel, since a window's many products of a large picture's channels would fill the memory. The
+    # windows inside a cropped picture are the whole one's but for as many at each side as pixels are cropped.
+    similarity = torch.cat([_ssim_map(a, b) for a, b in pairs], dim=1)
+    scores = {}
+    for suffix, (channel, border) in wanted.items():
+        inside = (slice(None), _PLANES[channel], *[slice(border, -border or None)] * 2)
+        scores[f"psnr_{suffix}"] = _decibel(errors[inside])
+        scores[f"ssim_{suffix}"] = float(similarity[inside].mean())
+    return scores
+
+
+def _check(sr: Tensor, hr: Tensor, *, largest_border: int) -> None:
+    if sr.shape != hr.shape or sr.ndim != 4 or sr.shape[:2] != (1, 3):
+        raise ValueError(f"Expected sr and hr of one shape (1, 3, H, W), got {tuple(sr.shape)} and {tuple(hr.shape)}.")
+    smallest = 2 * largest_border + _SSIM_WINDOW
+    if min(sr.shape[-2:]) < smallest:
+        raise ValueError(f"Expected sides of at least {smallest} pixels to score, got {tuple(sr.shape[-2:])}.")
+
+
+def _planes(images: Tensor) -> tuple[Tensor, ...]:
+    """Y, R, G and B of pictures in [0, 1], rounded to 8 bit, in [0, 255]."""
+    rgb = quantise(images)
+    return (to_y(rgb), *rgb.chunk(3, dim=1))
+
+
+def _decibel(squared_errors: Tensor) -> float:
+    mse = squared_errors.mean().item()
+    return math.inf if mse == 0 else 10 * math.log10(_PEAK**2 / mse)
+
+
+def _ssim_map(sr: Tensor, hr: Tensor) -> Tensor:
+    """SSIM of each window inside, shape (N, C, H - 10, W - 10)."""
     c1, c2 = (0.01 * _PEAK) ** 2, (0.03 * _PEAK) ** 2
     sr_mean, hr_mean = _windowed_mean(sr), _windowed_mean(hr)
     sr_variance = _windowed_mean(sr * sr) - sr_mean**2
@@ -83,12 +184,17 @@ def ssim(sr: Tensor, hr: Tensor) -> float:
     covariance = _windowed_mean(sr * hr) - sr_mean * hr_mean
     luminance = (2 * sr_mean * hr_mean + c1) / (sr_mean**2 + hr_mean**2 + c1)
     structure = (2 * covariance + c2) / (sr_variance + hr_variance + c2)
-    return float((luminance * structure).mean())
+    return luminance * structure
 
 
 def _windowed_mean(images: Tensor) -> Tensor:
-    offsets = torch.arange(_SSIM_WINDOW, dtype=images.dtype, device=images.device) - _SSIM_WINDOW // 2
+    offsets = torch.arange(_SSIM_WINDOW, dtype=torch.float64) - _SSIM_WINDOW // 2
     taps = torch.exp(-(offsets**2) / (2 * _SSIM_SIGMA**2))
-    taps = taps / taps.sum()
-    planes = images.flatten(0, 1).unsqueeze(1)  # (N * C, 1, H, W): every channel by itself
-    return conv2d(conv2d(planes, taps.view(1, 1, -1, 1)), taps.view(1, 1, 1, -1))
+    # Shifted sums: torch's float64 convolution on a CPU copies all windows first and takes two to three times as long.
+    for dim in (-2, -1):
+        length = images.shape[dim] - _SSIM_WINDOW + 1
+        means = torch.zeros_like(images.narrow(dim, 0, length))
+        for offset, tap in enumerate((taps / taps.sum()).tolist()):
+            means.add_(images.narrow(dim, offset, length), alpha=tap)
+        images = means
+    return images

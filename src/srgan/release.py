@@ -50,10 +50,10 @@ def write_release(
     }
     save_generator(output, generator, metadata=metadata, half=True)
     rounded = load_generator(output)  # what users will have
-    scores = evaluate({output.stem: rounded}, _sample(rounded).test_dataloader()).scores
-    mean = {name: round(value, 4) for name, value in scores[output.stem]["mean"].items()}
+    result = evaluate({output.stem: rounded}, _sample(rounded).test_dataloader())
+    mean = {name: round(value, 4) for name, value in result.scores[output.stem]["mean"].items()}
     save_generator(output, rounded, metadata={**metadata, "scores": json.dumps(mean)}, half=True)
-    return score_table(scores)
+    return score_table(result.scores, result.convention)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from srgan.evaluation import CONVENTION, Scores, evaluate
+from srgan.evaluation import Distance, Scores, evaluate
 from srgan.files import atomic_write
 from srgan.images import write_image
 from srgan.losses import ContentLoss
+from srgan.lpips import Lpips, NoBackboneError
 from srgan.networks import Generator
 from srgan.weights import load_generator, save_generator
 
@@ -43,17 +44,18 @@ def close_run(
         The scores by method (``bicubic``, ``best``, ``last``), picture (and ``mean``) and score.
     """
     assert isinstance(last, Generator), "conf/generator/*.yaml build srgan.networks.Generator"
-    generators = {"last": last}
+    generators, device = {"last": last}, next(last.parameters()).device
     best_path = output_dir / "checkpoints" / "best.ckpt"
     if best_path.is_file():
-        device = next(last.parameters()).device
         generators = {"best": load_generator(best_path).to(device), "last": last}
-    result = evaluate(generators, batches, distance=content)
+    distances, stamps = _distances(content, device=device)
+    result = evaluate(generators, batches, distances=distances)
     save_generator(output_dir / WEIGHTS, last)
     write_image(output_dir / COMPARISON, result.comparison)
     write_image(output_dir / DETAIL, result.detail)
     write_image(output_dir / ORIGINAL_DETAIL, result.original_detail)
-    _write_scores(output_dir, result.scores, content=content, step=step, overrides=overrides)  # last: see is_closed
+    convention = {**result.convention, **stamps}
+    _write_scores(output_dir, result.scores, convention, step=step, overrides=overrides)  # last: see is_closed
     return result.scores
 
 
@@ -105,9 +107,11 @@ def score_weights(
     Returns:
         The scores by method (``bicubic`` and the names), picture (and ``mean``) and score.
     """
-    result = evaluate(generators, batches, distance=content)
+    device = next(parameter.device for generator in generators.values() for parameter in generator.parameters())
+    distances, stamps = _distances(content, device=device)
+    result = evaluate(generators, batches, distances=distances)
     write_image(output_dir / COMPARISON, result.comparison)
-    _write_scores(output_dir, result.scores, content=content, step=None, overrides=())
+    _write_scores(output_dir, result.scores, {**result.convention, **stamps}, step=None, overrides=())
     return result.scores
 
 
@@ -116,12 +120,32 @@ def compared(scores: Mapping[str, Mapping[str, float]]) -> tuple[float, ...]:
     return tuple(scores["mean"][name] for name in ("psnr_y", "feature_distance") if name in scores["mean"])
 
 
+def read_convention(output_dir: Path) -> dict[str, Any]:
+    """How each score of a folder was measured, as ``scores.json`` says."""
+    convention: dict[str, Any] = json.loads((output_dir / SCORES).read_text(encoding="utf-8"))["convention"]
+    return convention
+
+
+def _distances(
+    content: ContentLoss | None, *, device: torch.device
+) -> tuple[dict[str, Distance], dict[str, dict[str, Any] | str | None]]:
+    """What to measure besides PSNR and SSIM, by the names of the scores, and what each is or why it is left out."""
+    distances: dict[str, Distance] = {}
+    stamps: dict[str, dict[str, Any] | str | None] = {"feature_distance": None}
+    if content is not None:
+        distances["feature_distance"], stamps["feature_distance"] = content, content.description
+    try:
+        distances["lpips"], stamps["lpips"] = Lpips(device), Lpips.stamp
+    except NoBackboneError as reason:
+        stamps["lpips"] = f"left out: {reason}"
+    return distances, stamps
+
+
 def _write_scores(
-    output_dir: Path, scores: Scores, *, content: ContentLoss | None, step: int | None, overrides: Sequence[str]
+    output_dir: Path, scores: Scores, convention: Mapping[str, Any], *, step: int | None, overrides: Sequence[str]
 ) -> None:
-    features = None if content is None else content.description
     record = {
-        "convention": {**CONVENTION, "feature_distance": features},
+        "convention": convention,
         "step": step,
         "overrides": list(overrides),
         "scores": _without_infinity(scores),
@@ -131,7 +155,7 @@ def _write_scores(
 
 
 def _without_infinity(scores: Any) -> Any:
-    """The PSNR of equal pictures is infinite, which JSON has no number for: it becomes null."""
+    """The PSNR of equal pictures is infinite, LPIPS of tiny ones NaN, which JSON has no numbers for: null instead."""
     if isinstance(scores, dict):
         return {name: _without_infinity(value) for name, value in scores.items()}
     return scores if math.isfinite(scores) else None

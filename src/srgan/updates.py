@@ -10,6 +10,8 @@ from lightning.pytorch.strategies import ParallelStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+_OWN_MESSAGE = 2**18  # elements, 1 MB: from here on copying into a common message costs more than a message
+
 NETWORKS = ("generator", "discriminator")  # in the order of their optimizers
 
 
@@ -112,10 +114,23 @@ class AlternatingUpdates(LightningModule):
 
 
 def average_over_processes(tensors: Iterable[Tensor | None]) -> None:
-    """Replace each tensor by its mean over all processes, in one message."""
-    present = [tensor for tensor in tensors if tensor is not None]
-    message = torch.cat([tensor.flatten() for tensor in present])
-    torch.distributed.all_reduce(message)
-    message /= torch.distributed.get_world_size()
-    for tensor, mean in zip(present, torch.split(message, [tensor.numel() for tensor in present]), strict=True):
+    """Replace each tensor by its mean over all processes: large ones where they lie, the others in one message."""
+    large: list[Tensor] = []
+    small: list[Tensor] = []
+    for tensor in tensors:
+        if tensor is not None:
+            lying = _as_it_lies(tensor)
+            in_place = tensor.numel() >= _OWN_MESSAGE and lying.is_contiguous()
+            (large if in_place else small).append(lying if in_place else tensor)
+    message = torch.cat([tensor.flatten() for tensor in small]) if small else torch.empty(0)
+    for sent in [torch.distributed.all_reduce(each, async_op=True) for each in (*large, message)]:
+        sent.wait()
+    for each in (*large, message):
+        each /= torch.distributed.get_world_size()
+    for tensor, mean in zip(small, torch.split(message, [tensor.numel() for tensor in small]), strict=True):
         tensor.copy_(mean.view_as(tensor))
+
+
+def _as_it_lies(tensor: Tensor) -> Tensor:
+    """A tensor's elements in the order of its memory where that is channels_last, without a copy."""
+    return tensor if tensor.ndim != 4 or tensor.is_contiguous() else tensor.permute(0, 2, 3, 1)

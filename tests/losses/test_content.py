@@ -136,3 +136,21 @@ def test_random_weights_are_the_same_everywhere_and_draw_nothing_from_the_run() 
     other = ContentLoss(network="vgg16", layer="vgg22", weights="random")
     assert torch.equal(one.extract(pictures)[0], other.extract(pictures)[0])
     assert one.weights_used == other.weights_used == "random"
+
+
+def test_prepared_for_an_original_it_measures_the_same_and_sees_the_original_once(
+    content: ContentLoss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hr, one, other = (_pictures(seed=seed) for seed in range(3))
+    expected = [content(one, hr), content(other, hr)]
+    seen: list[torch.Tensor] = []
+    extract = content.extract
+
+    def counted(images: torch.Tensor) -> list[torch.Tensor]:
+        seen.append(images)
+        return extract(images)
+
+    monkeypatch.setattr(content, "extract", counted)
+    distance = content.prepare(hr)
+    torch.testing.assert_close([distance(one), distance(other)], expected)
+    assert len(seen) == 3

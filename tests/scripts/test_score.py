@@ -1,5 +1,6 @@
 """Tests of train.py test_only=true: the scores of given weights, without training."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +34,10 @@ def test_weights_are_scored_on_the_validation_photos(
     assert "bicubic" in table
     assert "mine" in table
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"scores.json", "samples"}
+    assert "SRGAN paper" in next(line for line in table.splitlines() if line.startswith("Y, crop 4"))
+    written = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert written["convention"]["lr"].startswith("MATLAB-convention bicubic")
+    assert set(written["scores"]["mine"]["mean"]) <= set(written["convention"])  # each score is stamped
 
 
 def test_several_weights_are_set_side_by_side(

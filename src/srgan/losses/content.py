@@ -95,8 +95,20 @@ class ContentLoss(nn.Module):
         """
         with torch.no_grad():
             hr_features = self.extract(hr)
-        pairs = zip(self.extract(sr), hr_features, self._layers.values(), strict=True)
-        return torch.stack([weight * mse_loss(sr_layer, hr_layer) for sr_layer, hr_layer, weight in pairs]).sum()
+        return self._distance(sr, hr_features)
+
+    def prepare(self, hr: Tensor) -> Callable[[Tensor], Tensor]:
+        """The distance to one original, whose features are computed once for all that is measured against it.
+
+        Args:
+            hr: As ``forward`` takes it, on any device.
+
+        Returns:
+            ``forward`` as a function of ``sr`` alone, on any device.
+        """
+        with torch.no_grad():
+            hr_features = self.extract(hr.to(self.mean.device))
+        return lambda sr: self._distance(sr.to(self.mean.device), hr_features)
 
     def extract(self, images: Tensor) -> list[Tensor]:
         """Scaled VGG features of float RGB pictures in [0, 1], shape (N, 3, H, W) → each layer's (N, C, h, w)."""
@@ -109,6 +121,10 @@ class ContentLoss(nn.Module):
                 if depth in self._layers:
                     wanted[depth] = features * self.feature_scale
         return [wanted[depth] for depth in self._layers]
+
+    def _distance(self, sr: Tensor, hr_features: list[Tensor]) -> Tensor:
+        pairs = zip(self.extract(sr), hr_features, self._layers.values(), strict=True)
+        return torch.stack([weight * mse_loss(sr_layer, hr_layer) for sr_layer, hr_layer, weight in pairs]).sum()
 
     def _applied(self, module: nn.Module, depth: int, features: Tensor) -> Tensor:
         if not suits(module, features):
