@@ -11,7 +11,7 @@ import shutil
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count, islice
 from pathlib import Path
@@ -126,8 +126,13 @@ def _seconds_of_pair(collection: Collection, num_batches: int, num_workers: int)
     dataset = TrainingDataset(collection, hr_crop_size=CROP_SIZE, num_crop_candidates=NUM_CANDIDATES, seed=0)
     batches = EndlessBatches(batch_size=BATCH_SIZE, start_step=0, rank=0, world_size=1)
     loader = iter(DataLoader(dataset, batch_sampler=batches, num_workers=num_workers))
-    list(islice(loader, 4))
-    return timed(lambda: list(islice(loader, num_batches)))() / (num_batches * BATCH_SIZE)
+    _consume(loader, 4)
+    return timed(lambda: _consume(loader, num_batches))() / (num_batches * BATCH_SIZE)
+
+
+def _consume(batches: Iterator[Any], number: int) -> None:
+    for _ in islice(batches, number):  # let each go before the next
+        pass
 
 
 def _seconds_of_decoded_crop(paths: Sequence[Path]) -> float:
