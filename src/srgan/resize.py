@@ -68,8 +68,8 @@ def downscale_pixels(hr: Tensor, scale: int) -> Tensor:
         uint8, shape (3, h, w).
     """
     _, height, width = hr.shape
-    # Colours innermost, as a decoded file has them, so that only what has been shrunk already is transposed, and a pixel
-    # at a time: as V12 and V3, the bytes of its three colours.
+    # Colours innermost, as a decoded file has them, so that only what has been shrunk already is transposed, and that a
+    # pixel at a time: as V12 and V3, the bytes of its three colours.
     rows = _shrink_rows(hr.permute(1, 2, 0).reshape(height, -1).numpy(), scale)
     columns = _shrink_rows(np.ascontiguousarray(rows.view("V12").T).view(np.float32), scale)
     levels = np.rint(columns.clip(0, 255, out=columns), out=columns).astype(np.uint8)
