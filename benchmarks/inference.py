@@ -7,7 +7,6 @@ memory in the same tiles. Memory is the peak of a process of its own.
 
 import argparse
 import json
-import resource
 import statistics
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from benchmarks._measure import (
     interleaved,
     median_ratio,
     parse,
+    peak_mb,
     run_python,
     save,
     table,
@@ -209,15 +209,7 @@ def _worker(arguments: Sequence[str]) -> None:
     lr = _picture((chosen.height, chosen.width))
     start = time.perf_counter()
     (project if chosen.which == "project" else plain)(lr)
-    print(json.dumps({"seconds": time.perf_counter() - start, "peak_mb": _peak_mb()}))
-
-
-def _peak_mb() -> float:
-    # Not getrusage: on Linux its maximum includes the parent process that this one was started from.
-    if not Path("/proc/self/status").is_file():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # in bytes on macOS
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
-    return int(status["VmHWM"].split()[0]) / 1000
+    print(json.dumps({"seconds": time.perf_counter() - start, "peak_mb": peak_mb()}))
 
 
 if __name__ == "__main__":
