@@ -1,7 +1,9 @@
 """Tests of the W&B logger: online only where a key is configured, never a question, and never the end of a run."""
 
+import gc
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import Mock
@@ -51,6 +53,7 @@ def no_service() -> Iterator[None]:
     wandb.teardown()
     yield
     wandb.teardown()
+    gc.collect()  # here, where its warning is expected
 
 
 def wandb_service() -> int:
@@ -62,6 +65,7 @@ def wandb_service() -> int:
 
 
 @pytest.mark.usefixtures("no_service")
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")  # W&B's Popen of what was killed
 def test_a_service_that_dies_is_said_once_and_leaves_the_next_run_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -70,18 +74,23 @@ def test_a_service_that_dies_is_said_once_and_leaves_the_next_run_alone(
     os.kill(wandb_service(), signal.SIGKILL)
     for step in range(3):
         logger.log_metrics({"a": 1.0}, step=step)
+        print("a line on the console, which W&B would copy")  # noqa: T201
     logger.log_hyperparams({"b": 2})
     logger.log_table("table", columns=["c"], data=[[3]])
     logger.log_image("picture", ["nowhere.png"])
     logger.finalize("success")
     finish_wandb(exit_code=0)
     assert caplog.text.count("is off from here on; the run goes on") == 1
+    caplog.clear()
+    print("a line")  # noqa: T201
+    time.sleep(0.1)  # for W&B's thread
+    assert not caplog.text
 
     other = build_wandb_logger(project="p", save_dir=tmp_path / "second")
     other.log_metrics({"a": 1.0}, step=0)
     assert list((tmp_path / "second").glob("wandb/offline-run-*/*.wandb"))
     finish_wandb(exit_code=0)
-    assert caplog.text.count("W&B has failed") == 1
+    assert not caplog.text
 
 
 def test_an_end_that_takes_too_long_is_said_and_is_no_fault(

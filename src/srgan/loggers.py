@@ -172,6 +172,9 @@ def finish_wandb(*, exit_code: int) -> None:
 def _abandon_wandb() -> None:
     """Let go of W&B's process, dead or not: the next job of a sweep starts its own, and the end waits for none."""
     wandb: Any = sys.modules["wandb"]
+    logging.getLogger("wandb").setLevel(logging.CRITICAL)  # its threads would add a traceback each to what was said
+    with suppress(Exception):  # which would copy each line of the console to the dead process
+        wandb.run._console_stop()
     with suppress(Exception):
         wandb.teardown(exit_code=1)
     wandb.run = None  # which Lightning would take for the run to go on in
