@@ -17,7 +17,9 @@ from srgan.sweep_report import knee, log_report, read_jobs, write_report
 FEATURES = "mean squared difference of vgg19 vgg54 features, weights: random"
 
 
-def add_job(sweep: Path, number: int, psnr: float | None, distance: float | None = 0.0, *, features: bool = True) -> None:
+def add_job(
+    sweep: Path, number: int, psnr: float | None, distance: float | None = 0.0, *, features: bool = True
+) -> None:
     """What train.py leaves of a job; one without a PSNR has failed."""
     job = sweep / str(number)
     (job / ".hydra").mkdir(parents=True)
