@@ -35,7 +35,7 @@ ALLOWED = {
     "release": {"data", "evaluation", "networks", "provenance", "weights"},
     "sweeps": {"sweep_report"},
     "sweep_report": {"comparison", "files", "images", "results"},
-    "runs": {"callbacks", "results", "weights"},
+    "runs": {"callbacks", "files", "results", "weights"},
     "evaluation": {"comparison", "inference", "metrics", "networks", "resize"},
 }
 

@@ -1,6 +1,7 @@
 """The LightningDataModule: finds the photos, builds the HR/LR pairs, hands out batches."""
 
 import logging
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,7 @@ class SuperResolutionDataModule(LightningDataModule):
             num_workers=self._num_workers,
             pin_memory=self._on_gpu,
             persistent_workers=self._num_workers > 0,
+            worker_init_fn=_leave_signals_to_the_run,
         )
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
@@ -244,3 +246,9 @@ def _whole_pictures(
 ) -> DataLoader[PairItem]:
     mine = range(rank, len(collection), world_size)
     return DataLoader(ValidationDataset(collection, degradation), sampler=mine, batch_size=1)
+
+
+def _leave_signals_to_the_run(worker: int) -> None:
+    """Let a worker outlive a signal to the whole process group: the run ends its step first, and then its workers."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
