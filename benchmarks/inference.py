@@ -3,6 +3,8 @@
 The project runs as predict.py does: weights from a file, ``upscale`` in tiles of its default size. The reference is
 the textbook's generator with the same weights, eager, NCHW, float32, in one piece, or where that would not fit into
 memory in the same tiles. Memory is the peak of a process of its own.
+
+``--huge`` enlarges a photo of 6000x4000 pixels in tiles of 128 onto a canvas on disk instead, which takes half an hour.
 """
 
 import argparse
@@ -16,11 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
 from torch import Tensor
 
 from benchmarks._measure import (
-    ROOT,
     MatrixProduct,
     count_flops,
     interleaved,
@@ -33,7 +33,8 @@ from benchmarks._measure import (
     timed,
 )
 from benchmarks._textbook import TextbookGenerator, copy_weights
-from srgan.inference import for_inference, upscale
+from srgan import Upscaler
+from srgan.inference import for_inference, new_canvas, upscale
 from srgan.networks import Generator
 from srgan.weights import load_generator, save_generator
 
@@ -44,7 +45,8 @@ _ARCHITECTURES: dict[str, dict[str, Any]] = {
     "paper": {"norm": "batch", "global_skip": "none"},
 }
 _PLAIN_TILES_ABOVE = 512**2  # pixels of lr: one piece of a larger picture takes more than 10 GB
-TILE_SIZE = int(OmegaConf.load(ROOT / "conf" / "predict.yaml").tile_size)
+TILE_SIZE = 256  # what tile_size=auto comes to on a CPU
+HUGE, HUGE_TILE_SIZE = (4000, 6000), 128
 
 Enlarge = Callable[[Tensor], Tensor]
 
@@ -79,6 +81,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     save("inference", {"tile_size": TILE_SIZE, "cases": cases}, options)
     if (largest := max(case["largest_difference"] for case in cases)) > TOLERANCE:
         raise SystemExit(f"Outputs differ by {largest:.1e}, more than {TOLERANCE:.0e}.")
+
+
+def huge(argv: Sequence[str]) -> None:
+    """Enlarge a photo that is larger than memory when enlarged; print and save seconds and this process' peak."""
+    options = parse(__doc__, argv)
+    height, width = (160, 200) if options.quick else HUGE
+    upscaler = Upscaler(device="cpu", tile_size=HUGE_TILE_SIZE)
+    with tempfile.TemporaryDirectory() as folder:
+        canvas = new_canvas(4 * height, 4 * width, file=Path(folder) / "canvas")
+        lr = _picture((height, width))
+        seconds = timed(lambda: upscaler.enlarge(lr, out=canvas))()
+    row = [f"{width}x{height}", seconds, 16 * height * width / 1e6 / seconds, _peak_mb()]
+    table(f"Inference, x4, tiles of {HUGE_TILE_SIZE}", ["lr", "s", "Mpix out/s", "peak MB"], [row])
+    figures = dict(zip(("lr", "seconds", "megapixels_per_second", "peak_mb"), row, strict=True))
+    save("inference_huge", {"tile_size": HUGE_TILE_SIZE, **figures}, options)
 
 
 def calibrated(generator: Generator) -> Generator:
@@ -215,5 +232,7 @@ def _worker(arguments: Sequence[str]) -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--worker"]:
         _worker(sys.argv[2:])
+    elif sys.argv[1:2] == ["--huge"]:
+        huge(sys.argv[2:])
     else:
         main()
