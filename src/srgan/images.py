@@ -25,11 +25,12 @@ class ImageReadError(ValueError):
     """A file that should be a picture cannot be read as one; the message names it."""
 
 
-def find_images(root: Path) -> list[Path]:
+def find_images(root: Path, *, extensions: frozenset[str] = EXTENSIONS) -> list[Path]:
     """All picture files under a folder, recursively, in the order of their names.
 
     Args:
         root: A folder.
+        extensions: What a picture's name ends in, in lower case.
 
     Returns:
         Paths with a known extension, sorted; hidden files and folders left out.
@@ -38,9 +39,9 @@ def find_images(root: Path) -> list[Path]:
         FileNotFoundError: If ``root`` is no folder, or holds no picture.
     """
     require_folder(root)
-    paths = sorted(path for path in root.rglob("*") if _is_picture(path.relative_to(root)) and path.is_file())
+    paths = sorted(path for path in root.rglob("*") if _is_picture(path.relative_to(root), extensions) and path.is_file())
     if not paths:
-        raise FileNotFoundError(f"Expected pictures ({', '.join(sorted(EXTENSIONS))}) under {root}, found none.")
+        raise FileNotFoundError(f"Expected pictures ({', '.join(sorted(extensions))}) under {root}, found none.")
     return paths
 
 
@@ -116,9 +117,9 @@ def to_uint8(images: Tensor) -> Tensor:
     return (images.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
 
 
-def _is_picture(relative: Path) -> bool:
+def _is_picture(relative: Path, extensions: frozenset[str]) -> bool:
     hidden = any(part.startswith(".") for part in relative.parts)
-    return relative.suffix.lower() in EXTENSIONS and not hidden
+    return relative.suffix.lower() in extensions and not hidden
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
