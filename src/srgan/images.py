@@ -8,6 +8,7 @@ import os
 import struct
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +20,21 @@ from srgan.files import atomic_write
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
 _WHITE = (255, 255, 255, 255)
+_UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
 
 
 class ImageReadError(ValueError):
     """A file that should be a picture cannot be read as one; the message names it."""
 
 
-def find_images(root: Path) -> list[Path]:
+def find_images(root: Path, *, extensions: frozenset[str] = EXTENSIONS) -> list[Path]:
     """All picture files under a folder, recursively, in the order of their names.
 
     Links to folders are followed, each folder once however many links lead to it, so that loops end.
 
     Args:
         root: A folder.
+        extensions: What a picture's name ends in, in lower case.
 
     Returns:
         Paths with a known extension, sorted; hidden files and folders left out.
@@ -40,9 +43,9 @@ def find_images(root: Path) -> list[Path]:
         FileNotFoundError: If ``root`` is no folder, or holds no picture.
     """
     require_folder(root)
-    paths = sorted(path for path in _visible_files(root) if path.suffix.lower() in EXTENSIONS and path.is_file())
+    paths = sorted(path for path in _visible_files(root) if path.suffix.lower() in extensions and path.is_file())
     if not paths:
-        raise FileNotFoundError(f"Expected pictures ({', '.join(sorted(EXTENSIONS))}) under {root}, found none.")
+        raise FileNotFoundError(f"Expected pictures ({', '.join(sorted(extensions))}) under {root}, found none.")
     return paths
 
 
@@ -66,17 +69,25 @@ def read_uint8(path: Path) -> Tensor:
     Raises:
         ImageReadError: If the file is missing, empty, truncated, or no picture.
     """
+    with reading(path), Image.open(path) as image:
+        pixels = np.array(_to_rgb(ImageOps.exif_transpose(image)))
+    return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn whatever Pillow raises of a picture file into an ImageReadError that names the file and the reason."""
     try:
-        with Image.open(path) as image:
-            pixels = np.array(_to_rgb(ImageOps.exif_transpose(image)))
+        yield
     except FileNotFoundError as error:
         raise ImageReadError(f"Expected a picture, but {path} does not exist.") from error
+    except IsADirectoryError as error:
+        raise ImageReadError(f"Expected a picture, but {path} is a folder.") from error
     except UnidentifiedImageError as error:
-        reason = "the file is empty" if path.stat().st_size == 0 else "its content is no picture"
+        reason = "the file is empty" if path.is_file() and path.stat().st_size == 0 else "its content is no picture"
         raise ImageReadError(f"Cannot read {path}: {reason}. Replace or remove it.") from error
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
+    except _UNREADABLE as error:
         raise ImageReadError(f"Cannot read {path}: {error}. Replace or remove it.") from error
-    return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 def read_image(path: Path) -> Tensor:
