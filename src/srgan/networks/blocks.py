@@ -104,8 +104,10 @@ class BicubicUpscale(nn.Module):
 
     @classmethod
     def _mirrored(cls, length: int, like: Tensor) -> Tensor:
-        position = torch.arange(-cls._RADIUS, length + cls._RADIUS, device=like.device) % (2 * length)
-        return torch.where(position < length, position, 2 * length - 1 - position)
+        # One reflection at each end, and for a length of 1 an end of it: a modulo of an unknown length is not exported.
+        position = torch.arange(-cls._RADIUS, length + cls._RADIUS, device=like.device)
+        reflected = torch.maximum(position, -1 - position)
+        return torch.minimum(reflected, 2 * length - 1 - reflected).clamp(min=0)
 
 
 def _cubic(distance: float, a: float = -0.5) -> float:
