@@ -64,9 +64,7 @@ class ScoreCard:
         self._scale = 1
 
     @torch.no_grad()
-    def add(
-        self, name: str, results: Mapping[str, Tensor], *, lr: Tensor, hr: Tensor
-    ) -> dict[str, dict[str, float]]:
+    def add(self, name: str, results: Mapping[str, Tensor], *, lr: Tensor, hr: Tensor) -> dict[str, dict[str, float]]:
         """Score the results of all methods on one picture.
 
         Args:
