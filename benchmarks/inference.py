@@ -92,7 +92,7 @@ def huge(argv: Sequence[str]) -> None:
         canvas = new_canvas(4 * height, 4 * width, file=Path(folder) / "canvas")
         lr = _picture((height, width))
         seconds = timed(lambda: upscaler.enlarge(lr, out=canvas))()
-    row = [f"{width}x{height}", seconds, 16 * height * width / 1e6 / seconds, _peak_mb()]
+    row = [f"{width}x{height}", seconds, 16 * height * width / 1e6 / seconds, peak_mb()]
     table(f"Inference, x4, tiles of {HUGE_TILE_SIZE}", ["lr", "s", "Mpix out/s", "peak MB"], [row])
     figures = dict(zip(("lr", "seconds", "megapixels_per_second", "peak_mb"), row, strict=True))
     save("inference_huge", {"tile_size": HUGE_TILE_SIZE, **figures}, options)

@@ -51,6 +51,14 @@ Compose = Callable[..., DictConfig]
 Command = Callable[..., list[str]]
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the tests in a real browser to those who ask for them: -m browser."""
+    if "browser" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("browser")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 def textured_photo(height: int, width: int, *, seed: int) -> Image.Image:
     """A picture with edges at all scales, so that there is something to learn."""
     rng = np.random.default_rng(seed)

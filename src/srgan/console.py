@@ -12,7 +12,8 @@ from pathlib import Path
 from lightning import Trainer
 
 from srgan.evaluation import Scores, score_table
-from srgan.results import COMPARISON, SCORES, WEIGHTS, read_convention
+from srgan.results import COMPARISON, WEIGHTS, read_convention
+from srgan.score_file import SCORES
 
 log = logging.getLogger(__name__)
 

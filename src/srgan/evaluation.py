@@ -50,6 +50,57 @@ class Evaluation:
     original_detail: Tensor
 
 
+class ScoreCard:
+    """Scores of some methods on pictures as they come, with what each score is.
+
+    Args:
+        distances: What to measure besides PSNR and SSIM, by the names of the scores.
+    """
+
+    def __init__(self, distances: Mapping[str, Distance] | None = None) -> None:
+        self._distances = distances or {}
+        self._by_method: Scores = {}
+        self._are_matlab: list[bool] = []
+        self._scale = 1
+
+    @torch.no_grad()
+    def add(self, name: str, results: Mapping[str, Tensor], *, lr: Tensor, hr: Tensor) -> dict[str, dict[str, float]]:
+        """Score the results of all methods on one picture.
+
+        Args:
+            name: What to call the picture.
+            results: Float RGB in [0, 1], shape (1, 3, H, W), by method.
+            lr: What they were enlarged from, shape (1, 3, H / scale, W / scale).
+            hr: The original, of the results' shape.
+
+        Returns:
+            The scores by method.
+
+        Raises:
+            ValueError: If shapes differ, or the picture is too small to score; nothing is added then.
+        """
+        self._scale = hr.shape[-1] // lr.shape[-1]
+        measured = _measured(results, hr, scale=self._scale, distances=self._distances)
+        self._are_matlab.append(psnr(quantise(downscale(hr, self._scale)), quantise(lr)) > _SAME_LR)
+        for method, scores in measured.items():
+            self._by_method.setdefault(method, {})[name] = scores
+        return measured
+
+    @property
+    def scores(self) -> Scores:
+        """By method, then by picture (and ``mean``), then by score; empty before the first picture."""
+        return {
+            method: {**by_picture, "mean": _mean(list(by_picture.values()))}
+            for method, by_picture in self._by_method.items()
+        }
+
+    @property
+    def convention(self) -> dict[str, Any]:
+        """How each score was measured, and what the LR pictures are."""
+        mean = "over pictures of the per-picture score"
+        return {**card_stamp(self._scale), "lr": _lr_stamp(self._are_matlab), "mean": mean}
+
+
 @torch.no_grad()
 def evaluate(
     generators: Mapping[str, Generator],
@@ -70,27 +121,21 @@ def evaluate(
     Raises:
         ValueError: If there is no batch.
     """
-    scores: Scores = {method: {} for method in (BICUBIC, *generators)}
+    card = ScoreCard(distances)
     rows: list[list[Panel]] = []
-    scale, are_matlab = 1, []
     for batch in batches:
         lr, hr, name = batch["lr"], batch["hr"], batch["name"][0]
         scale = hr.shape[-1] // lr.shape[-1]
-        are_matlab.append(psnr(quantise(downscale(hr, scale)), quantise(lr)) > _SAME_LR)
         results = {BICUBIC: upscale(lr, scale).clamp(0, 1)}
         for method, generator in generators.items():
             results[method] = super_resolve(generator, lr, tile_size=_TILE_SIZE)
-        for method, measured in _measured(results, hr, scale=scale, distances=distances or {}).items():
-            scores[method][name] = measured
+        measured = card.add(name, results, lr=lr, hr=hr)
         if len(rows) < _NUM_ROWS:
-            rows.append(_row(results, hr, {method: scores[method][name]["psnr_y"] for method in results}, scale=scale))
+            rows.append(_row(results, hr, {method: measured[method]["psnr_y"] for method in results}, scale=scale))
     if not rows:
         raise ValueError("Expected at least one picture to score, got none.")
-    for by_picture in scores.values():
-        by_picture["mean"] = _mean(list(by_picture.values()))
     *_, last, original = zip(*rows, strict=True)
-    convention = {**card_stamp(scale), "lr": _lr_stamp(are_matlab), "mean": "over pictures of the per-picture score"}
-    return Evaluation(scores, convention, comparison_sheet(rows), _beside(last), _beside(original))
+    return Evaluation(card.scores, card.convention, comparison_sheet(rows), _beside(last), _beside(original))
 
 
 def score_table(scores: Scores, convention: Mapping[str, Any]) -> str:

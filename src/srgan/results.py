@@ -1,7 +1,5 @@
 """What a finished run leaves in its folder: scores, pictures and the generator."""
 
-import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,14 +8,14 @@ import torch
 from torch import nn
 
 from srgan.evaluation import Distance, Scores, evaluate
-from srgan.files import atomic_write
 from srgan.images import write_image
 from srgan.losses import ContentLoss
 from srgan.lpips import Lpips, NoBackboneError
 from srgan.networks import Generator
+from srgan.score_file import SCORES, read_scores, write_scores
 from srgan.weights import load_generator, save_generator
 
-WEIGHTS, SCORES = "generator.safetensors", "scores.json"
+WEIGHTS = "generator.safetensors"
 COMPARISON, DETAIL, ORIGINAL_DETAIL = "samples/comparison.png", "samples/detail.png", "samples/detail_original.png"
 
 
@@ -55,14 +53,13 @@ def close_run(
     write_image(output_dir / DETAIL, result.detail)
     write_image(output_dir / ORIGINAL_DETAIL, result.original_detail)
     convention = {**result.convention, **stamps}
-    _write_scores(output_dir, result.scores, convention, step=step, overrides=overrides)  # last: see is_closed
+    write_scores(output_dir, result.scores, convention, step=step, overrides=list(overrides))  # last: see is_closed
     return result.scores
 
 
 def is_closed(output_dir: Path, *, step: int) -> bool:
     """Whether a folder holds the scores of the closing test at a step; where they name no step, they count for any."""
-    file = output_dir / SCORES
-    return file.is_file() and json.loads(file.read_text(encoding="utf-8")).get("step") in (step, None)
+    return (output_dir / SCORES).is_file() and read_scores(output_dir).get("step") in (step, None)
 
 
 def load_side_by_side(paths: Sequence[Path], *, scale: int, device: torch.device) -> dict[str, Generator]:
@@ -111,7 +108,7 @@ def score_weights(
     distances, stamps = _distances(content, device=device)
     result = evaluate(generators, batches, distances=distances)
     write_image(output_dir / COMPARISON, result.comparison)
-    _write_scores(output_dir, result.scores, {**result.convention, **stamps}, step=None, overrides=())
+    write_scores(output_dir, result.scores, {**result.convention, **stamps}, step=None, overrides=[])
     return result.scores
 
 
@@ -122,7 +119,7 @@ def compared(scores: Mapping[str, Mapping[str, float]]) -> tuple[float, ...]:
 
 def read_convention(output_dir: Path) -> dict[str, Any]:
     """How each score of a folder was measured, as ``scores.json`` says."""
-    convention: dict[str, Any] = json.loads((output_dir / SCORES).read_text(encoding="utf-8"))["convention"]
+    convention: dict[str, Any] = read_scores(output_dir)["convention"]
     return convention
 
 
@@ -139,23 +136,3 @@ def _distances(
     except NoBackboneError as reason:
         stamps["lpips"] = f"left out: {reason}"
     return distances, stamps
-
-
-def _write_scores(
-    output_dir: Path, scores: Scores, convention: Mapping[str, Any], *, step: int | None, overrides: Sequence[str]
-) -> None:
-    record = {
-        "convention": convention,
-        "step": step,
-        "overrides": list(overrides),
-        "scores": _without_infinity(scores),
-    }
-    with atomic_write(output_dir / SCORES) as file:
-        file.write(f"{json.dumps(record, indent=2)}\n".encode())
-
-
-def _without_infinity(scores: Any) -> Any:
-    """The PSNR of equal pictures is infinite, LPIPS of tiny ones NaN, which JSON has no numbers for: null instead."""
-    if isinstance(scores, dict):
-        return {name: _without_infinity(value) for name, value in scores.items()}
-    return scores if math.isfinite(scores) else None

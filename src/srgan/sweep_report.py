@@ -21,7 +21,8 @@ from torch import Tensor
 from srgan.comparison import Panel, comparison_sheet
 from srgan.files import atomic_write
 from srgan.images import read_image, write_image
-from srgan.results import DETAIL, ORIGINAL_DETAIL, SCORES
+from srgan.results import DETAIL, ORIGINAL_DETAIL
+from srgan.score_file import SCORES
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger

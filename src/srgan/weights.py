@@ -74,6 +74,23 @@ def load_generator(path: Path) -> Generator:
     return generator.eval()
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a weight file says of itself, such as its data and licence; empty for a training checkpoint.
+
+    Raises:
+        WeightsError: If the file is missing or damaged.
+    """
+    file = resolve(path)
+    if file.suffix != ".safetensors":
+        return {}
+    try:
+        with safe_open(file, framework="pt") as opened:
+            metadata: dict[str, str] = opened.metadata() or {}
+    except SafetensorError as error:
+        raise WeightsError(f"{file} cannot be read as safetensors, it may be truncated: {error}") from error
+    return {name: text for name, text in metadata.items() if name != GENERATOR_CONFIG}
+
+
 def blend(pixel: Generator, adversarial: Generator, *, strength: float) -> Generator:
     """Interpolate the weights of two generators: less invented detail, as much as wanted.
 

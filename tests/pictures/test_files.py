@@ -65,8 +65,7 @@ def test_truncated_file_is_named(tmp_path: Path, name: str, share: float) -> Non
 @pytest.mark.parametrize("compression", [None, "zlib"])
 def test_16_bit_planes_apart_are_refused_rather_than_read_at_8(tmp_path: Path, compression: str | None) -> None:
     planes = np.zeros((3, 6, 5), dtype=np.uint16)
-    options = {"photometric": "rgb", "planarconfig": "separate", "compression": compression}
-    tifffile.imwrite(tmp_path / "x.tif", planes, **options)
+    tifffile.imwrite(tmp_path / "x.tif", planes, photometric="rgb", planarconfig="separate", compression=compression)
     with pytest.raises(ImageReadError, match=r"x.tif.*separate planes.*interleaved"):
         read_pictures(tmp_path / "x.tif", max_pixels=100)
 

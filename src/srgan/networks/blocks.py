@@ -68,6 +68,24 @@ def icnr_(conv: nn.Conv2d, upscale: int = 2) -> None:
             conv.bias.copy_(conv.bias[::group].repeat_interleave(group))
 
 
+def mirrored_index(images: Tensor, dim: int, margin: int) -> Tensor:
+    """Which rows or columns to read for a picture mirrored outwards with the edge pixel repeated.
+
+    Args:
+        images: Shape (..., H, W).
+        dim: -2 for rows, -1 for columns.
+        margin: Pixels to add on each side, no more than the length, or any number for a length of 1.
+
+    Returns:
+        Indices, shape (length + 2 * margin,).
+    """
+    # One reflection at each end, and a clamp for a length of 1: a modulo of an unknown length is not exported.
+    length = images.shape[dim]
+    position = torch.arange(-margin, length + margin, device=images.device)
+    reflected = torch.maximum(position, -1 - position)
+    return torch.minimum(reflected, 2 * length - 1 - reflected).clamp(min=0)
+
+
 class BicubicUpscale(nn.Module):
     """Bicubic enlargement (a = -0.5, mirrored borders) as a fixed convolution and a PixelShuffle.
 
@@ -75,6 +93,7 @@ class BicubicUpscale(nn.Module):
     """
 
     kernels: Tensor
+    mirror = staticmethod(mirrored_index)  # replaced where a file has to follow the size and device of its input
     _RADIUS = 2
 
     def __init__(self, scale: int) -> None:
@@ -91,9 +110,8 @@ class BicubicUpscale(nn.Module):
             return self._upscale(lr)
 
     def _upscale(self, lr: Tensor) -> Tensor:
-        padded = lr.index_select(-2, self._mirrored(lr.shape[-2], lr)).index_select(
-            -1, self._mirrored(lr.shape[-1], lr)
-        )
+        padded = lr.index_select(-2, self.mirror(lr, -2, self._RADIUS))
+        padded = padded.index_select(-1, self.mirror(lr, -1, self._RADIUS))
         upscaled: Tensor = self.shuffle(functional.conv2d(padded, self.kernels.to(lr.dtype), groups=3))
         return upscaled
 
@@ -101,11 +119,6 @@ class BicubicUpscale(nn.Module):
     def _phase_taps(cls, phase: int, scale: int) -> Tensor:
         centre = (phase + 0.5) / scale - 0.5  # where the sub-pixel lies, in input pixels off the middle tap
         return torch.tensor([_cubic(tap - centre) for tap in range(-cls._RADIUS, cls._RADIUS + 1)])
-
-    @classmethod
-    def _mirrored(cls, length: int, like: Tensor) -> Tensor:
-        position = torch.arange(-cls._RADIUS, length + cls._RADIUS, device=like.device) % (2 * length)
-        return torch.where(position < length, position, 2 * length - 1 - position)
 
 
 def _cubic(distance: float, a: float = -0.5) -> float:

@@ -1,0 +1,137 @@
+"""Tests of files for other programs: each is read as such a program would, and computes what the generator does."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import onnxruntime
+import pytest
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from srgan.export import DESCRIPTION, TOLERANCE, ExportError, export_generator, largest_difference, main
+from srgan.networks import Generator
+from srgan.weights import load_generator, save_generator
+
+Reader = Callable[[Path], tuple[Callable[[Tensor], Tensor], dict[str, str]]]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generator with all that makes exporting hard: BatchNorm that has seen pictures, and the bicubic skip."""
+    torch.manual_seed(0)
+    generator = Generator(scale=4, num_blocks=2, channels=4, norm="batch", global_skip="bicubic")
+    generator.train()(torch.rand(2, 3, 8, 8))
+    path = tmp_path_factory.mktemp("weights") / "mine.safetensors"
+    save_generator(path, generator, metadata={"licence": "CC0", "data": "34 photos"})
+    return path
+
+
+def read_safetensors(path: Path) -> tuple[Callable[[Tensor], Tensor], dict[str, str]]:
+    with safe_open(path, "pt") as file:
+        names, metadata = list(file.keys()), file.metadata()
+    assert not [name for name in names if "running" in name]  # BatchNorm is folded
+    generator = load_generator(path)
+    return lambda lr: generator(lr).clamp(0, 1), metadata
+
+
+def read_torchscript(path: Path) -> tuple[Callable[[Tensor], Tensor], dict[str, str]]:
+    files = {DESCRIPTION: ""}
+    network = torch.jit.load(path, _extra_files=files)  # type: ignore[no-untyped-call]
+    assert "batch_norm" not in str(network.inlined_graph)
+    assert "Device = prim::Constant" not in str(network.inlined_graph)  # else it would work on one device alone
+    return network, json.loads(files[DESCRIPTION])
+
+
+def read_onnx(path: Path) -> tuple[Callable[[Tensor], Tensor], dict[str, str]]:
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    assert "BatchNormalization" not in {node.op_type for node in model.graph.node}
+    assert "values in [0, 1]" in model.graph.input[0].doc_string
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (lr,), (sr,) = session.get_inputs(), session.get_outputs()
+    assert (lr.name, lr.shape, sr.name) == ("lr", ["batch", 3, "height", "width"], "sr")
+    metadata = session.get_modelmeta().custom_metadata_map
+    return lambda image: torch.from_numpy(session.run(["sr"], {"lr": image.numpy()})[0]), metadata
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated:FutureWarning")
+@pytest.mark.parametrize(
+    ("kind", "read"), [("safetensors", read_safetensors), ("torchscript", read_torchscript), ("onnx", read_onnx)]
+)
+def test_the_file_computes_what_the_generator_does_at_any_size_and_says_what_it_is(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, read: Reader
+) -> None:
+    out = tmp_path / "new" / f"mine.{kind}"
+    main([f"ckpt={weights}", f"format={kind}", f"out={out}"])
+    assert "differs from" in capsys.readouterr().out
+    assert list(out.parent.iterdir()) == [out]  # one file, nothing beside it
+    network, metadata = read(out)
+    generator = load_generator(weights)
+    with torch.no_grad():
+        for shape in [(1, 3, 1, 1), (1, 3, 1, 9), (4, 3, 3, 1), (1, 3, 21, 13)]:
+            lr = torch.rand(shape) * 1.5 - 0.25  # some output leaves [0, 1]
+            torch.testing.assert_close(network(lr), generator(lr).clamp(0, 1), atol=TOLERANCE, rtol=0)
+    assert (metadata["scale"], metadata["licence"], metadata["data"]) == ("4", "CC0", "34 photos")
+    assert '"num_blocks": 2' in metadata["architecture"]
+    assert "channels R, G, B; values in [0, 1]" in metadata["input"]
+    assert "(N, 3, 4 h, 4 w)" in metadata["output"]
+
+
+def test_a_licence_can_be_given(weights: Path, tmp_path: Path) -> None:
+    export_generator(weights, kind="safetensors", out=tmp_path / "g.safetensors", licence="MIT")
+    assert read_safetensors(tmp_path / "g.safetensors")[1]["licence"] == "MIT"
+
+
+def test_the_difference_is_the_largest_over_all_sizes() -> None:
+    def enlarge(lr: Tensor) -> Tensor:
+        return lr.repeat_interleave(4, -1)
+
+    def wrong_on_lines(lr: Tensor) -> Tensor:
+        return enlarge(lr) + 0.25 * (lr.shape[-1] == 1)
+
+    assert largest_difference(enlarge, enlarge) == 0
+    assert largest_difference(wrong_on_lines, enlarge) == pytest.approx(0.25)
+    with pytest.raises(ExportError, match=r"Expected an output of \(1, 3, 1, 4\) for \(1, 3, 1, 1\), got"):
+        largest_difference(lambda lr: lr, enlarge)
+
+
+def test_weights_that_are_not_finite_are_refused_and_leave_no_file(tmp_path: Path) -> None:
+    generator = Generator(num_blocks=1, channels=4)
+    with torch.no_grad():
+        generator.tail.output.weight[0] = torch.nan
+    save_generator(tmp_path / "broken.safetensors", generator)
+    with pytest.raises(ExportError, match=r"would differ from .* by nan"):
+        export_generator(tmp_path / "broken.safetensors", kind="safetensors", out=tmp_path / "out.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["broken.safetensors"]
+
+
+def test_the_weights_are_not_written_over(weights: Path) -> None:
+    with pytest.raises(ExportError, match="another file than the weights"):
+        export_generator(weights, kind="safetensors", out=weights)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ckpt=srgan", "fromat=onnx", "out=a"], r"got 'fromat=onnx'\. Did you mean format=…\?"),
+        (["ckpt=srgan", "onnx"], "got 'onnx'"),
+        (["ckpt=srgan", "format=onnx"], "Expected a value for out=…"),
+        (["ckpt=srgan", "ckpt=srresnet"], "Expected one value for ckpt=…, got two"),
+        (["ckpt=srgan", "format=", "out=a"], "Expected one value for format=…, got none"),
+        (["ckpt=srgan", "format=tflite", "out=a"], "one of safetensors, torchscript, onnx, got 'tflite'"),
+        (["ckpt=missing", "format=safetensors", "out=a"], "missing does not exist"),
+    ],
+)
+def test_a_wrong_command_line_is_explained(arguments: list[str], message: str) -> None:
+    with pytest.raises(SystemExit, match=message):
+        main(arguments)
+
+
+def test_a_missing_package_is_named(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ExportError, match=r"onnxruntime is not installed: pip install .*'srgan\[export\]'"):
+        export_generator(weights, kind="onnx", out=tmp_path / "g.onnx")
