@@ -48,7 +48,12 @@ class Summary:
         return not self.failures and not self.interrupted and self.disk_full is None
 
     def __str__(self) -> str:
-        counts = {"enlarged": self.written, "done before": self.skipped, "kept": self.kept, "failed": self.failures}
+        counts: dict[str, Sequence[object]] = {
+            "enlarged": self.written,
+            "done before": self.skipped,
+            "kept": self.kept,
+            "failed": self.failures,
+        }
         lines = [", ".join(f"{len(jobs)} {what}" for what, jobs in counts.items() if jobs) or "Nothing done"]
         if self.kept:
             lines += ["Kept, since predict.py did not make them as they are (overwrite=true replaces them):"]
