@@ -25,7 +25,7 @@ ALLOWED = {
     "trainer": {"sync_norm"},
     "inference": {"networks"},
     "weights": {"files", "networks"},
-    "data": {"images", "resize"},
+    "data": {"comparison", "files", "images", "resize"},
     "updates": set(),
     "module": {"average", "health", "losses", "metrics", "schedules", "updates"},
     "comparison": {"images"},

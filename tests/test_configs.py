@@ -1,12 +1,17 @@
 """Tests of conf/: every file composes and builds what it names, and a wrong key is refused."""
 
+import re
+import shutil
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 from hydra.errors import ConfigCompositionException, InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from PIL import Image
 
 from srgan.data import SuperResolutionDataModule
 from srgan.module import SRGAN
@@ -50,10 +55,99 @@ def test_every_schedule_fits_every_slot(compose_train: Compose, slot: str, sched
     assert instantiate(cfg.model[slot])(0, 100) > 0
 
 
+@pytest.fixture
+def downloads(tmp_path: Path, photos: Path) -> Path:
+    """A folder with all collections, as if they had been downloaded and unpacked: three photos each."""
+    for name in ("DIV2K_train_HR", "DIV2K_valid_HR", "Flickr2K/Flickr2K_HR", "benchmark/Set5/HR"):
+        (tmp_path / name).mkdir(parents=True)
+        for path in sorted(photos.iterdir())[:3]:
+            shutil.copy(path, tmp_path / name)
+    lr_names = ("DIV2K_train_LR_bicubic", "DIV2K_valid_LR_bicubic", "Flickr2K/Flickr2K_LR_bicubic")
+    for name in (*lr_names, "benchmark/Set5/LR_bicubic"):
+        (tmp_path / name / "X4").mkdir(parents=True)
+        for seed in range(3):
+            Image.new("RGB", (20, 16), (seed, 0, 0)).save(tmp_path / name / "X4" / f"photo_{seed}x4.png")
+    for name in ("Set14", "B100", "Urban100"):
+        shutil.copytree(tmp_path / "benchmark" / "Set5", tmp_path / "benchmark" / name)
+    return tmp_path
+
+
 @pytest.mark.parametrize("data", options("data"))
-def test_every_data_source_builds(compose_train: Compose, photos: Path, data: str) -> None:
+def test_every_data_source_builds(compose_train: Compose, photos: Path, downloads: Path, data: str) -> None:
     roots = {"paired": [f"data.root={photos}", f"data.lr_root={photos}"], "folder": [f"data.root={photos}"]}
-    cfg = compose_train(f"data={data}", *roots.get(data, []), tiny=False)
+    cfg = compose_train(f"data={data}", *roots.get(data, []), f"download_dir={downloads}", tiny=False)
+    assert isinstance(instantiate(cfg.data, _convert_="all"), SuperResolutionDataModule)
+
+
+def test_folders_are_mixed_from_the_command_line(compose_train: Compose, downloads: Path) -> None:
+    one, other = downloads / "DIV2K_train_HR", downloads / "DIV2K_valid_HR"
+    for roots in (f"[{one},{other}]", f"{{{one}:3,{other}:0.5}}"):
+        data = instantiate(compose_train(f"data.root={roots}").data, _convert_="all")
+        data.setup("fit")
+        names = {batch["name"][0].split("/")[0] for batch in islice(data.train_dataloader(), 20)}
+        assert names == {one.name, other.name}
+
+
+def test_official_lr_is_used_where_it_is_asked_for(compose_train: Compose, downloads: Path) -> None:
+    small = (f"download_dir={downloads}", "data.hr_crop_size=32", "data.num_workers=0")
+    collections = {"div2k": {"photo"}, "df2k": {"DIV2K_train_HR", "Flickr2K_HR"}}
+    for data, labels in collections.items():
+        made, official = (
+            instantiate(compose_train(f"data={data}{suffix}", *small, tiny=False).data, _convert_="all")
+            for suffix in ("", "_official_lr")
+        )
+        for each, is_flat in ((made, False), (official, True)):
+            each.setup("fit")
+            batch = next(iter(each.train_dataloader()))
+            assert {
+                re.split("[/_]", name)[0] if data == "div2k" else name.split("/")[0] for name in batch["name"]
+            } == labels
+            assert all(
+                bool(lr[1:].max() == 0) is is_flat for lr in [*batch["lr"], next(iter(each.val_dataloader()))["lr"][0]]
+            )
+
+
+@pytest.mark.parametrize("benchmark", options("benchmark"))
+def test_every_benchmark_is_found_where_it_was_downloaded(
+    compose_train: Compose, downloads: Path, benchmark: str
+) -> None:
+    cfg = compose_train(f"benchmark={benchmark}", f"download_dir={downloads}", "data=sample", tiny=False)
+    data = instantiate(cfg.data, _convert_="all")
+    data.setup("test")
+    batches = list(data.test_dataloader())
+    assert [batch["name"] for batch in batches] == [[f"photo_{seed}.png"] for seed in range(3)]
+    assert all(batch["lr"][:, 1:].max() == 0 for batch in batches)  # its own LR, and not made here
+
+
+@pytest.mark.parametrize("archive", options("archive"))
+def test_every_archive_says_where_from_and_where_to(compose_train: Compose, archive: str) -> None:
+    cfg = compose_train(f"+archive@download={archive}", "download_dir=/photos", tiny=False).download
+    assert cfg.archive.url.startswith("https://")
+    assert cfg.folder == "/photos"
+    assert len(cfg.archive.get("sha256", 64 * "0")) == 64
+
+
+def test_without_a_network_a_download_says_what_to_do(
+    compose_train: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(*_: object, **__: object) -> None:
+        raise URLError("Name or service not known")
+
+    monkeypatch.setattr("srgan.data.transfer.urlopen", closed)
+    monkeypatch.setattr("srgan.data.transfer._PAUSE", 0.0)
+    cfg = compose_train("data=div2k", f"download_dir={tmp_path}", tiny=False)
+    with pytest.raises(InstantiationException) as error:
+        instantiate(cfg.data, _convert_="all")
+    for part in ("DIV2K_train_HR.zip: Name or service not known", "3530603713 bytes", "sha256 9d0b9c4", str(tmp_path)):
+        assert part in str(error.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [f"data/{group}={each}" for group in ("degradation", "augmentation") for each in options(f"data/{group}")],
+)
+def test_every_degradation_and_augmentation_builds(compose_train: Compose, override: str) -> None:
+    cfg = compose_train(override)
     assert isinstance(instantiate(cfg.data, _convert_="all"), SuperResolutionDataModule)
 
 

@@ -127,6 +127,34 @@ def test_pictures_are_found_recursively_and_sorted(tmp_path: Path) -> None:
     assert {path.relative_to(tmp_path).as_posix() for path in found} == set(names)
 
 
+def test_links_are_followed_once_and_loops_end(tmp_path: Path) -> None:
+    for name in ("root/b/1.png", "elsewhere/2.png", "elsewhere/c/3.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for link, target in {
+        "root/a": "root/b",  # comes first by name, and yet b keeps its own
+        "root/b/up": "root",
+        "root/out": "elsewhere",
+        "root/out_again": "elsewhere/c",
+        "elsewhere/back": "root",
+        "root/4.png": "elsewhere/2.png",
+        "root/gone": "nowhere",
+        "root/gone.png": "nowhere.png",
+        "root/.hidden": "elsewhere",
+    }.items():
+        (tmp_path / link).symlink_to(tmp_path / target)
+    found = [path.relative_to(tmp_path / "root").as_posix() for path in find_images(tmp_path / "root")]
+    assert found == ["4.png", "b/1.png", "out/2.png", "out/c/3.png"]
+
+
+def test_a_root_that_is_a_link_or_hidden_is_searched(tmp_path: Path) -> None:
+    (tmp_path / ".photos").mkdir()
+    (tmp_path / ".photos" / "1.png").touch()
+    (tmp_path / "link").symlink_to(".photos")
+    assert find_images(tmp_path / "link") == [tmp_path / "link" / "1.png"]
+    assert find_images(tmp_path / ".photos") == [tmp_path / ".photos" / "1.png"]
+
+
 @pytest.mark.parametrize("folder", ["album.png", ".thumbnails"])
 def test_folder_named_like_a_picture_and_hidden_folder_are_left_out(tmp_path: Path, folder: str) -> None:
     (tmp_path / "x.png").touch()

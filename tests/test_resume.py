@@ -19,7 +19,9 @@ from typing import Any
 
 import pytest
 import torch
+from hydra.utils import instantiate
 from lightning import Callback, Trainer
+from omegaconf import DictConfig
 
 from srgan.callbacks import LastCheckpoint
 from srgan.data import SuperResolutionDataModule
@@ -53,6 +55,7 @@ def fit(make_model: MakeModel, photos: Path) -> Callable[..., Path]:
         ckpt_path: Path | None = None,
         num_workers: int = 0,
         copies: bool = False,
+        **data: Any,
     ) -> Path:
         last = LastCheckpoint(dirpath=folder, every_n_steps=1)
         trainer = build_trainer(
@@ -64,7 +67,13 @@ def fit(make_model: MakeModel, photos: Path) -> Callable[..., Path]:
             default_root_dir=folder,
         )
         datamodule = SuperResolutionDataModule(
-            root=photos, hr_crop_size=32, batch_size=2, num_crop_candidates=2, num_workers=num_workers, val_fraction=0.4
+            root=photos,
+            hr_crop_size=32,
+            batch_size=2,
+            num_crop_candidates=2,
+            num_workers=num_workers,
+            val_fraction=0.4,
+            **data,
         )
         model = make_model(pretrain_steps=PRETRAIN_STEPS, ema_decay=0.9)
         trainer.fit(model, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
@@ -110,6 +119,19 @@ def test_workers_that_read_ahead_change_nothing(fit: Callable[..., Path], tmp_pa
     uninterrupted = fit(tmp_path / "whole", copies=True)
     resumed = fit(tmp_path / "again", ckpt_path=tmp_path / "whole" / "step_3.ckpt", num_workers=2)
     assert_same_run(uninterrupted, resumed)
+
+
+def test_degraded_and_augmented_batches_go_on_exactly(
+    fit: Callable[..., Path], compose_train: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    settings = compose_train("data/degradation=real", "data/augmentation=strong").data
+    changes = {key: instantiate(settings[key], _convert_="all") for key in ("degradation", "augmentation")}
+    whole = fit(tmp_path / "whole", num_steps=4, copies=True, **changes)
+    resumed = fit(tmp_path / "again", num_steps=4, ckpt_path=tmp_path / "whole" / "step_2.ckpt", **changes)
+    assert_same_run(whole, resumed)
+    plain = torch.load(fit(tmp_path / "plain", num_steps=4), weights_only=True)["state_dict"]
+    degraded = torch.load(whole, weights_only=True)["state_dict"]
+    assert any(not torch.equal(plain[name], degraded[name]) for name in plain)
 
 
 @pytest.fixture

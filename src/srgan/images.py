@@ -4,7 +4,10 @@ Inside the project a picture is float RGB in [0, 1]; on disk it is whatever Pill
 on white, 16 bits are reduced to 8, EXIF orientation is applied.
 """
 
+import os
 import struct
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +28,8 @@ class ImageReadError(ValueError):
 def find_images(root: Path) -> list[Path]:
     """All picture files under a folder, recursively, in the order of their names.
 
+    Links to folders are followed, each folder once however many links lead to it, so that loops end.
+
     Args:
         root: A folder.
 
@@ -35,7 +40,7 @@ def find_images(root: Path) -> list[Path]:
         FileNotFoundError: If ``root`` is no folder, or holds no picture.
     """
     require_folder(root)
-    paths = sorted(path for path in root.rglob("*") if _is_picture(path.relative_to(root)) and path.is_file())
+    paths = sorted(path for path in _visible_files(root) if path.suffix.lower() in EXTENSIONS and path.is_file())
     if not paths:
         raise FileNotFoundError(f"Expected pictures ({', '.join(sorted(EXTENSIONS))}) under {root}, found none.")
     return paths
@@ -105,9 +110,19 @@ def to_uint8(images: Tensor) -> Tensor:
     return (images.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
 
 
-def _is_picture(relative: Path) -> bool:
-    hidden = any(part.startswith(".") for part in relative.parts)
-    return relative.suffix.lower() in EXTENSIONS and not hidden
+def _visible_files(root: Path) -> Iterator[Path]:
+    seen: set[str] = set()
+    tops = deque([root])
+    while tops:  # first what lies under root itself, then what links lead to: so that no link renames it
+        for folder, subfolders, names in os.walk(tops.popleft()):
+            real = os.path.realpath(folder)
+            if real in seen:
+                subfolders.clear()
+                continue
+            seen.add(real)
+            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+            tops.extend(Path(folder, name) for name in subfolders if os.path.islink(os.path.join(folder, name)))
+            yield from (Path(folder, name) for name in names if not name.startswith("."))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import inference, scaling, startup
+from benchmarks import degradation, inference, scaling, startup
 from benchmarks._measure import MatrixProduct, Options, count_flops, interleaved, run_python, save, timed
 from benchmarks._recipe import TINY, Recipe, StepClock
 from benchmarks.train_step import TOLERANCE, nominal_flops, parameter_difference, parts
@@ -81,6 +81,15 @@ def test_one_point_and_the_estimate_are_computed(tiny: tuple[str, ...]) -> None:
     assert 0 < estimate["PCIe 4 x16"]["efficiency"] < estimate["NVLink"]["efficiency"] < 1
 
 
+def test_degradations_operators_make_up_its_time() -> None:
+    case = degradation.measure(32, 2, rounds=1)
+    assert min(case["batches_per_second"].values()) > 0
+    assert set(case["shares"]) == {*degradation.OPERATORS, "the rest"}
+    assert min(case["shares"].values()) >= 0  # one kind of noise may not have been drawn
+    assert min(case["shares"]["blur"], case["shares"]["JPEG"], case["shares"]["the rest"]) > 0
+    assert sum(case["shares"].values()) == pytest.approx(1)
+
+
 def test_imports_are_summed_by_package() -> None:
     seconds = startup.import_seconds("-c", "import json.decoder")
     assert seconds["json"] > 0
@@ -95,7 +104,7 @@ def test_figures_are_saved_with_the_machine(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["train_step", "inference", "scaling", "startup"])
+@pytest.mark.parametrize("name", ["train_step", "inference", "scaling", "startup", "degradation"])
 def test_benchmark_runs(name: str, tmp_path: Path) -> None:
     done = run_python("-m", f"benchmarks.{name}", "--quick", "--out", str(tmp_path))
     assert done.stdout.strip().endswith(f"{name}.json")

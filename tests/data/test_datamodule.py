@@ -12,7 +12,11 @@ import torch
 from PIL import Image
 
 from srgan.data import SuperResolutionDataModule
+from srgan.data.augmentations import Augmentation
+from srgan.data.degradations import ClassicalDegradation
+from srgan.data.random_operators import RandomBlur
 from srgan.images import read_uint8
+from srgan.resize import downscale
 
 VAL_NAMES = ["astronaut.png", "brushes.png", "chelsea.png", "coffee.png"]
 
@@ -38,13 +42,24 @@ def ready(*, rank: int = 0, world_size: int = 1, step: int = 0, **arguments: Any
     data = SuperResolutionDataModule(**{"hr_crop_size": 32, "batch_size": 4, **arguments})
     device = SimpleNamespace(root_device=torch.device("cpu"))
     place = {"global_rank": rank, "world_size": world_size, "global_step": step, "strategy": device, "loggers": []}
-    data.trainer = SimpleNamespace(**place)  # type: ignore[assignment] # all that the data module looks at
+    data.trainer = SimpleNamespace(training=True, **place)  # type: ignore[assignment] # all that the data module looks at
     data.setup("fit")
     return data
 
 
 def train_batches(count: int, **arguments: Any) -> list[dict[str, Any]]:
     return list(islice(ready(**arguments).train_dataloader(), count))
+
+
+def changed_batch(**arguments: Any) -> dict[str, Any]:
+    """The first batch after what happens to it on the device."""
+    data = ready(**arguments)
+    return data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
+
+
+def classical() -> ClassicalDegradation:
+    blur = RandomBlur(kernel_sizes=[21], kind_weights={"anisotropic": 1}, sigma_range=[0.2, 4])
+    return ClassicalDegradation(blur=blur, noise_sigma_range=[5, 25])
 
 
 def val_names(data: SuperResolutionDataModule) -> list[str]:
@@ -192,6 +207,58 @@ def test_photos_smaller_than_the_crop_are_refused_with_their_size(folder: Path) 
         ready(root=folder, hr_crop_size=96)
 
 
+def test_several_folders_are_mixed_by_weight(folder: Path, tmp_path: Path) -> None:
+    for seed in range(2):
+        save(tmp_path / "rare" / f"{seed}.png", seed=seed)
+    roots = {str(tmp_path / "rare"): 5, str(folder): 1}
+    batches = train_batches(30, root=roots, val_root=tmp_path / "train", batch_size=4)
+    names = [name for batch in batches for name in batch["name"]]
+    assert set(names) == {"rare/0.png", "rare/1.png", *(f"all/{seed}.png" for seed in range(10))}
+    assert sum(name.startswith("rare/") for name in names) == 60  # of 120: two photos of weight 5 against ten of 1
+    assert_same(batches[3:], train_batches(27, root=roots, val_root=tmp_path / "train", batch_size=4, step=3))
+
+
+def test_one_of_several_folders_alone_keeps_the_samples_of_before(folder: Path) -> None:
+    assert_same(train_batches(3, root=folder), train_batches(3, root=[str(folder)]))
+
+
+@pytest.fixture
+def benchmark_set(tmp_path: Path) -> Path:
+    """A set of two pictures in EDSR's layout; the first is no multiple of 4, the second grey."""
+    save(tmp_path / "Set2" / "HR" / "a.png", seed=1, width=67, height=50)
+    Image.new("L", (64, 48), 90).save(tmp_path / "Set2" / "HR" / "b.png")
+    for name in "ab":
+        save(tmp_path / "Set2" / "LR_bicubic" / "X4" / f"{name}x4.png", seed=2, width=16, height=12)
+    return tmp_path / "Set2"
+
+
+def test_benchmark_takes_the_place_of_the_validation_photos_in_the_closing_test(
+    folder: Path, benchmark_set: Path
+) -> None:
+    data = ready(root=folder, val_fraction=0.3, test_root=benchmark_set)
+    batches = list(data.test_dataloader())
+    assert [batch["name"] for batch in batches] == [["a.png"], ["b.png"]]
+    assert [batch["hr"].shape for batch in batches] == [(1, 3, 48, 64)] * 2
+    given = read_uint8(benchmark_set / "LR_bicubic" / "X4" / "ax4.png")
+    assert torch.equal((batches[0]["lr"][0] * 255).round(), given.float())
+    assert set(val_names(data)) <= {f"{seed}.png" for seed in range(10)}
+
+
+def test_benchmark_alone_needs_no_other_photos(benchmark_set: Path, folder: Path) -> None:
+    data = SuperResolutionDataModule(root=folder, test_root=benchmark_set)
+    (folder / "0.png").write_text("never read")
+    data.setup("test")
+    assert len(list(data.test_dataloader())) == 2
+
+
+def test_more_processes_than_validation_pictures_do_not_validate_on_the_benchmark(
+    folder: Path, benchmark_set: Path, tmp_path: Path
+) -> None:
+    save(tmp_path / "val" / "v.png", seed=0)
+    data = ready(root=folder, val_root=tmp_path / "val", test_root=benchmark_set, world_size=4, rank=3)
+    assert val_names(data) == ["v.png"]
+
+
 def test_validation_photos_inside_the_root_are_not_trained_on(folder: Path) -> None:
     save(folder / "val" / "a.png", seed=50)
     data = ready(root=folder, val_root=folder / "val")
@@ -200,3 +267,70 @@ def test_validation_photos_inside_the_root_are_not_trained_on(folder: Path) -> N
     assert val_names(data) == ["a.png"]
     with pytest.raises(ValueError, match="that are not those to validate on, found none"):
         ready(root=folder, val_root=folder)
+
+
+def test_without_degradation_and_augmentation_a_batch_stays_as_it_is(folder: Path) -> None:
+    assert_same([changed_batch(root=folder)], train_batches(1, root=folder))
+
+
+def test_degradation_makes_lr_anew_and_leaves_hr(folder: Path) -> None:
+    [plain] = train_batches(1, root=folder)
+    batch = changed_batch(root=folder, degradation=classical())
+    assert torch.equal(batch["hr"], plain["hr"])
+    assert batch["lr"].shape == plain["lr"].shape
+    assert all((one - other).abs().mean() > 0.005 for one, other in zip(batch["lr"], plain["lr"], strict=True))
+    assert not torch.equal(batch["lr"], changed_batch(root=folder, degradation=classical(), seed=1)["lr"])
+
+
+def test_changed_batches_depend_on_seed_and_step_alone_and_processes_share_them(folder: Path) -> None:
+    strong = {
+        "degradation": classical(),
+        "augmentation": Augmentation(colour_jitter=0.4, channel_permutation_probability=0.5, cutblur_probability=0.5),
+    }
+    alone = [changed_batch(root=folder, batch_size=8, step=step, **strong) for step in (3, 4)]
+    assert_same([changed_batch(root=folder, batch_size=8, step=3, **strong)], alone[:1])
+    assert not torch.equal(alone[0]["lr"], alone[1]["lr"])
+    ranks = [changed_batch(root=folder, batch_size=4, step=3, rank=rank, world_size=2, **strong) for rank in range(2)]
+    for key in ("lr", "hr"):
+        assert torch.equal(torch.cat([batch[key] for batch in ranks]), alone[0][key])
+
+
+def test_augmented_pairs_stay_pairs_of_8_bit(folder: Path) -> None:
+    augmentation = Augmentation(colour_jitter=0.4, channel_permutation_probability=0.5, mixup_probability=0.5)
+    [plain] = train_batches(1, root=folder)
+    batch = changed_batch(root=folder, augmentation=augmentation)
+    assert not torch.equal(batch["hr"], plain["hr"])
+    for key in ("lr", "hr"):
+        torch.testing.assert_close(batch[key] * 255, (batch[key] * 255).round(), atol=1e-4, rtol=0)
+    shrunk = downscale(batch["hr"], 4)[..., 2:-2, 2:-2]  # noise in these photos reaches 2 pixels into the crop
+    torch.testing.assert_close(batch["lr"][..., 2:-2, 2:-2], shrunk, atol=3 / 255, rtol=0)
+
+
+def test_validation_is_degraded_alike_in_every_run_and_only_once(folder: Path) -> None:
+    bicubic = list(ready(root=folder).val_dataloader())
+    loaders = [
+        ready(root=folder, degradation=classical(), seed=0).val_dataloader(),
+        ready(root=folder, degradation=classical(), seed=1).test_dataloader(),
+    ]
+    first, again, other_seed = list(loaders[0]), list(loaders[0]), list(loaders[1])
+    assert_same(first, again)
+    assert_same(first, other_seed)
+    assert all(not torch.equal(one["lr"], other["lr"]) for one, other in zip(first, bicubic, strict=True))
+    data = ready(root=folder, degradation=classical())
+    data.trainer.training = False  # type: ignore[union-attr] # as while validating
+    assert data.on_after_batch_transfer(first[0], 0) is first[0]
+
+
+def test_lr_files_of_the_validation_are_not_degraded(folder: Path, tmp_path: Path) -> None:
+    save(tmp_path / "val" / "a.png", seed=1)
+    save(tmp_path / "val_lr" / "a.png", seed=2, width=16, height=12)
+    data = ready(root=folder, val_root=tmp_path / "val", val_lr_root=tmp_path / "val_lr", degradation=classical())
+    [batch] = data.val_dataloader()
+    assert torch.equal(batch["lr"][0] * 255, read_uint8(tmp_path / "val_lr" / "a.png").float())
+
+
+def test_degradation_of_given_lr_and_cutblur_without_degradation_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"data/degradation=bicubic where data\.lr_root"):
+        SuperResolutionDataModule(root="photos", lr_root="lr", degradation=classical())
+    with pytest.raises(ValueError, match=r"data/degradation=classical or real.*cutblur_probability"):
+        SuperResolutionDataModule(root="photos", augmentation=Augmentation(cutblur_probability=0.5))

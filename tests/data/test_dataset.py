@@ -1,5 +1,7 @@
 """Tests of srgan.data.dataset: samples that depend on the seed and their number alone, and how processes share them."""
 
+from copy import copy
+from dataclasses import replace
 from itertools import chain, islice
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from srgan.data.dataset import EndlessBatches, PairItem, TrainingDataset, ValidationDataset
+from srgan.data.dataset import EndlessBatches, PairItem, TrainingDataset, ValidationDataset, draw_round
 from srgan.data.photos import Collection, find_photos
 from srgan.resize import downscale
 
@@ -65,6 +67,31 @@ def test_each_photo_comes_once_in_each_round_in_a_new_order(collection: Collecti
     rounds = [[dataset[NUM_PHOTOS * r + i]["name"] for i in range(NUM_PHOTOS)] for r in range(4)]
     assert all(sorted(names) == [f"{i}.png" for i in range(NUM_PHOTOS)] for names in rounds)
     assert len({tuple(names) for names in rounds}) > 1
+
+
+def test_equal_weights_draw_every_photo_once_in_the_order_of_no_weights() -> None:
+    for seed in range(20):
+        order = draw_round(np.full(7, 0.3), rng=np.random.default_rng(seed))
+        assert order.tolist() == np.random.default_rng(seed).permutation(7).tolist()
+
+
+def test_photos_are_drawn_by_weight_as_evenly_as_can_be() -> None:
+    weights = np.array([3.0, 3.0, 1.0, 1.0, 1.0, 0.5, 0.5])
+    shares = 7 * weights / weights.sum()  # 2.1 for the first, 0.35 for the last
+    rounds = [draw_round(weights, rng=np.random.default_rng(seed)) for seed in range(2000)]
+    counts = np.array([np.bincount(order, minlength=7) for order in rounds])
+    assert (counts >= np.floor(shares)).all()
+    assert (counts <= np.ceil(shares)).all()
+    assert np.abs(counts.mean(axis=0) - shares).max() < 0.04
+    assert any((order[1:] != order[:-1]).all() for order in rounds)  # what comes twice does not come twice in a row
+
+
+def test_weight_of_a_photo_decides_how_often_its_crops_come(collection: Collection) -> None:
+    weighted = copy(collection)
+    weighted.photos = [replace(photo, weight=6.0 if photo.name == "2.png" else 1.0) for photo in collection.photos]
+    names = [make_dataset(weighted)[number]["name"] for number in range(20 * NUM_PHOTOS)]
+    assert names.count("2.png") == 60
+    assert set(names) == {f"{index}.png" for index in range(NUM_PHOTOS)}
 
 
 def test_the_same_photo_is_cropped_and_turned_anew_in_each_round(collection: Collection) -> None:

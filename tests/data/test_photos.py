@@ -9,7 +9,17 @@ import torch
 from PIL import Image
 
 from srgan.data.degradations import bicubic
-from srgan.data.photos import Collection, LeftOutWarning, Pair, Photo, find_pairs, find_photos, read_pair, split_by_name
+from srgan.data.photos import (
+    Collection,
+    LeftOutWarning,
+    Pair,
+    Photo,
+    find_pairs,
+    find_photos,
+    read_pair,
+    split_by_name,
+    with_reductions,
+)
 from srgan.images import ImageReadError, read_uint8
 
 
@@ -131,6 +141,46 @@ def test_hr_is_cropped_to_a_multiple_of_the_scale(tmp_path: Path) -> None:
     pair = read_pair(Photo("1.png", path), scale=4)
     assert torch.equal(pair.hr, read_uint8(path)[:, :48, :64])
     assert torch.equal(pair.lr, bicubic(pair.hr, 4))
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 48), (67, 48), (65, 51)])
+def test_hr_is_cropped_to_its_partner(tmp_path: Path, width: int, height: int) -> None:
+    photo = Photo(
+        "1", save(tmp_path / "hr.png", width=width, height=height), save(tmp_path / "lr.png", width=16, height=12)
+    )
+    pair = read_pair(photo, scale=4)
+    assert torch.equal(pair.hr, read_uint8(tmp_path / "hr.png")[:, :48, :64])
+    assert torch.equal(pair.lr, read_uint8(tmp_path / "lr.png"))
+
+
+@pytest.mark.parametrize(("width", "height"), [(68, 48), (64, 52), (63, 48), (64, 47)])
+def test_hr_that_is_a_whole_lr_pixel_larger_or_smaller_is_refused(tmp_path: Path, width: int, height: int) -> None:
+    photo = Photo(
+        "1", save(tmp_path / "hr.png", width=width, height=height), save(tmp_path / "lr.png", width=16, height=12)
+    )
+    with pytest.raises(ValueError, match=f"4 times as large .* got {width}x{height} and 16x12"):
+        read_pair(photo, scale=4)
+
+
+def test_partner_at_another_scale_says_which(tmp_path: Path) -> None:
+    photo = Photo("1", save(tmp_path / "hr.png", width=65, height=48), save(tmp_path / "lr.png", width=32, height=24))
+    with pytest.raises(ValueError, match="They fit scale=2"):
+        read_pair(photo, scale=4)
+
+
+def test_photo_with_a_partner_is_not_reduced() -> None:
+    photos = [Photo("1", Path("1.png")), Photo("2", Path("hr.png"), Path("lr.png"))]
+    assert with_reductions(photos, [1]) == photos
+    with pytest.raises(ValueError, match=r"data\.hr_reductions=\[1\], since hr\.png has a partner, lr\.png"):
+        with_reductions(photos, [1, 2])
+
+
+def test_grey_pair_is_read_as_rgb(tmp_path: Path) -> None:
+    for name, size in (("hr.png", (64, 48)), ("lr.png", (16, 12))):
+        Image.new("L", size, 100).save(tmp_path / name)
+    pair = read_pair(Photo("1", tmp_path / "hr.png", tmp_path / "lr.png"), scale=4)
+    assert pair.hr.shape == (3, 48, 64)
+    assert bool((pair.lr == 100).all())
 
 
 def test_unusable_files_are_left_out_with_one_warning(tmp_path: Path) -> None:

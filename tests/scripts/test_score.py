@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from omegaconf import DictConfig
+from PIL import Image
 
 import train
 from srgan.networks import Generator
@@ -48,6 +49,19 @@ def test_several_weights_are_set_side_by_side(
     train.train(compose_train("test_only=true", f"ckpt_path=[{weights},{other}]"))
     header = capsys.readouterr().out.split("cropped off\n")[1].splitlines()[0]
     assert header.split() == ["picture", "bicubic", "mine", "other"]
+
+
+def test_weights_are_scored_on_a_benchmark_with_its_own_lr(
+    compose_train: Compose, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, size in (("HR/a.png", (130, 99)), ("LR_bicubic/X4/ax4.png", (32, 24))):
+        (tmp_path / "benchmark" / "Set5" / name).parent.mkdir(parents=True)
+        Image.new("RGB", size, (200, 0, 0)).save(tmp_path / "benchmark" / "Set5" / name)
+    overrides = ("test_only=true", f"ckpt_path={weights}", "benchmark=set5", f"download_dir={tmp_path}")
+    train.train(compose_train(*overrides))
+    table = capsys.readouterr().out
+    assert "a.png" in table
+    assert "photo_" not in table
 
 
 def test_without_weights_there_is_nothing_to_score(compose_train: Compose) -> None:

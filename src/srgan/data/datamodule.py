@@ -2,21 +2,21 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
+from srgan.data.augmentations import Augmentation
+from srgan.data.batches import BatchChanges
 from srgan.data.dataset import EndlessBatches, PairItem, TrainingDataset, ValidationDataset
+from srgan.data.degradations import Degradation
 from srgan.data.manifest import Manifest, changes, fingerprint, manifest, packed, unpacked
-from srgan.data.photos import Collection, Photo, find_pairs, find_photos, split_by_name, with_reductions
-from srgan.images import require_folder
+from srgan.data.photos import Collection, Photo, split_by_name, with_reductions
+from srgan.data.sources import LrRoots, Roots, find, make_sources
 
 log = logging.getLogger(__name__)
 
-SAMPLE_PHOTOS = "sample"  # as a root: the photos that come with the package
 _MIN_CROP_SIZE = 32
 _MIN_VAL_SIZE = 48  # SSIM's window, and borders cropped off at the largest scale, must fit
 
@@ -25,10 +25,13 @@ class SuperResolutionDataModule(LightningDataModule):
     """HR/LR pairs from folders. A batch is a dict: ``lr`` (N, 3, h, w), ``hr`` (N, 3, scale * h, scale * w), ``name``.
 
     Args:
-        root: Folder of HR photos, searched recursively, or ``sample`` for the photos that come with the package.
-        val_root: Folder of HR photos to validate on; None sets ``val_fraction`` of ``root`` aside by name.
-        lr_root: Folder of LR partners of ``root``; None makes LR with MATLAB-convention bicubic.
-        val_lr_root: Folder of LR partners of ``val_root``.
+        root: Folder of HR photos, searched recursively, or of a data set in a known layout (see ``make_sources``);
+            several of them; or each with the weight at which its photos are drawn. ``sample`` stands for the photos
+            that come with the package.
+        val_root: Folders of HR photos to validate on; None sets ``val_fraction`` of ``root`` aside by name.
+        lr_root: Folder of LR partners of ``root``, or one for each; None makes LR with MATLAB-convention bicubic.
+        val_lr_root: Folders of LR partners of ``val_root``.
+        test_root: Folders of HR photos for the closing test; None takes those to validate on.
         val_fraction: Share of ``root`` to validate on where there is no ``val_root``.
         scale: Size of HR over size of LR.
         hr_reductions: Factors by which each training photo is made smaller to serve as HR, besides or instead of its
@@ -38,7 +41,10 @@ class SuperResolutionDataModule(LightningDataModule):
         batch_size: Crops per process and step.
         num_workers: Worker processes of each process's training loader.
         cache_megabytes: Memory for decoded photos; those beyond it are decoded at each use.
-        seed: Decides order, crops and orientations.
+        seed: Decides order, crops and orientations, degradation and augmentation.
+        degradation: Makes the LR of each crop anew, on the training device, and once that of each picture to validate
+            on that has no LR file; None keeps bicubic, or the LR files.
+        augmentation: Changes training batches on the training device; None leaves them.
 
     Raises:
         ValueError: If a size makes no sense.
@@ -47,10 +53,11 @@ class SuperResolutionDataModule(LightningDataModule):
     def __init__(
         self,
         *,
-        root: str | Path,
-        val_root: str | Path | None = None,
-        lr_root: str | Path | None = None,
-        val_lr_root: str | Path | None = None,
+        root: Roots,
+        val_root: Roots | None = None,
+        lr_root: LrRoots | None = None,
+        val_lr_root: LrRoots | None = None,
+        test_root: Roots | None = None,
         val_fraction: float = 0.1,
         scale: int = 4,
         hr_reductions: Sequence[int] = (1,),
@@ -60,6 +67,8 @@ class SuperResolutionDataModule(LightningDataModule):
         num_workers: int = 0,
         cache_megabytes: int = 2048,
         seed: int = 0,
+        degradation: Degradation | None = None,
+        augmentation: Augmentation | None = None,
     ) -> None:
         super().__init__()
         counts = {"scale": scale, "batch_size": batch_size, "num_crop_candidates": num_crop_candidates}
@@ -81,8 +90,13 @@ class SuperResolutionDataModule(LightningDataModule):
             )
         if val_lr_root is not None and val_root is None:
             raise ValueError("Expected data.val_root, the HR photos that data.val_lr_root are the partners of.")
-        self._roots = (_folder(root, "train"), _folder(lr_root, "train"))
-        self._val_roots = (_folder(val_root, "val"), _folder(val_lr_root, "val"))
+        if degradation is not None and lr_root is not None:
+            raise ValueError("Expected data/degradation=bicubic where data.lr_root gives the LR pictures.")
+        self._val_degradation = degradation if val_lr_root is None else None
+        self._change = BatchChanges(degradation, augmentation, scale=scale, seed=seed)
+        self._sources = make_sources(root, lr_root, scale=scale, split="train")
+        self._val_sources = [] if val_root is None else make_sources(val_root, val_lr_root, scale=scale, split="val")
+        self._test_sources = [] if test_root is None else make_sources(test_root, scale=scale, split="val")
         self._val_fraction = val_fraction
         self._scale = scale
         self._hr_reductions = hr_reductions
@@ -94,6 +108,7 @@ class SuperResolutionDataModule(LightningDataModule):
         self._seed = seed
         self._training: Collection | None = None
         self._validation: Collection | None = None
+        self._test: Collection | None = None  # where it is not the validation
         self._manifests: dict[str, Manifest] = {}  # of the training and the validation photos, from setup("fit") on
         self._manifests_before: dict[str, Manifest] = {}  # those of the checkpoint that the run goes on from
 
@@ -104,6 +119,11 @@ class SuperResolutionDataModule(LightningDataModule):
             FileNotFoundError: If a folder or an LR partner is missing; names it.
             ValueError: If no photo is usable.
         """
+        if self._test_sources and self._test is None:
+            photos = find(self._test_sources, scale=self._scale)
+            self._test = self._load(photos, min_size=_MIN_VAL_SIZE, purpose="test")
+        if self._test is not None and stage == "test":
+            return
         train, val = self._find()
         if stage == "fit" and self._training is None:
             reduced = with_reductions(train, self._hr_reductions)
@@ -143,6 +163,13 @@ class SuperResolutionDataModule(LightningDataModule):
             persistent_workers=self._num_workers > 0,
         )
 
+    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+        """Degrade and augment a training batch, on the device it is on, as the step and this process decide."""
+        if self.trainer is not None and not self.trainer.training:
+            return batch
+        first_sample = (self._step * self._place["world_size"] + self._place["rank"]) * self._batch_size
+        return self._change(batch, first_sample=first_sample)
+
     def val_dataloader(self) -> DataLoader[PairItem]:
         """Whole pictures one by one; each process of a run gets its share, and no picture comes twice.
 
@@ -151,31 +178,26 @@ class SuperResolutionDataModule(LightningDataModule):
         """
         assert self._validation is not None, "setup() comes first"
         enough = self._place["world_size"] <= len(self._validation)
-        return self._whole_pictures(**self._place) if enough else self.test_dataloader()
+        return _whole_pictures(self._validation, self._val_degradation, **(self._place if enough else {}))
 
     def test_dataloader(self) -> DataLoader[PairItem]:
-        """All validation pictures, for the closing test, which runs in one process."""
-        return self._whole_pictures(rank=0, world_size=1)
-
-    def _whole_pictures(self, *, rank: int, world_size: int) -> DataLoader[PairItem]:
+        """All pictures of the closing test, which runs in one process."""
+        if self._test is not None:
+            return _whole_pictures(self._test)
         assert self._validation is not None, "setup() comes first"
-        mine = range(rank, len(self._validation), world_size)
-        return DataLoader(ValidationDataset(self._validation), sampler=mine, batch_size=1)
+        return _whole_pictures(self._validation, self._val_degradation)
 
     def _find(self) -> tuple[list[Photo], list[Photo]]:
-        train = self._search(*self._roots)
-        if self._val_roots[0] is None:
+        train = find(self._sources, scale=self._scale)
+        if not self._val_sources:
             return split_by_name(train, val_fraction=self._val_fraction)
-        val = self._search(*self._val_roots)
+        val = find(self._val_sources, scale=self._scale)
         held_out = {photo.hr_path.resolve() for photo in val}  # where val_root lies inside root
         train = [photo for photo in train if photo.hr_path.resolve() not in held_out]
         if not train:
-            raise ValueError(f"Expected photos in {self._roots[0]} that are not those to validate on, found none.")
+            roots = ", ".join(str(source.hr_root) for source in self._sources)
+            raise ValueError(f"Expected photos in {roots} that are not those to validate on, found none.")
         return train, val
-
-    def _search(self, root: Path | None, lr_root: Path | None) -> list[Photo]:
-        assert root is not None
-        return find_photos(root) if lr_root is None else find_pairs(root, lr_root, scale=self._scale)
 
     def _log_photos(self) -> None:
         numbers = {f"num_{purpose}_photos": len(each) for purpose, each in self._manifests.items()}
@@ -211,11 +233,8 @@ class SuperResolutionDataModule(LightningDataModule):
         return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
 
 
-def _folder(root: str | Path | None, split: str) -> Path | None:
-    if root is None:
-        return None
-    if str(root) == SAMPLE_PHOTOS:
-        return Path(str(files("srgan") / "assets" / "photos" / split))
-    folder = Path(str(root)).expanduser()
-    require_folder(folder)
-    return folder
+def _whole_pictures(
+    collection: Collection, degradation: Degradation | None = None, *, rank: int = 0, world_size: int = 1
+) -> DataLoader[PairItem]:
+    mine = range(rank, len(collection), world_size)
+    return DataLoader(ValidationDataset(collection, degradation), sampler=mine, batch_size=1)

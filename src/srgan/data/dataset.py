@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from srgan.data.batches import degrade_by_name
+from srgan.data.degradations import Degradation
 from srgan.data.photos import Collection
 from srgan.data.transforms import NUM_ORIENTATIONS, choose_crop, crop_pair, detail_integral, orient
-from srgan.images import to_float
+from srgan.images import to_float, to_uint8
 
 
 class PairItem(TypedDict):
@@ -26,7 +28,8 @@ class TrainingDataset(Dataset[PairItem]):
     """Random crops, flips and quarter turns; sample ``n`` is a pure function of (seed, n).
 
     So order, crop and orientation are the same whatever the number of workers and processes, and a run resumed at
-    sample ``n`` continues exactly. Every photo comes once in each round of ``len(collection)`` samples.
+    sample ``n`` continues exactly. Every photo comes once in each round of ``len(collection)`` samples, or, where
+    photos have weights, as often as its share of the weights makes it, rounded up or down.
 
     Args:
         collection: The photos.
@@ -62,8 +65,9 @@ class TrainingDataset(Dataset[PairItem]):
     def _photo_index(self, sample_number: int) -> int:
         round_number, position = divmod(sample_number, len(self._collection))
         if self._order is None or self._order[0] != round_number:
-            order = np.random.default_rng((self._seed, 0, round_number)).permutation(len(self._collection))
-            self._order = (round_number, order)
+            weights = np.array([photo.weight for photo in self._collection.photos])
+            rng = np.random.default_rng((self._seed, 0, round_number))
+            self._order = (round_number, draw_round(weights, rng=rng))
         return int(self._order[1][position])
 
     def _integral(self, index: int, lr: Tensor) -> Tensor:
@@ -74,11 +78,41 @@ class TrainingDataset(Dataset[PairItem]):
         return self._integrals[index]
 
 
-class ValidationDataset(Dataset[PairItem]):
-    """The whole pictures of a collection, in order."""
+def draw_round(weights: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+    """Draw the photos of one round, as many as there are.
 
-    def __init__(self, collection: Collection) -> None:
+    Photos are laid end to end in a random order, each as long as its weight, and picked at equal steps from a random
+    start (systematic sampling): with equal weights each comes once, with others as often as its share makes it, rounded
+    up or down, so that it is right on average.
+
+    Args:
+        weights: One above 0 for each photo.
+        rng: Decides.
+
+    Returns:
+        Indices in random order.
+    """
+    order = rng.permutation(len(weights))
+    if (weights == weights[0]).all():
+        return order
+    ends = np.cumsum(weights[order])
+    points = (np.arange(len(weights)) + rng.random()) * (ends[-1] / len(weights))
+    picked = np.searchsorted(ends, points, side="right").clip(max=len(weights) - 1)
+    return rng.permutation(order[picked])
+
+
+class ValidationDataset(Dataset[PairItem]):
+    """The whole pictures of a collection, in order.
+
+    Args:
+        collection: The photos.
+        degradation: Makes LR, at a picture's first use, the same each time; None keeps the collection's.
+    """
+
+    def __init__(self, collection: Collection, degradation: Degradation | None = None) -> None:
         self._collection = collection
+        self._degradation = degradation
+        self._degraded: dict[int, Tensor] = {}  # a sixteenth of HR's pixels, and seconds to make for large ones
 
     def __len__(self) -> int:
         """Number of pictures."""
@@ -86,8 +120,12 @@ class ValidationDataset(Dataset[PairItem]):
 
     def __getitem__(self, index: int) -> PairItem:
         """Picture ``index``."""
-        pair = self._collection[index]
-        return PairItem(lr=to_float(pair.lr), hr=to_float(pair.hr), name=self._collection.photos[index].name)
+        pair, name = self._collection[index], self._collection.photos[index].name
+        hr = to_float(pair.hr)
+        if self._degradation is not None and index not in self._degraded:
+            lr = degrade_by_name(self._degradation, hr, scale=self._collection.scale, name=name)
+            self._degraded[index] = to_uint8(lr)
+        return PairItem(lr=to_float(self._degraded.get(index, pair.lr)), hr=hr, name=name)
 
 
 class EndlessBatches(Sampler[list[int]]):

@@ -1,9 +1,32 @@
-"""How low-resolution pictures are made from high-resolution ones."""
+"""How low-resolution pictures are made from high-resolution ones: bicubic once, or at random for each crop."""
 
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
 from torch import Tensor
 
+from srgan.data.operators import blur, gaussian_noise
+from srgan.data.random_operators import RandomBlur, on_device, uniform
 from srgan.images import to_float, to_uint8
 from srgan.resize import downscale
+
+
+class Degradation(Protocol):
+    """Makes LR from HR at random."""
+
+    def __call__(self, hr: Tensor, *, scale: int, rngs: Sequence[np.random.Generator]) -> Tensor:
+        """Degrade pictures, each by draws from its own generator alone.
+
+        Args:
+            hr: Float RGB in [0, 1], shape (N, 3, scale * h, scale * w), on any device.
+            scale: Factor.
+            rngs: A generator for each picture.
+
+        Returns:
+            Float RGB in [0, 1], rounded to 8 bit as files are, shape (N, 3, h, w).
+        """
 
 
 def bicubic(hr: Tensor, scale: int) -> Tensor:
@@ -17,3 +40,27 @@ def bicubic(hr: Tensor, scale: int) -> Tensor:
         uint8, shape (3, h, w).
     """
     return to_uint8(downscale(to_float(hr).unsqueeze(0), scale)).squeeze(0)
+
+
+class ClassicalDegradation:
+    """Random blur, MATLAB-convention bicubic, then Gaussian noise: the classical model of blind super-resolution.
+
+    Args:
+        blur: Draws the kernels.
+        noise_sigma_range: Deviation of the noise, in 255ths.
+    """
+
+    def __init__(self, *, blur: RandomBlur, noise_sigma_range: Sequence[float]) -> None:
+        self._blur = blur
+        self._noise_sigma_range = noise_sigma_range
+
+    @torch.no_grad()
+    def __call__(self, hr: Tensor, *, scale: int, rngs: Sequence[np.random.Generator]) -> Tensor:
+        """As ``Degradation`` has it."""
+        lr = [self._degraded(hr[n : n + 1], scale, rng) for n, rng in enumerate(rngs)]
+        return to_float(to_uint8(torch.cat(lr)))
+
+    def _degraded(self, hr: Tensor, scale: int, rng: np.random.Generator) -> Tensor:
+        image = downscale(blur(hr, self._blur.kernel(rng)), scale)
+        sigma = uniform(self._noise_sigma_range, rng) / 255
+        return gaussian_noise(image, sigma, grey=False, generator=on_device(image.device, rng))

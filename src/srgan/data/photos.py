@@ -3,7 +3,7 @@
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,13 +24,15 @@ class LeftOutWarning(UserWarning):
 class Photo:
     """One HR file and, for paired data, its LR partner; ``name`` is unique within its collection.
 
-    ``reduction`` is the factor by which the picture is made smaller before it serves as HR.
+    ``reduction`` is the factor by which the picture is made smaller before it serves as HR; ``weight`` is how often it
+    is drawn, next to the others.
     """
 
     name: str
     hr_path: Path
     lr_path: Path | None = None
     reduction: int = 1
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -50,23 +52,66 @@ def find_pairs(hr_root: Path, lr_root: Path, *, scale: int) -> list[Photo]:
     """All HR photos under one folder with their LR partners under another.
 
     A partner has the same relative path, with any picture extension, or with ``x<scale>`` behind the stem as in
-    DIV2K (``0801.png`` and ``0801x4.png``).
+    DIV2K (``0801.png`` and ``0801x4.png``). Where ``lr_root`` holds a folder ``X<scale>``, as in DIV2K, that is meant.
 
     Raises:
-        FileNotFoundError: If a folder is missing or empty, or a partner is missing; names both files.
+        FileNotFoundError: If a folder is missing or empty, or partners are missing; names the first.
+
+    Warns:
+        LeftOutWarning: If LR pictures are nobody's partner.
     """
-    partners = {path.relative_to(lr_root).with_suffix("").as_posix(): path for path in find_images(lr_root)}
-    photos = []
-    for photo in find_photos(hr_root):
-        stem = Path(photo.name).with_suffix("").as_posix()
-        partner = partners.get(stem) or partners.get(f"{stem}x{scale}")
-        if partner is None:
-            raise FileNotFoundError(
-                f"Expected an LR partner of {photo.hr_path} in {lr_root}, named {stem} or {stem}x{scale} with one of"
-                f" {', '.join(sorted(EXTENSIONS))}; found none. Add it or remove the HR file."
-            )
-        photos.append(Photo(photo.name, photo.hr_path, partner))
+    partners = _partners(lr_root, scale=scale)
+    photos = _matched(find_photos(hr_root), partners, scale=scale)
+    missing = [photo for photo in photos if photo.lr_path is None]
+    if missing:
+        raise FileNotFoundError(_no_partner(missing, len(photos), lr_root, partners, scale=scale))
+    used = {photo.lr_path for photo in photos}
+    _report_spare([path for path in partners.values() if path not in used], hr_root)
     return photos
+
+
+def match_partners(photos: Sequence[Photo], lr_root: Path, *, scale: int) -> list[Photo]:
+    """HR photos with their LR partners under a folder, named as for ``find_pairs``; None for those that have none.
+
+    Raises:
+        FileNotFoundError: If the folder is missing or empty.
+    """
+    return _matched(photos, _partners(lr_root, scale=scale), scale=scale)
+
+
+def _partners(lr_root: Path, *, scale: int) -> dict[str, Path]:
+    """The LR pictures of a folder, by relative path without extension."""
+    folder = lr_root / f"X{scale}"
+    folder = folder if folder.is_dir() else lr_root
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in find_images(folder)}
+
+
+def _matched(photos: Sequence[Photo], partners: Mapping[str, Path], *, scale: int) -> list[Photo]:
+    found = (partners.get(_stem(photo)) or partners.get(f"{_stem(photo)}x{scale}") for photo in photos)
+    return [replace(photo, lr_path=path) for photo, path in zip(photos, found, strict=True)]
+
+
+def _no_partner(missing: list[Photo], num_hr: int, lr_root: Path, partners: Mapping[str, Path], *, scale: int) -> str:
+    first, stem = missing[0].hr_path, _stem(missing[0])
+    others = [factor for factor in (2, 3, 4, 8) if factor != scale and f"{stem}x{factor}" in partners]
+    hint = f" Its partner at another scale is there: is scale={others[0]} meant?" if others else ""
+    return (
+        f"Expected an LR partner of each of {num_hr} HR photos among the {len(partners)} pictures in {lr_root}, but"
+        f" {len(missing)} have none. The first is {first}: its partner would be named {stem} or {stem}x{scale}, with"
+        f" one of {', '.join(sorted(EXTENSIONS))}. Add it or remove the HR file.{hint}"
+    )
+
+
+def _report_spare(spare: list[Path], hr_root: Path) -> None:
+    if spare:
+        listed = "".join(f"\n  {path}" for path in spare[:_MAX_LISTED])
+        more = f"\n  … and {len(spare) - _MAX_LISTED} more" if len(spare) > _MAX_LISTED else ""
+        message = f"Left out {len(spare)} LR pictures that have no HR photo in {hr_root}:{listed}{more}"
+        warnings.warn(message, LeftOutWarning, stacklevel=3)
+
+
+def _stem(photo: Photo) -> str:
+    return Path(photo.name).with_suffix("").as_posix()
 
 
 def with_reductions(photos: Sequence[Photo], reductions: Sequence[int]) -> list[Photo]:
@@ -75,7 +120,13 @@ def with_reductions(photos: Sequence[Photo], reductions: Sequence[int]) -> list[
     Args:
         photos: Photos without LR partners.
         reductions: Factors, for instance ``[1, 2]`` for each photo in full and in half size.
+
+    Raises:
+        ValueError: If a photo has an LR partner, which fits its full size alone.
     """
+    paired = next((photo for photo in photos if photo.lr_path is not None), None)
+    if paired is not None and list(reductions) != [1]:
+        raise ValueError(f"Expected data.hr_reductions=[1], since {paired.hr_path} has a partner, {paired.lr_path}.")
     return [
         photo if factor == 1 else replace(photo, name=f"{photo.name} (1/{factor})", reduction=factor)
         for photo in photos
@@ -119,6 +170,8 @@ def _rank(photo: Photo) -> float:
 def read_pair(photo: Photo, *, scale: int) -> Pair:
     """Decode a photo and make, or decode, its LR picture.
 
+    Rows and columns beyond a multiple of the scale are cut off HR at its bottom and right, as the papers do.
+
     Raises:
         ImageReadError: If a file cannot be read.
         ValueError: If a partner's size is not the HR size divided by the scale; names both files and sizes.
@@ -133,12 +186,17 @@ def read_pair(photo: Photo, *, scale: int) -> Pair:
         hr = _trimmed(hr, scale)
         return Pair(bicubic(hr, scale), hr.contiguous())
     lr = read_uint8(photo.lr_path)
-    if (lr.shape[1] * scale, lr.shape[2] * scale) != tuple(hr.shape[1:]):
+    if not _fit(hr, lr, scale):
+        fits = next((f" They fit scale={factor}." for factor in range(1, 9) if _fit(hr, lr, factor)), "")
         raise ValueError(
             f"Expected {photo.hr_path} to be {scale} times as large as {photo.lr_path}, got {_size(hr)} and {_size(lr)}"
-            f" (width x height). Correct the pair or set scale to match."
+            f" (width x height).{fits} Correct the pair or set scale to match."
         )
-    return Pair(lr, hr)
+    return Pair(lr, hr[:, : scale * lr.shape[1], : scale * lr.shape[2]])
+
+
+def _fit(hr: Tensor, lr: Tensor, factor: int) -> bool:
+    return all(0 <= large - factor * small < factor for large, small in zip(hr.shape[1:], lr.shape[1:], strict=True))
 
 
 def _trimmed(image: Tensor, factor: int) -> Tensor:

@@ -1,0 +1,114 @@
+"""Augmentation of batches of pairs: colours of both pictures, mixup and CutBlur (Yoo et al. 2020, arXiv:2004.00448)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+_MIXUP_CONCENTRATION = 1.2  # of the Beta distribution that the share is drawn from; Yoo et al., table 6
+_CUT_SIDE = 0.7  # of the patch, over the picture's side; Yoo et al.
+
+
+class Augmentation:
+    """Changes pairs at random, each by draws from its own generator.
+
+    Args:
+        colour_jitter: Largest share of a random colour that both pictures of a pair are blended with; Yoo et al. have
+            0.4. A blend stays in [0, 1], so that LR stays what the jittered HR shrinks to.
+        channel_permutation_probability: How often both pictures have their channels in another order.
+        mixup_probability: How often a pair is blended with the next one of its batch.
+        cutblur_probability: How often a patch of LR is put in its clean, merely shrunk form, or all but the patch:
+            the network learns where to restore and where to leave well alone. Only with a degradation.
+
+    Raises:
+        ValueError: If a number is not in [0, 1].
+    """
+
+    def __init__(
+        self,
+        *,
+        colour_jitter: float = 0.0,
+        channel_permutation_probability: float = 0.0,
+        mixup_probability: float = 0.0,
+        cutblur_probability: float = 0.0,
+    ) -> None:
+        numbers = {
+            "colour_jitter": colour_jitter,
+            "channel_permutation_probability": channel_permutation_probability,
+            "mixup_probability": mixup_probability,
+            "cutblur_probability": cutblur_probability,
+        }
+        for name, value in numbers.items():
+            if not 0 <= value <= 1:
+                raise ValueError(f"Expected data.augmentation.{name} between 0 and 1, got {value!r}.")
+        self._colour_jitter = colour_jitter
+        self._channel_permutation_probability = channel_permutation_probability
+        self._mixup_probability = mixup_probability
+        self.cutblur_probability = cutblur_probability
+
+    def recolour(self, lr: Tensor, hr: Tensor, rngs: Sequence[np.random.Generator]) -> tuple[Tensor, Tensor]:
+        """Blend both pictures of each pair with one colour, and put their channels in one order.
+
+        Args:
+            lr: Float RGB in [0, 1], shape (N, 3, h, w), as shrunk from ``hr``.
+            hr: Shape (N, 3, scale * h, scale * w).
+            rngs: A generator for each pair.
+
+        Returns:
+            The two, changed.
+        """
+        shares = [rng.uniform(0, self._colour_jitter) for rng in rngs]
+        colours = np.stack([rng.random(3) for rng in rngs])
+        orders = [self._order(rng) for rng in rngs]
+        share, colour = _columns(shares, hr), torch.as_tensor(colours).to(hr)[..., None, None]
+        order = torch.as_tensor(np.stack(orders), device=hr.device)[..., None, None]
+
+        def changed(images: Tensor) -> Tensor:
+            return torch.lerp(images.take_along_dim(order, dim=1), colour, share)
+
+        return changed(lr), changed(hr)
+
+    def mix(
+        self, lr: Tensor, hr: Tensor, clean_lr: Tensor, rngs: Sequence[np.random.Generator]
+    ) -> tuple[Tensor, Tensor]:
+        """CutBlur within each pair, then mixup between pairs.
+
+        Args:
+            lr: Float RGB in [0, 1], shape (N, 3, h, w).
+            hr: Shape (N, 3, scale * h, scale * w).
+            clean_lr: ``hr`` merely shrunk, of the shape of ``lr``.
+            rngs: A generator for each pair.
+
+        Returns:
+            LR and HR, changed.
+        """
+        height, width = lr.shape[-2:]
+        masks = np.stack([self._cut(height, width, rng) for rng in rngs])
+        lr = torch.where(torch.as_tensor(masks, device=lr.device)[:, None], clean_lr, lr)
+        share = _columns([self._share(rng) for rng in rngs], lr)
+        return torch.lerp(lr, lr.roll(-1, dims=0), share), torch.lerp(hr, hr.roll(-1, dims=0), share)
+
+    def _order(self, rng: np.random.Generator) -> np.ndarray:
+        order, chance = rng.permutation(3), rng.random()
+        return order if chance < self._channel_permutation_probability else np.arange(3)
+
+    def _share(self, rng: np.random.Generator) -> float:
+        share, chance = rng.beta(_MIXUP_CONCENTRATION, _MIXUP_CONCENTRATION), rng.random()
+        return float(share) if chance < self._mixup_probability else 0.0
+
+    def _cut(self, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+        """Where LR is to be clean: a patch, or all but the patch, or nowhere."""
+        down, across = max(1, int(height * _CUT_SIDE)), max(1, int(width * _CUT_SIDE))
+        top, left = rng.integers(height - down + 1), rng.integers(width - across + 1)
+        patch = np.zeros((height, width), dtype=bool)
+        patch[top : top + down, left : left + across] = True
+        outside, chance = rng.random() < 0.5, rng.random()
+        if chance >= self.cutblur_probability:
+            return np.zeros_like(patch)
+        return ~patch if outside else patch
+
+
+def _columns(numbers: Sequence[float], images: Tensor) -> Tensor:
+    """One number for each picture, to be multiplied with them."""
+    return torch.as_tensor(numbers).to(images).view(-1, 1, 1, 1)

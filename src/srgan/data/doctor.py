@@ -1,0 +1,215 @@
+"""The doctor: checks a collection of photos before days of training are spent on it.
+
+    python -m srgan.data.doctor data=folder data.root=/photos
+    python -m srgan.data.doctor data=paired data.root=/hr data.lr_root=/lr out=report.json
+
+Takes what ``train.py`` takes, so that its command line can be pasted. Prints a line for each finding and writes all of
+them to ``out=``, a JSON file. Exit code: 0 clean, 1 findings, 2 where it cannot run.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from torch import Tensor
+
+from srgan.data.doctor_findings import NAMES, Finding
+from srgan.data.doctor_pairs import pair_findings
+from srgan.data.doctor_photos import Portrait, collection_findings, photo_findings, portrait, read_or_finding
+from srgan.data.photos import Photo, find_photos, match_partners, split_by_name
+from srgan.data.sources import LrRoots, Roots, make_sources
+from srgan.files import atomic_write
+from srgan.images import find_images
+
+CLEAN, FINDINGS, CANNOT_RUN = 0, 1, 2
+_CONF = Path(__file__).parents[3] / "conf"
+_MIN_VAL_SIZE = 48  # as in the data module
+_USAGE = "python -m srgan.data.doctor data=folder data.root=/photos [out=report.json]"
+_MAX_LISTED = 20  # findings of one name on the console; the JSON has all
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """What was looked at, and what was found."""
+
+    num_photos: Mapping[str, int]  # by side
+    findings: Sequence[Finding]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check what a command line names, and report."""
+    parser = argparse.ArgumentParser(
+        prog="python -m srgan.data.doctor", description="Check a collection of photos before training on it."
+    )
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="as for train.py: data=folder data.root=/photos; out=FILE.json",
+    )
+    overrides = parser.parse_args(arguments).overrides
+    out = next((each.removeprefix("out=") for each in overrides if each.startswith("out=")), None)
+    torch.set_num_threads(1)  # the threads are one per photo
+    try:
+        checkup = check(**_settings([each for each in overrides if not each.startswith("out=")]))
+        if out:
+            write_report(Path(out), checkup)
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a command
+        return CANNOT_RUN
+    print(table(checkup))  # noqa: T201 - a command
+    return FINDINGS if checkup.findings else CLEAN
+
+
+def check(
+    *,
+    root: Roots,
+    lr_root: LrRoots | None,
+    val_root: Roots | None,
+    val_lr_root: LrRoots | None,
+    val_fraction: float,
+    scale: int,
+    min_size: int,
+) -> Checkup:
+    """Check the photos to train and to validate on.
+
+    Args:
+        root: Folder or folders of HR photos, or ``sample``; and so on, as the data module has them.
+        lr_root: Folder of their LR partners, if any.
+        val_root: Folder of HR photos to validate on; None for ``val_fraction`` of ``root``.
+        val_lr_root: Folder of their LR partners, if any.
+        val_fraction: Share of ``root`` to validate on where there is no ``val_root``.
+        scale: Size of HR over size of LR.
+        min_size: Smallest usable side of a photo to train on, in pixels.
+
+    Raises:
+        FileNotFoundError: If a folder is missing or holds no picture.
+        ValueError: If a collection cannot be split.
+    """
+    train, findings = _search(root, lr_root, side="train", scale=scale)
+    if val_root is None:
+        train, val = split_by_name(train, val_fraction=val_fraction)
+    else:
+        val, val_findings = _search(val_root, val_lr_root, side="val", scale=scale)
+        findings += val_findings
+        held_out = {photo.hr_path.resolve() for photo in val}  # where val_root lies inside root
+        train = [photo for photo in train if photo.hr_path.resolve() not in held_out]
+    jobs = [_Job(photo, "train", min_size, scale) for photo in train]
+    jobs += [_Job(photo, "val", _MIN_VAL_SIZE, scale) for photo in val]
+    findings += _examine_all(jobs)
+    findings.sort(key=lambda finding: (NAMES.index(finding.name), finding.file))
+    return Checkup({"train": len(train), "val": len(val)}, findings)
+
+
+def table(checkup: Checkup) -> str:
+    """A line for each finding (name, file, what, how much, what to do), and how many there are of each name."""
+    counts = Counter(finding.name for finding in checkup.findings)
+    lines = []
+    for name, count in counts.items():
+        findings = [finding for finding in checkup.findings if finding.name == name]
+        lines += [_line(finding) for finding in findings[:_MAX_LISTED]]
+        if count > _MAX_LISTED:
+            lines.append(f"{name:<16} … and {count - _MAX_LISTED} more; out=report.json lists them all")
+    photos = " and ".join(f"{number} {side}" for side, number in checkup.num_photos.items())
+    total = ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing found"
+    return "\n".join([*lines, f"{photos} photos checked: {total}."])
+
+
+def write_report(path: Path, checkup: Checkup) -> None:
+    """Write everything as JSON: ``clean``, ``num_photos``, and each finding as in the table, with its ``values``."""
+    findings = [
+        {
+            "name": each.name,
+            "file": each.file,
+            "what": each.what,
+            "amount": each.amount,
+            "advice": each.advice,
+            "values": dict(each.values),
+        }
+        for each in checkup.findings
+    ]
+    report = {"clean": not findings, "num_photos": dict(checkup.num_photos), "findings": findings}
+    with atomic_write(path) as file:
+        file.write((json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+@dataclass(frozen=True)
+class _Job:
+    photo: Photo
+    side: str
+    min_size: int
+    scale: int
+
+
+def _examine_all(jobs: Sequence[_Job]) -> list[Finding]:
+    """Photos in parallel threads; of each, nothing is kept but its findings and its portrait."""
+    findings, portraits = [], []
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for found, seen in pool.map(_examine, jobs):
+            findings += found
+            portraits += [seen] if seen else []
+    return findings + collection_findings(portraits)
+
+
+def _examine(job: _Job) -> tuple[list[Finding], Portrait | None]:
+    """All that can be said of one photo and its partner by themselves, and what to compare it with others by."""
+    file = str(job.photo.hr_path)
+    hr = read_or_finding(job.photo.hr_path)
+    lr = read_or_finding(job.photo.lr_path) if job.photo.lr_path else None
+    findings = [each for each in (hr, lr) if isinstance(each, Finding)]
+    if isinstance(hr, Finding):
+        return findings, None
+    findings += photo_findings(hr, min_size=job.min_size, file=file)
+    if isinstance(lr, Tensor):
+        findings += pair_findings(hr, lr, scale=job.scale, file=str(job.photo.lr_path))
+    return findings, portrait(hr, file=file, side=job.side)
+
+
+def _search(roots: Roots, lr_roots: LrRoots | None, *, side: str, scale: int) -> tuple[list[Photo], list[Finding]]:
+    """The photos under some roots with their partners, and those on either side that have none."""
+    found, findings = [], []
+    for source in make_sources(roots, lr_roots, scale=scale, split=side):
+        photos = find_photos(source.hr_root)
+        if source.lr_root is not None:
+            photos = match_partners(photos, source.lr_root, scale=scale)
+            partners = {photo.lr_path for photo in photos}
+            lonely = {photo.hr_path: source.lr_root for photo in photos if photo.lr_path is None}
+            lonely |= {path: source.hr_root for path in find_images(source.lr_root) if path not in partners}
+            findings += [Finding("missing_partner", str(path), f"none in {other}") for path, other in lonely.items()]
+        found += photos
+    return found, findings
+
+
+def _settings(overrides: list[str]) -> dict[str, Any]:
+    """The arguments of ``check`` as the project's configuration has them.
+
+    Raises:
+        ValueError: If an override is wrong, or a value is missing.
+    """
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(_CONF)):
+            config = compose("train", overrides=overrides)
+        data = instantiate(config.data, _target_="builtins.dict", _convert_="all")
+    except Exception as error:  # of many kinds, each of which says what is wrong with which key
+        raise ValueError(f"{error.__cause__ or error}\nUsage: {_USAGE}") from error
+    min_size = data["hr_crop_size"] * min(data["hr_reductions"])
+    names = ("root", "lr_root", "val_root", "val_lr_root", "val_fraction", "scale")
+    return {"min_size": min_size, **{name: data[name] for name in names}}
+
+
+def _line(finding: Finding) -> str:
+    return f"{finding.name:<16} {finding.file}: {finding.what}; {finding.amount}. → {finding.advice}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""What the doctor can find: the stable names, what each means, and what to do about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# Name → what it is, what to do. The names are a promise: people script against the JSON.
+_MEANINGS: Mapping[str, tuple[str, str]] = {
+    "unreadable": ("cannot be read as a picture", "replace or remove it"),
+    "truncated": ("ends before the picture does", "copy or download it again"),
+    "too_small": ("smaller than a crop", "remove it, or set a smaller data.hr_crop_size"),
+    "duplicate": ("the same pixels as another", "remove one of the two: it is drawn twice as often"),
+    "near_duplicate": ("nearly the same picture as another", "look at both and keep the better one"),
+    "leakage": ("on both sides of the split", "remove it from one side: it makes validation scores too good"),
+    "upscaled": ("has been enlarged before", "use the original, or data.hr_reductions=[2] to train at half its size"),
+    "missing_partner": ("has no partner", "add the partner, or remove the file"),
+    "size_mismatch": ("HR is not LR times the scale", "set scale to match, or make the LR picture again"),
+    "other_picture": ("HR and LR show different pictures", "correct the names of the two files"),
+    "shifted": ("LR is shifted against HR", "make LR again, or without data.lr_root have it made from HR"),
+    "kernel": ("LR was not made by MATLAB's bicubic", "expect no scores as in papers, or leave out data.lr_root"),
+    "unknown_kernel": (
+        "no known kernel makes this LR",
+        "right for camera pairs or real degradations; else make LR again",
+    ),
+    "channel_order": ("HR and LR differ in the order of colours", "save the one that is wrong again as RGB"),
+    "tone": ("LR is brighter or darker than HR", "undo the change of brightness, contrast or gamma in LR"),
+}
+NAMES = tuple(_MEANINGS)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fault of one file.
+
+    Args:
+        name: One of ``NAMES``.
+        file: The path of the picture; of a pair's, the LR picture.
+        amount: How much, for a person.
+        values: How much, for a program: plain numbers and words.
+    """
+
+    name: str
+    file: str
+    amount: str
+    values: Mapping[str, float | str] = field(default_factory=dict)
+
+    @property
+    def what(self) -> str:
+        """What the fault is."""
+        return _MEANINGS[self.name][0]
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        return _MEANINGS[self.name][1]

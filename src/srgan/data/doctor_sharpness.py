@@ -1,0 +1,83 @@
+"""Whether a photo has been enlarged before: whole factors leave a rhythm in it, and a spectrum cut short.
+
+An interpolated pixel varies less from its neighbour than a copied one does, so that the mean difference of neighbours
+goes up and down with the factor as its period (Gallagher 2005, "Detection of linear and cubic interpolation in JPEG
+compressed images", doi:10.1109/CRV.2005.33). A soft photo, out of focus or compressed, has little energy in its upper
+frequencies but no such rhythm, and a photo made smaller can have a weak rhythm but keeps its energy.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+_FACTORS = (2, 3, 4)
+_SMALLEST = 96  # pixels a side
+_SEGMENT = 64  # pixels whose spectrum is taken at once
+_FLOOR = 0.25  # levels: differences below it are rounding
+_RHYTHM, _STRONG_RHYTHM = 0.03, 0.3  # of the mean difference; the second is believed without a look at the spectrum
+_CLEAR = 8.0  # times its neighbours in frequency
+_OVER_JPEG = 1.5  # times the rhythm of JPEG's blocks of 8 pixels, which has 2 and 4 among its overtones
+_DROP = 15.0  # decibels from below the cut to above it
+_BELOW, _ABOVE = (0.3, 0.4), (0.84, 1.0)  # cycles a pixel, times the factor
+
+
+def find_enlargement(luma: Tensor) -> int | None:
+    """By which of the factors 2, 3 and 4 a photo has been enlarged, or None.
+
+    Args:
+        luma: Levels in [0, 255], float, shape (H, W).
+    """
+    if min(luma.shape) < _SMALLEST:
+        return None
+    profiles = [_differences(luma), _differences(luma.mT)]
+    blocks = max(_rhythm(profile, 8)[0] for profile in profiles)
+    power: Tensor | None = None
+    for factor in _FACTORS:
+        strengths, clarities = zip(*(_rhythm(profile, factor) for profile in profiles), strict=True)
+        strength = min(strengths)
+        if strength < max(_RHYTHM, _OVER_JPEG * blocks) or min(clarities) < _CLEAR:
+            continue
+        power = _spectrum(luma) if power is None else power
+        if strength >= _STRONG_RHYTHM or _drop(power, factor) >= _DROP:
+            return factor
+    return None
+
+
+def _differences(luma: Tensor) -> Tensor:
+    """Logarithm of the mean difference of neighbours in a row, by column, without its slow changes."""
+    profile = ((luma[:, 1:] - luma[:, :-1]).abs().mean(dim=0) + _FLOOR).log().double()
+    profile = profile[: len(profile) // 24 * 24]  # the periods 2, 3, 4 and 8 fit in
+    around = torch.nn.functional.avg_pool1d(profile[None, None], 25, 1, padding=12, count_include_pad=False)[0, 0]
+    return profile - around
+
+
+def _rhythm(profile: Tensor, period: int) -> tuple[float, float]:
+    """Amplitude of a rhythm, and how many times that of its neighbours in frequency it is."""
+    window = torch.hann_window(len(profile), dtype=profile.dtype)
+    amplitudes = torch.fft.rfft(profile * window).abs() / window.sum() * 2
+    here = len(profile) // period
+    if period == 2:
+        amplitudes[here] /= 2  # the last bin has no twin
+    nearby = torch.cat([amplitudes[max(1, here - 40) : here - 2], amplitudes[here + 3 : here + 40]])
+    return float(amplitudes[here]), float(amplitudes[here] / nearby.median().clamp(min=1e-9))
+
+
+def _spectrum(luma: Tensor) -> Tensor:
+    """Mean power by frequency, along rows and columns."""
+    window = torch.hann_window(_SEGMENT)
+    powers = []
+    for lines in (luma, luma.mT):
+        segments = lines[::2].unfold(1, _SEGMENT, _SEGMENT).reshape(-1, _SEGMENT)
+        segments = (segments - segments.mean(dim=1, keepdim=True)) * window
+        powers.append(torch.fft.rfft(segments).abs().square().mean(dim=0))
+    return torch.stack(powers).mean(dim=0)
+
+
+def _drop(power: Tensor, factor: int) -> float:
+    """By how many decibels the power falls from below the frequency that an enlarged photo ends at to above it."""
+    below, above = (
+        power[math.ceil(low / factor * _SEGMENT) : math.floor(high / factor * _SEGMENT) + 1].log10().mean()
+        for low, high in (_BELOW, _ABOVE)
+    )
+    return 10 * float(below - above)

@@ -1,0 +1,72 @@
+"""A picture sheet of what the data settings do: python -m srgan.data.preview data=folder data.root=… out=preview.png.
+
+Takes train.py's overrides (data/degradation=real, seed=1, …), makes the run's first batch and shows crops of HR, their
+bicubic LR, and the LR that the networks would get, enlarged pixel by pixel.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from torch import Tensor
+
+from srgan.comparison import Panel, comparison_sheet
+from srgan.data.datamodule import SuperResolutionDataModule
+from srgan.images import write_image
+from srgan.resize import downscale
+
+_CONF = Path(__file__).parents[3] / "conf"
+_NUM_ROWS, _NUM_COLUMNS = 4, 2  # of triples
+_PANEL_SIZE = 192  # pixels, at least
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Compose, take a batch, write the sheet."""
+    given = [each for each in arguments if each.startswith("out=")]
+    out = Path(given[-1].removeprefix("out=") if given else "preview.png")
+    # Some values come from Hydra itself, which is not run here; and reading pictures needs no workers.
+    overrides = ["output_dir=.", "data.num_workers=0", *(each for each in arguments if each not in given)]
+    with initialize_config_dir(version_base="1.3", config_dir=str(_CONF)):
+        settings = compose("train", overrides=overrides)
+    datamodule: SuperResolutionDataModule = instantiate(settings.data, _convert_="all")
+    datamodule.setup("fit")
+    batch = datamodule.on_after_batch_transfer(next(iter(datamodule.train_dataloader())), 0)
+    write_image(out, preview_sheet(batch))
+    sys.stdout.write(f"{out}\n")
+
+
+def preview_sheet(batch: Mapping[str, Tensor]) -> Tensor:
+    """Triples of original, bicubic and given LR.
+
+    Args:
+        batch: ``lr`` (N, 3, h, w) and ``hr`` (N, 3, scale * h, scale * w), float RGB in [0, 1].
+
+    Returns:
+        Shape (1, 3, H, W).
+    """
+    triples = [_triple(lr[None], hr[None]) for lr, hr in zip(batch["lr"], batch["hr"], strict=True)]
+    num_rows = max(1, min(_NUM_ROWS, len(triples) // _NUM_COLUMNS))
+    num_columns = min(_NUM_COLUMNS, len(triples))
+    triples = triples[: num_rows * num_columns]
+    rows = [triples[start : start + num_columns] for start in range(0, len(triples), num_columns)]
+    return comparison_sheet([[panel for triple in row for panel in triple] for row in rows])
+
+
+def _triple(lr: Tensor, hr: Tensor) -> list[Panel]:
+    scale = hr.shape[-1] // lr.shape[-1]
+    factor = max(1, round(_PANEL_SIZE / hr.shape[-1]))
+    return [
+        Panel("original", _enlarged(hr, factor)),
+        Panel("bicubic LR", _enlarged(downscale(hr, scale).clamp(0, 1), factor * scale)),
+        Panel("LR to train on", _enlarged(lr, factor * scale)),
+    ]
+
+
+def _enlarged(image: Tensor, factor: int) -> Tensor:
+    return image.repeat_interleave(factor, dim=-1).repeat_interleave(factor, dim=-2)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

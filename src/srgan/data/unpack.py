@@ -1,0 +1,52 @@
+"""Unpacks zip and tar archives whose content is not trusted, with a progress bar."""
+
+import lzma
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from tqdm import tqdm
+
+_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
+
+
+class UnpackError(ValueError):
+    """An archive is damaged, of another kind, or wants to write outside of its folder; the message says which."""
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a zip or a tar, also a compressed one, told apart by content.
+
+    Args:
+        archive: The file.
+        folder: Where to; made if need be.
+
+    Raises:
+        UnpackError: If the archive cannot be unpacked or is not safe to; members before the one at fault are left.
+        OSError: If ``folder`` cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        if zipfile.is_zipfile(archive):
+            _unzip(archive, folder)
+        else:
+            _untar(archive, folder)
+    except _DAMAGED as error:
+        raise UnpackError(f"{archive} cannot be unpacked: {error or type(error).__name__}") from error
+
+
+def _unzip(archive: Path, folder: Path) -> None:
+    with zipfile.ZipFile(archive) as opened:
+        for member in opened.infolist():
+            path = PurePosixPath(member.filename.replace("\\", "/"))
+            if path.is_absolute() or ".." in path.parts:  # zipfile itself would bend these to lie inside
+                raise UnpackError(f"{archive} is not safe to unpack: {member.filename!r} lies outside of its folder")
+        for member in tqdm(opened.infolist(), desc=f"Unpacking {archive.name}", unit=" files", disable=None):
+            opened.extract(member, folder)
+
+
+def _untar(archive: Path, folder: Path) -> None:
+    with tarfile.open(archive) as opened:
+        for member in tqdm(opened, desc=f"Unpacking {archive.name}", unit=" files", disable=None):
+            opened.extract(member, folder, filter="data")  # refuses what lies or links outside, and devices

@@ -1,0 +1,294 @@
+"""Tests of srgan.data.doctor: each planted fault is found and named, and a sound collection is left alone."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from srgan.data import datamodule, doctor
+from srgan.data.degradations import bicubic
+from srgan.data.doctor_findings import NAMES, Finding
+from srgan.data.doctor_pairs import pair_findings
+from srgan.data.doctor_sharpness import find_enlargement
+from srgan.images import find_images, read_uint8
+
+SAMPLE = Path(datamodule.__file__).parents[1] / "assets" / "photos"
+WIDTH, HEIGHT = 256, 192
+
+
+def textured(seed: int, *, width: int = WIDTH, height: int = HEIGHT) -> Tensor:
+    """A picture with the spectrum of a sharp photo: amplitude is one over frequency, and so in each colour."""
+    rng = np.random.default_rng(seed)
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None])
+    amplitude = 1 / np.maximum(frequency, 1 / max(width, height))
+    noise = rng.standard_normal((4, height, width))
+    planes = np.fft.ifft2(np.fft.fft2(noise) * amplitude).real
+    planes = planes[:3] + 2 * planes[3]  # mostly grey, as photos are
+    planes = 128 + 45 * (planes - planes.mean()) / planes.std()
+    return torch.from_numpy(planes.clip(0, 255).round().astype(np.uint8))
+
+
+def save(path: Path, image: Tensor, *, quality: int = 75) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image.permute(1, 2, 0).numpy()).save(path, quality=quality)
+    return path
+
+
+def to_pil(image: Tensor) -> Image.Image:
+    return Image.fromarray(image.permute(1, 2, 0).numpy())
+
+
+def from_pil(image: Image.Image) -> Tensor:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+
+
+def levels(image: Tensor) -> Tensor:
+    return image.clamp(0, 255).round().to(torch.uint8)
+
+
+def resized(hr: Tensor, mode: str) -> Tensor:
+    return levels(interpolate(hr[None].float(), scale_factor=0.25, mode=mode)[0])
+
+
+def pillow(hr: Tensor, resample: Image.Resampling) -> Tensor:
+    return from_pil(to_pil(hr).resize((hr.shape[2] // 4, hr.shape[1] // 4), resample))
+
+
+def moved_half_a_pixel(hr: Tensor) -> Tensor:
+    """Half an HR pixel to the right, by the shift theorem, independent of how the doctor moves pictures."""
+    phase = torch.exp(-2j * torch.pi * torch.fft.fftfreq(hr.shape[2]) * 0.5)
+    return levels(torch.fft.ifft(torch.fft.fft(hr.float()) * phase).real)
+
+
+def assert_close(finding: Finding, values: dict[str, float | str]) -> None:
+    assert finding.values.keys() == values.keys()
+    for key, value in values.items():
+        assert finding.values[key] == (value if isinstance(value, str) else pytest.approx(value, rel=0.02))
+
+
+def check(root: Path, lr_root: Path | None = None, val_root: Path | None = None) -> list[Finding]:
+    checkup = doctor.check(
+        root=root,
+        lr_root=lr_root,
+        val_root=val_root,
+        val_lr_root=None,
+        val_fraction=0.3,
+        scale=4,
+        min_size=96,
+    )
+    return list(checkup.findings)
+
+
+@pytest.fixture(scope="module")
+def photo() -> Tensor:
+    """A picture that is sharp enough to tell kernels apart."""
+    return textured(100)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_sound_pair_is_left_alone(seed: int) -> None:
+    hr = textured(seed)
+    assert pair_findings(hr, bicubic(hr, 4), scale=4, file="lr") == []
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLE.rglob("*.*g")), ids=lambda path: path.name)
+def test_sample_photos_are_no_enlargements_but_become_some(path: Path) -> None:
+    photo = read_uint8(path)[:, :400, :400]
+    twice = from_pil(to_pil(photo).resize((2 * photo.shape[2], 2 * photo.shape[1]), Image.Resampling.BICUBIC))
+    assert find_enlargement(photo[1].float()) is None
+    assert find_enlargement(twice[1].float()) == 2
+
+
+@pytest.mark.parametrize("blur", [1.0, 2.0])
+def test_a_soft_photo_is_no_enlargement(photo: Tensor, blur: float) -> None:
+    offsets = torch.arange(-6, 7).float()
+    taps = torch.exp(-(offsets**2) / (2 * blur**2))
+    kernel = torch.outer(taps, taps)[None, None] / taps.sum() ** 2
+    soft = torch.nn.functional.conv2d(photo[:1, None].float(), kernel)[0, 0].round()
+    assert find_enlargement(soft) is None
+
+
+@pytest.mark.parametrize(
+    ("make_lr", "kernel"),
+    [
+        pytest.param(lambda hr: pillow(hr, Image.Resampling.BICUBIC), "pillow_bicubic", id="pillow-bicubic"),
+        pytest.param(lambda hr: pillow(hr, Image.Resampling.BILINEAR), "pillow_bilinear", id="pillow-bilinear"),
+        pytest.param(lambda hr: pillow(hr, Image.Resampling.BOX), "area", id="area"),
+        pytest.param(lambda hr: pillow(hr, Image.Resampling.NEAREST), "nearest_centre", id="nearest-centre"),
+        pytest.param(lambda hr: resized(hr, "bicubic"), "opencv_bicubic", id="opencv-bicubic"),
+        pytest.param(lambda hr: resized(hr, "bilinear"), "bilinear", id="bilinear"),
+        pytest.param(lambda hr: resized(hr, "nearest"), "nearest", id="nearest"),
+    ],
+)
+def test_the_kernel_is_named(photo: Tensor, make_lr: Callable[[Tensor], Tensor], kernel: str) -> None:
+    (finding,) = pair_findings(photo, make_lr(photo), scale=4, file="lr")
+    assert (finding.name, finding.values["kernel"]) == ("kernel", kernel)
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "values"),
+    [
+        pytest.param(lambda lr: lr.flip(0), "channel_order", {"order": "BGR"}, id="bgr"),
+        pytest.param(lambda lr: lr[[1, 2, 0]], "channel_order", {"order": "GBR"}, id="gbr"),
+        pytest.param(lambda lr: levels((lr / 255) ** 1.2 * 255), "tone", {"kind": "gamma", "amount": 1.2}, id="gamma"),
+        pytest.param(lambda lr: levels(lr + 12.0), "tone", {"kind": "offset", "amount": 12}, id="brightness"),
+        pytest.param(lambda lr: levels(lr * 0.9), "tone", {"kind": "gain", "amount": 0.9}, id="gain"),
+    ],
+)
+def test_what_was_done_to_lr_is_named_with_its_amount(
+    photo: Tensor, change: Callable[[Tensor], Tensor], name: str, values: dict[str, float | str]
+) -> None:
+    (finding,) = pair_findings(photo, change(bicubic(photo, 4)), scale=4, file="lr")
+    assert finding.name == name
+    assert_close(finding, values)
+
+
+def test_half_a_pixel_is_found(photo: Tensor) -> None:
+    (finding,) = pair_findings(photo, bicubic(moved_half_a_pixel(photo), 4), scale=4, file="lr")
+    assert finding.name == "shifted"
+    assert finding.values == pytest.approx({"dx_hr": 0.5, "dy_hr": 0.0}, abs=0.03)
+
+
+@pytest.mark.parametrize(("dx", "dy"), [(2, 0), (-1, 3), (9, -14)])
+def test_a_shift_is_found_with_its_direction_beside_a_change_of_tone(photo: Tensor, dx: int, dy: int) -> None:
+    lr = levels((bicubic(photo.roll((dy, dx), (1, 2)), 4) / 255) ** 0.9 * 255)
+    shift, tone = pair_findings(photo, lr, scale=4, file="lr")
+    assert (shift.name, tone.name) == ("shifted", "tone")
+    assert shift.values == pytest.approx({"dx_hr": dx, "dy_hr": dy}, abs=0.1)
+    assert_close(tone, {"kind": "gamma", "amount": 0.9})
+
+
+def test_noise_is_an_unknown_kernel_and_another_picture_is_another_picture(photo: Tensor) -> None:
+    lr = bicubic(photo, 4)
+    noisy = levels(lr + 8 * torch.randn(lr.shape, generator=torch.Generator().manual_seed(0)))
+    assert [each.name for each in pair_findings(photo, noisy, scale=4, file="lr")] == ["unknown_kernel"]
+    other = bicubic(textured(101), 4)
+    assert [each.name for each in pair_findings(photo, other, scale=4, file="lr")] == ["other_picture"]
+
+
+def test_partner_of_another_scale_says_which(photo: Tensor) -> None:
+    (finding,) = pair_findings(photo, bicubic(photo, 2), scale=4, file="lr")
+    assert finding.name == "size_mismatch"
+    assert finding.values == {"hr_over_lr": 2.0, "scale": 4}
+
+
+def test_hr_may_have_rows_that_make_no_further_lr_pixel(photo: Tensor) -> None:
+    assert pair_findings(photo, bicubic(photo[:, :188, :252], 4), scale=4, file="lr")[0].name == "size_mismatch"
+    assert pair_findings(photo[:, :191, :255], bicubic(photo[:, :188, :252], 4), scale=4, file="lr") == []
+
+
+@pytest.fixture(scope="module")
+def sick(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A collection with one fault of each kind: ``train``, its partners ``lr``, and ``val``."""
+    folder = tmp_path_factory.mktemp("sick")
+    for seed in range(8):
+        save(folder / "train" / f"{seed}.png", textured(seed))
+    for seed in range(20, 23):
+        save(folder / "val" / f"{seed}.png", textured(seed))
+    train = folder / "train"
+    save(train / "again.png", textured(0))
+    save(train / "compressed.jpg", levels(textured(1) * 0.95), quality=60)
+    save(train / "leak.png", textured(20))
+    save(train / "small.png", textured(30, width=95))
+    half = to_pil(textured(31, width=200, height=200))
+    half.resize((400, 400), Image.Resampling.BICUBIC).save(train / "upscaled.png")
+    (train / "empty.png").touch()
+    for path in find_images(train):
+        if path.stat().st_size:
+            hr = read_uint8(path)
+            save(folder / "lr" / f"{path.stem}.png", bicubic(hr[:, : hr.shape[1] // 4 * 4, : hr.shape[2] // 4 * 4], 4))
+    save(folder / "lr" / "7.png", pillow(textured(7), Image.Resampling.BICUBIC))
+    save(folder / "lr" / "empty.png", textured(9, width=32, height=32))
+    save(folder / "lr" / "lonely.png", textured(10, width=32, height=32))
+    (folder / "lr" / "6.png").unlink()
+    cut = save(train / "cut.png", textured(32))
+    save(folder / "lr" / "cut.png", bicubic(textured(32), 4))
+    cut.write_bytes(cut.read_bytes()[:-20000])
+    return folder
+
+
+def test_every_planted_fault_is_found_and_nothing_else(sick: Path) -> None:
+    findings = check(sick / "train", sick / "lr", sick / "val")
+    found = {(each.name, str(Path(each.file).relative_to(sick))) for each in findings}
+    assert found == {
+        ("unreadable", "train/empty.png"),
+        ("truncated", "train/cut.png"),
+        ("too_small", "train/small.png"),
+        ("duplicate", "train/again.png"),
+        ("near_duplicate", "train/compressed.jpg"),
+        ("leakage", "val/20.png"),
+        ("upscaled", "train/upscaled.png"),
+        ("missing_partner", "train/6.png"),
+        ("missing_partner", "lr/lonely.png"),
+        ("kernel", "lr/7.png"),
+    }
+    assert len(findings) == len(found)
+    others = {each.name: Path(str(each.values["other"])).name for each in findings if "other" in each.values}
+    assert others == {"duplicate": "0.png", "near_duplicate": "1.png", "leakage": "leak.png"}
+
+
+def test_the_split_by_name_leaks_too(tmp_path: Path) -> None:
+    for seed in range(6):
+        save(tmp_path / f"{seed}.png", textured(seed % 3))
+    names = {each.name for each in check(tmp_path)}
+    assert "leakage" in names  # of three pairs of the same picture, two photos are held out
+
+
+def test_flat_photos_are_near_no_other(tmp_path: Path) -> None:
+    for level in (10, 200):
+        save(tmp_path / f"{level}.png", torch.full((3, 96, 96), level, dtype=torch.uint8))
+    assert check(tmp_path) == []
+
+
+def test_command_on_a_sick_collection_reports_and_says_1(
+    sick: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "report.json"
+    roots = [f"data.root={sick / 'train'}", f"data.lr_root={sick / 'lr'}"]
+    assert doctor.main(["data=paired", *roots, f"out={out}"]) == 1
+    report = json.loads(out.read_text(encoding="utf-8"))
+    assert report["clean"] is False
+    (small,) = (each for each in report["findings"] if each["name"] == "too_small")
+    assert small["values"] == {"width": 95, "height": HEIGHT, "needed": 96}
+    assert "hr_crop_size" in small["advice"]
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "small.png" in line)
+    for part in ("too_small", small["what"], "95x192", small["advice"]):
+        assert part in line
+    assert {each["name"] for each in report["findings"]} <= set(NAMES)
+
+
+def test_command_on_the_sample_photos_says_0(capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.main(["data=sample"]) == 0
+    assert "6 train and 4 val photos checked: nothing found." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        pytest.param(["data=folder"], "data.root", id="no-root"),
+        pytest.param(["data=folder", "data.root=/no/such"], "/no/such does not exist", id="no-folder"),
+        pytest.param(["data=folder", "data.rot=/photos"], "rot", id="misspelled"),
+    ],
+)
+def test_command_that_cannot_run_says_why_and_2(
+    overrides: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert doctor.main(overrides) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_long_list_is_cut_short_on_the_console() -> None:
+    findings = [Finding("unreadable", f"{number}.png", "empty") for number in range(25)]
+    lines = doctor.table(doctor.Checkup({"train": 25}, findings)).splitlines()
+    assert len(lines) == 22
+    assert "and 5 more" in lines[20]
+
+
+def test_too_small_to_validate_on_is_what_the_data_module_says() -> None:
+    assert doctor._MIN_VAL_SIZE == datamodule._MIN_VAL_SIZE
