@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "srgan"
 ALLOWED = {
     "files": set(),
     "images": {"files"},
+    "pictures": {"files", "images"},
     "resize": set(),
     "networks": set(),
     "losses": set(),

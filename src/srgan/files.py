@@ -1,5 +1,6 @@
 """Writing files whole or not at all."""
 
+import hashlib
 import os
 import secrets
 import sys
@@ -10,6 +11,8 @@ from typing import BinaryIO
 
 if sys.platform != "win32":
     import fcntl
+
+_LONGEST_NAME = 255  # in bytes, of most file systems
 
 
 @contextmanager
@@ -43,12 +46,20 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
 
 def _open_beside(path: Path) -> tuple[BinaryIO, Path]:
     """A file for this writer alone: under the fixed name, or one of its own where that one is not to be had."""
-    fixed = path.with_name(f".unfinished-{path.name}")
+    fixed = path.with_name(_unfinished_name(path.name))
     try:
         return _open_locked(fixed), fixed
     except OSError:  # another writes there just now, or the file system has no locks
-        own = path.with_name(f".unfinished-{secrets.token_hex(4)}-{path.name}")
+        own = path.with_name(_unfinished_name(path.name, token=f"{secrets.token_hex(4)}-"))
         return own.open("x+b"), own
+
+
+def _unfinished_name(name: str, *, token: str = "") -> str:
+    # A file's own name may be as long as names get: a digest then stands for it, still the same for each write.
+    unfinished = f".unfinished-{token}{name}"
+    if len(os.fsencode(unfinished)) <= _LONGEST_NAME:
+        return unfinished
+    return f".unfinished-{token}{hashlib.sha256(os.fsencode(name)).hexdigest()}"
 
 
 def _open_locked(path: Path) -> BinaryIO:

@@ -8,6 +8,7 @@ import os
 import struct
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from srgan.files import atomic_write
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
 _WHITE = (255, 255, 255, 255)
+_UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
 
 
 class ImageReadError(ValueError):
@@ -66,17 +68,25 @@ def read_uint8(path: Path) -> Tensor:
     Raises:
         ImageReadError: If the file is missing, empty, truncated, or no picture.
     """
+    with reading(path), Image.open(path) as image:
+        pixels = np.array(_to_rgb(ImageOps.exif_transpose(image)))
+    return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn whatever Pillow raises of a picture file into an ImageReadError that names the file and the reason."""
     try:
-        with Image.open(path) as image:
-            pixels = np.array(_to_rgb(ImageOps.exif_transpose(image)))
+        yield
     except FileNotFoundError as error:
         raise ImageReadError(f"Expected a picture, but {path} does not exist.") from error
+    except IsADirectoryError as error:
+        raise ImageReadError(f"Expected a picture, but {path} is a folder.") from error
     except UnidentifiedImageError as error:
-        reason = "the file is empty" if path.stat().st_size == 0 else "its content is no picture"
+        reason = "the file is empty" if path.is_file() and path.stat().st_size == 0 else "its content is no picture"
         raise ImageReadError(f"Cannot read {path}: {reason}. Replace or remove it.") from error
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
+    except _UNREADABLE as error:
         raise ImageReadError(f"Cannot read {path}: {error}. Replace or remove it.") from error
-    return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 def read_image(path: Path) -> Tensor:

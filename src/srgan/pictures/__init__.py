@@ -1,0 +1,19 @@
+"""What a user's picture files hold, read, enlarged and written without losing it: depth, alpha, profile, frames.
+
+Training reads plain RGB (`srgan.images`); predicting goes through here.
+"""
+
+from srgan.pictures.enlarging import upscale_picture
+from srgan.pictures.picture import Picture, PictureFormatError
+from srgan.pictures.reading import read_pictures
+from srgan.pictures.writing import FORMATS, require_writable, write_pictures
+
+__all__ = [
+    "FORMATS",
+    "Picture",
+    "PictureFormatError",
+    "read_pictures",
+    "require_writable",
+    "upscale_picture",
+    "write_pictures",
+]

@@ -1,0 +1,36 @@
+"""A picture's values as a file stores them, some rows at a time, so that a large one is never held twice."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from srgan.pictures.picture import Picture
+
+_BAND_PIXELS = 2**20
+
+
+def rows_per_band(picture: Picture) -> int:
+    """How many rows come at once: about a million pixels' worth."""
+    return max(1, _BAND_PIXELS // picture.size[1])
+
+
+def bands(picture: Picture, *, bits: int, gray: bool) -> Iterator[NDArray[Any]]:
+    """Bands of rows from the top, gray or RGB, then alpha if there is any: (rows, W, C), uint8 or uint16.
+
+    Values are clamped and rounded to the nearest level.
+    """
+    height, rows = picture.size[0], rows_per_band(picture)
+    for top in range(0, height, rows):
+        planes = [picture.rgb[0, : 1 if gray else 3, top : top + rows]]
+        if picture.alpha is not None:
+            planes.append(picture.alpha[0, :, top : top + rows])
+        values = torch.cat([plane.detach().float().cpu() for plane in planes]).clamp_(0, 1).mul_(2**bits - 1).round_()
+        yield np.ascontiguousarray(values.permute(1, 2, 0).numpy().astype(np.uint16 if bits == 16 else np.uint8))
+
+
+def whole(picture: Picture, *, gray: bool) -> NDArray[Any]:
+    """All rows at 8 bits: (H, W, C), uint8."""
+    return np.concatenate(list(bands(picture, bits=8, gray=gray)))

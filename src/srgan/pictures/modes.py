@@ -1,0 +1,78 @@
+"""Pillow's colour modes as three things: colours or gray, alpha, and the depth they were stored in."""
+
+import io
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+_HIGH_DEPTH = ("I", "F")  # the modes that begin so hold gray of more than 8 bits
+_WHITE_IS_ZERO = 0
+
+
+class Pixels(NamedTuple):
+    """A decoded picture.
+
+    Attributes:
+        colours: Shape (H, W, 3), or (H, W, 1) for gray; uint8 or uint16 after ``bits``.
+        alpha: Shape (H, W, 1) of the same type, or None.
+        bits: 8 or 16.
+        icc_profile: The profile that ``colours`` is in, if the file has one that is.
+    """
+
+    colours: NDArray[Any]
+    alpha: NDArray[Any] | None
+    bits: int
+    icc_profile: bytes | None
+
+
+def pixels_of(image: Image.Image) -> Pixels:
+    """Split a loaded picture of any mode; 16-bit colour goes through `sixteen_bits.read_deep` instead."""
+    profile = image.info.get("icc_profile") or None
+    if image.mode.startswith(_HIGH_DEPTH):
+        return _deep_gray(image, profile)
+    if image.mode in ("CMYK", "LAB"):
+        return Pixels(np.asarray(_to_srgb(image, profile)), None, 8, None)
+    gray = image.mode in ("1", "L", "LA", "La")
+    if image.has_transparency_data:
+        values = np.asarray(image.convert("LA" if gray else "RGBA"))
+        colours, alpha = values[..., :-1], values[..., -1:]
+    else:
+        values = np.asarray(image.convert("L" if gray else "RGB"))
+        colours, alpha = values.reshape(*values.shape[:2], -1), None
+    if image.mode == "P" and not profile and (colours == colours[..., :1]).all():
+        colours = colours[..., :1]  # a GIF of a gray picture has no other way to say so
+    return Pixels(colours, alpha, 8, profile)
+
+
+def _deep_gray(image: Image.Image, profile: bytes | None) -> Pixels:
+    values = np.asarray(image)[..., None]
+    if image.mode.startswith("F"):  # a TIFF of floats in [0, 1]
+        values = np.nan_to_num(values) * 65535
+    values = np.clip(values, 0, 65535).round().astype(np.uint16)
+    key = image.info.get("transparency")
+    alpha = np.where(values == key, 0, 65535).astype(np.uint16) if isinstance(key, int) else None
+    if image.format == "TIFF" and getattr(image, "tag_v2", {}).get(262) == _WHITE_IS_ZERO:  # Pillow inverts 8 bits only
+        values = 65535 - values
+    return Pixels(values, alpha, 16, profile)
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Convert CMYK through its profile, Lab by its definition; CMYK without a profile by Pillow's plain formula."""
+    from PIL import ImageCms
+
+    try:
+        if image.mode == "LAB":
+            source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+        elif profile:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        else:
+            return image.convert("RGB")
+        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError):  # a broken profile, or one of other inks
+        if image.mode == "LAB":
+            raise
+        return image.convert("RGB")
+    assert converted is not None  # it is only where the picture is converted in place
+    return converted

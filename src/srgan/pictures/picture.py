@@ -1,0 +1,43 @@
+"""One picture in memory, with everything beside the colours that its file said about it."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+class PictureFormatError(ValueError):
+    """A file format cannot hold a picture; the message says why, and which formats can."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A still picture, a page, or a frame.
+
+    Attributes:
+        rgb: Float RGB in [0, 1], shape (1, 3, H, W), not multiplied by alpha; three equal channels where ``gray``.
+        alpha: Opacity in [0, 1], shape (1, 1, H, W); None if the file has none.
+        gray: Whether the file holds shades of gray only, and is to again.
+        bits: Depth of a channel in the file: 8 or 16.
+        icc_profile: The colour profile that ``rgb`` is in; None for sRGB.
+        exif: EXIF block as JPEG files hold it, without orientation (which is applied) and without resolution.
+        format: Pillow's name of the file's format, such as ``PNG``.
+        dpi: Resolution across and down, in pixels per inch.
+        duration: How long a frame of an animation is shown, in milliseconds; None if nothing moves.
+        loop: How often an animation plays, 0 for endlessly; None if nothing moves.
+    """
+
+    rgb: Tensor
+    alpha: Tensor | None
+    gray: bool
+    bits: int
+    icc_profile: bytes | None
+    exif: bytes | None
+    format: str
+    dpi: tuple[float, float] | None = None
+    duration: float | None = None
+    loop: int | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.rgb.shape[-2], self.rgb.shape[-1]

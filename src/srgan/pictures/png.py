@@ -1,0 +1,100 @@
+"""Still PNG files, 8 or 16 bits, written in bands of rows: Pillow writes no 16-bit colour, and holds all at once.
+
+Chunks and filters: PNG specification, third edition (W3C 2025), sections 9 and 11.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from srgan.pictures import metadata
+from srgan.pictures.bands import bands
+from srgan.pictures.picture import Picture
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of channels
+_INCHES_PER_METRE = 1 / 0.0254
+
+
+def write_png(file: BinaryIO, picture: Picture, *, icc_profile: bytes | None) -> None:
+    """Write a picture at its own depth; the stream need not seek."""
+    height, width = picture.size
+    channels = (1 if picture.gray else 3) + (picture.alpha is not None)
+    file.write(_SIGNATURE)
+    _write_chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, picture.bits, _COLOUR_TYPES[channels], 0, 0, 0))
+    if icc_profile:
+        _write_chunk(file, b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc_profile))
+    if picture.dpi:
+        across, down = (round(value * _INCHES_PER_METRE) for value in picture.dpi)
+        _write_chunk(file, b"pHYs", struct.pack(">IIB", across, down, 1))
+    exif = metadata.exif_bytes(metadata.exif_of_size(picture.exif, picture.size))
+    if exif:
+        _write_chunk(file, b"eXIf", metadata.without_prefix(exif))
+    for data in _compressed(picture):
+        _write_chunk(file, b"IDAT", data)
+    _write_chunk(file, b"IEND", b"")
+
+
+def _write_chunk(file: BinaryIO, name: bytes, data: bytes) -> None:
+    file.write(struct.pack(">I", len(data)) + name)
+    file.write(data)
+    file.write(struct.pack(">I", zlib.crc32(data, zlib.crc32(name))))
+
+
+def _compressed(picture: Picture) -> Iterator[bytes]:
+    """The rows, filtered and deflated; one piece for each band that gives any."""
+    deflate = zlib.compressobj(strategy=zlib.Z_FILTERED)
+    above: NDArray[np.uint8] | None = None
+    for values in bands(picture, bits=picture.bits, gray=picture.gray):
+        rows = values.astype(">u2").view(np.uint8) if picture.bits == 16 else values
+        step = values.shape[-1] * picture.bits // 8
+        rows = rows.reshape(len(values), -1)
+        above = np.zeros_like(rows[0]) if above is None else above
+        yield from filter(None, [deflate.compress(_filtered(rows, above, step).tobytes())])
+        above = rows[-1]
+    yield deflate.flush()
+
+
+def _filtered(rows: NDArray[np.uint8], above: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
+    """Each row less what a filter foresees of it, by that filter whose leftover is smallest.
+
+    Args:
+        rows: Bytes of the rows, (rows, bytes).
+        above: Bytes of the row before the first.
+        step: Bytes of a pixel.
+
+    Returns:
+        The leftovers, the filter's number before each row: (rows, 1 + bytes).
+    """
+    up = np.concatenate([above[None], rows[:-1]])
+    left, corner = _shifted(rows, step), _shifted(up, step)
+    half = (left >> 1) + (up >> 1) + (left & up & 1)  # the mean, rounded down, within a byte
+    best: NDArray[Any] = np.concatenate([np.zeros_like(rows[:, :1]), rows], axis=1)
+    lowest = _cost(rows)
+    for number, foreseen in ((1, left), (2, up), (3, half), (4, _paeth(left, up, corner))):
+        leftover = rows - foreseen
+        cost = _cost(leftover)
+        better = cost < lowest
+        best[better, 0], best[better, 1:] = number, leftover[better]
+        lowest = np.minimum(cost, lowest)
+    return best
+
+
+def _shifted(rows: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
+    return np.pad(rows, ((0, 0), (step, 0)))[:, : rows.shape[1]]
+
+
+def _cost(leftover: NDArray[np.uint8]) -> NDArray[np.int64]:
+    cost: NDArray[np.int64] = np.minimum(leftover, -leftover).sum(axis=1, dtype=np.int64)  # of -128 … 127
+    return cost
+
+
+def _paeth(left: NDArray[np.uint8], up: NDArray[np.uint8], corner: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    a, b, c = left.astype(np.int16), up.astype(np.int16), corner.astype(np.int16)
+    to_left, to_up, to_corner = np.abs(b - c), np.abs(a - c), np.abs(a + b - 2 * c)
+    nearest_two = np.where(to_up <= to_corner, up, corner)
+    return np.where((to_left <= to_up) & (to_left <= to_corner), left, nearest_two)

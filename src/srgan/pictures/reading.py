@@ -1,0 +1,144 @@
+"""Reading picture files of users: every frame, at full depth, with alpha, profile and EXIF."""
+
+import io
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from srgan import images
+from srgan.images import ImageReadError
+from srgan.pictures import metadata
+from srgan.pictures.modes import pixels_of
+from srgan.pictures.picture import Picture
+from srgan.pictures.sixteen_bits import read_deep
+
+_ANIMATIONS = frozenset({"GIF", "WEBP", "PNG", "AVIF"})
+_BROKEN = (KeyError, TypeError, IndexError, AttributeError, MemoryError, OverflowError, ZeroDivisionError)
+_REDUCED_PAGE = 1  # bit of TIFF's NewSubfileType: a page that is a preview of another
+_pillow_limit = threading.RLock()
+
+
+def read_pictures(source: Path | BinaryIO, *, max_pixels: int, scale: int = 4) -> list[Picture]:
+    """Read all frames or pages of a picture file.
+
+    Args:
+        source: A file of any format that Pillow reads, or a stream of one, which is read to its end.
+        max_pixels: How many pixels the file may have, all frames together; compared before any is decoded.
+        scale: How much the picture is to be enlarged: named in the message on a file that is too large.
+
+    Returns:
+        One picture for most files; the frames of an animation (GIF, WebP, APNG) or the pages of a TIFF.
+
+    Raises:
+        ImageReadError: If the file is missing, empty, truncated, no picture, or has more than ``max_pixels``.
+    """
+    name = source if isinstance(source, Path) else Path(str(getattr(source, "name", "stream")).strip("<>"))
+    with images.reading(name):
+        if isinstance(source, Path) and source.is_dir():
+            raise IsADirectoryError
+        stored = source if isinstance(source, Path) else _Stored(source)
+        try:
+            with _without_pillow_limit():
+                return _read_frames(stored, name, max_pixels, scale)
+        except _BROKEN as error:  # what Pillow stumbles over in a file that is damaged in ways it does not foresee
+            raise OSError(f"the file is damaged ({type(error).__name__}: {error})") from error
+
+
+def _read_frames(stored: Path | io.BytesIO, name: Path, max_pixels: int, scale: int) -> list[Picture]:
+    pictures, pixels = [], 0
+    with Image.open(stored) as image:
+        for index in _frames(image):
+            if index:
+                image.seek(index)
+            pixels += image.width * image.height
+            if pixels > max_pixels:
+                raise ImageReadError(_too_large(image, name, pixels, max_pixels, scale))
+            if not _is_preview(image):
+                pictures.append(_read_frame(image, stored, index))
+    if not pictures:
+        raise ValueError("it holds previews only")
+    return pictures
+
+
+class _Stored(io.BytesIO):
+    """A stream's bytes; empty ones are named so here, for there is no file to look at."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(stream.read())
+        if not self.getbuffer().nbytes:
+            raise ValueError("nothing came")
+
+
+def _frames(image: Image.Image) -> range:
+    """Which of a file's images are its frames or pages; a phone's MPO holds others beside the picture, PSD layers."""
+    if image.format not in _ANIMATIONS and image.format != "TIFF":
+        return range(1)
+    first = 1 if getattr(image, "default_image", False) else 0  # of an APNG: shown only by those that know no APNG
+    return range(first, getattr(image, "n_frames", 1))
+
+
+def _is_preview(image: Image.Image) -> bool:
+    return image.format == "TIFF" and bool(getattr(image, "tag_v2", {}).get(254, 0) & _REDUCED_PAGE)
+
+
+def _too_large(image: Image.Image, name: Path, pixels: int, max_pixels: int, scale: int) -> str:
+    frames = getattr(image, "n_frames", 1)
+    return (
+        f"Cannot read {name}: expected at most max_pixels={max_pixels} pixels, but it has {image.width}x{image.height}"
+        f"{f' in {frames} frames' if frames > 1 else ''}, at least {pixels}, which would become {pixels * scale**2}. "
+        "If it is what it claims to be, raise max_pixels."
+    )
+
+
+def _read_frame(image: Image.Image, stored: Path | io.BytesIO, index: int) -> Picture:
+    image_format = "JPEG" if image.format == "MPO" else str(image.format)
+    moves = image_format in _ANIMATIONS and getattr(image, "n_frames", 1) > 1
+    deep = read_deep(image, stored, index)
+    image.load()
+    pixels = deep or pixels_of(image)
+    turn = metadata.orientation(image)
+    return Picture(
+        rgb=_as_tensor(pixels.colours, pixels.bits, turn).expand(-1, 3, -1, -1),
+        alpha=None if pixels.alpha is None else _as_tensor(pixels.alpha, pixels.bits, turn),
+        gray=pixels.colours.shape[-1] == 1,
+        bits=pixels.bits,
+        icc_profile=pixels.icc_profile,
+        exif=metadata.read_exif(image),
+        format=image_format,
+        dpi=metadata.read_dpi(image),
+        duration=float(image.info.get("duration", 0)) if moves else None,
+        loop=int(image.info.get("loop", 1)) if moves else None,  # a GIF that says nothing plays once
+    )
+
+
+def _as_tensor(values: NDArray[Any], bits: int, orientation: int) -> Tensor:
+    """Values (H, W, C) of a picture as it lies in the file to floats in [0, 1], (1, C, H, W), as it is to be seen."""
+    if orientation > 4:  # a quarter turn, in one of four ways
+        values = values.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        values = values[::-1]
+    if orientation in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    planes = np.ascontiguousarray(np.moveaxis(values, -1, 0), dtype=np.float32)
+    return torch.from_numpy(planes).div_(2**bits - 1).unsqueeze(0)
+
+
+@contextmanager
+def _without_pillow_limit() -> Iterator[None]:
+    """Lift Pillow's own limit, which knows nothing of ours; one reader at a time, since it is one for the process."""
+    with _pillow_limit, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd EXIF blocks and the like; what matters raises
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit

@@ -1,0 +1,97 @@
+"""TIFF files, 8 or 16 bits, one page or more, written in bands of rows: Pillow writes no 16-bit colour.
+
+Uncompressed, so that the place of each strip is known before the first is written. Tags: TIFF 6.0 (Aldus 1992).
+"""
+
+import struct
+from collections.abc import Sequence
+from typing import BinaryIO
+
+from PIL import ExifTags, TiffTags
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from srgan.pictures import metadata
+from srgan.pictures.bands import bands, rows_per_band
+from srgan.pictures.picture import Picture, PictureFormatError
+
+_LARGEST_FILE = 2**32 - 2**20  # offsets are of 32 bits; a margin for tags
+_UNCOMPRESSED, _BLACK_IS_ZERO, _RGB, _UNMULTIPLIED_ALPHA, _INCH = 1, 1, 2, 2, 2
+
+
+def write_tiff(file: BinaryIO, pages: Sequence[Picture], *, profiles: Sequence[bytes | None]) -> None:
+    """Write pictures as the pages of a file, each at its own depth.
+
+    Args:
+        file: Where to write; it has to seek.
+        pages: The pictures.
+        profiles: The colour profile of each.
+
+    Raises:
+        PictureFormatError: If the file would be larger than TIFF's four gigabytes.
+    """
+    total = sum(_row_bytes(page) * page.size[0] for page in pages)
+    if total > _LARGEST_FILE:
+        raise PictureFormatError(f"TIFF holds at most 4 GiB, but this takes {total / 2**30:.1f}; choose format=png.")
+    pointer = None
+    for page, profile in zip(pages, profiles, strict=True):
+        start = file.tell()
+        directory = _directory(page, profile)
+        directory.save(file)
+        if pointer is None:
+            start = 8  # the first directory comes after the header
+        else:
+            _point(file, pointer, start)
+        pointer = start + 2 + 12 * len(directory)
+        for band in bands(page, bits=page.bits, gray=page.gray):
+            file.write(band.astype("<u2" if page.bits == 16 else "u1").tobytes())
+        if file.tell() % 2:
+            file.write(b"\0")  # a directory begins at an even place
+
+
+def _directory(page: Picture, profile: bytes | None) -> ImageFileDirectory_v2:
+    height, width = page.size
+    channels = _channels(page)
+    directory = ImageFileDirectory_v2()
+    exif = metadata.exif_of_size(page.exif, page.size)
+    for tag in exif:
+        directory[tag] = exif.get_ifd(tag) if tag in TiffTags.TAGS_V2_GROUPS else exif[tag]
+    tags = ExifTags.Base
+    directory[tags.ImageWidth], directory[tags.ImageLength] = width, height
+    directory[tags.BitsPerSample], directory[tags.SamplesPerPixel] = (page.bits,) * channels, channels
+    directory[tags.Compression], directory[tags.PlanarConfiguration] = _UNCOMPRESSED, 1
+    directory[tags.PhotometricInterpretation] = _BLACK_IS_ZERO if page.gray else _RGB
+    if page.alpha is not None:
+        directory[tags.ExtraSamples] = _UNMULTIPLIED_ALPHA
+    if page.dpi:
+        directory[tags.XResolution], directory[tags.YResolution] = page.dpi
+        directory[tags.ResolutionUnit] = _INCH
+    if profile:
+        directory[tags.InterColorProfile] = profile
+    _add_strips(directory, page)
+    return directory
+
+
+def _add_strips(directory: ImageFileDirectory_v2, page: Picture) -> None:
+    rows, height = rows_per_band(page), page.size[0]
+    sizes = [min(rows, height - top) * _row_bytes(page) for top in range(0, height, rows)]
+    directory[ExifTags.Base.RowsPerStrip] = rows
+    for tag in (ExifTags.Base.StripOffsets, ExifTags.Base.StripByteCounts):
+        directory.tagtype[tag] = TiffTags.LONG
+    directory[ExifTags.Base.StripByteCounts] = tuple(sizes)
+    # Counted from the directory's end: Pillow adds its place as it writes.
+    directory[ExifTags.Base.StripOffsets] = tuple(sum(sizes[:index]) for index in range(len(sizes)))
+
+
+def _channels(page: Picture) -> int:
+    return (1 if page.gray else 3) + (page.alpha is not None)
+
+
+def _row_bytes(page: Picture) -> int:
+    return page.size[1] * _channels(page) * page.bits // 8
+
+
+def _point(file: BinaryIO, pointer: int, place: int) -> None:
+    end = file.tell()
+    file.seek(pointer)
+    file.write(struct.pack("<I", place))
+    file.seek(end)

@@ -1,0 +1,170 @@
+"""Writing pictures in the format that was asked for, or saying why that format cannot hold them."""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from PIL import Image
+
+from srgan.files import atomic_write
+from srgan.pictures import metadata
+from srgan.pictures.bands import whole
+from srgan.pictures.picture import Picture, PictureFormatError
+from srgan.pictures.png import write_png
+from srgan.pictures.tiff import write_tiff
+
+FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "tiff": "TIFF"}  # what can be asked for, beside `same`
+_AS_BEFORE = frozenset([*FORMATS.values(), "GIF", "BMP"])  # what `same` can mean
+_LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "GIF": 65535}
+_MOVING = ("PNG", "WEBP", "GIF")
+_FULL_CHROMA_QUALITY = 90
+_LARGEST_JPEG_EXIF = 65533
+
+
+def write_pictures(target: Path | BinaryIO, frames: Sequence[Picture], *, format: str, quality: int) -> None:
+    """Write a picture, the frames of an animation, or pages; a path whole or not at all.
+
+    Args:
+        target: The file, whose folder is made if need be, or a stream.
+        frames: What `read_pictures` gave, enlarged or not.
+        format: ``png``, ``jpg``, ``webp``, ``tiff`` or ``same`` as the file that was read.
+        quality: Of JPEG and WebP, 1 to 100.
+
+    Raises:
+        PictureFormatError: If the format cannot hold the pictures.
+        OSError: If they cannot be written.
+    """
+    pillow_format = require_writable(frames, format=format)
+    if not 1 <= quality <= 100:
+        raise ValueError(f"Expected quality from 1 to 100, got {quality}.")
+    if isinstance(target, Path):
+        with atomic_write(target) as file:
+            _WRITERS[pillow_format](file, frames, quality)
+        return
+    encoded = io.BytesIO()  # a stream need not seek
+    _WRITERS[pillow_format](encoded, frames, quality)
+    target.write(encoded.getbuffer())
+
+
+def require_writable(frames: Sequence[Picture], *, format: str, scale: int = 1) -> str:
+    """Check that a format can hold pictures, enlarged by ``scale``, before the work of enlarging them is done.
+
+    Returns:
+        Pillow's name of the format.
+
+    Raises:
+        PictureFormatError: If it cannot; the message names formats that can.
+    """
+    first = frames[0]
+    pillow_format = first.format if format == "same" else FORMATS.get(format, format)
+    if pillow_format not in _AS_BEFORE:
+        raise PictureFormatError(f"Cannot write {pillow_format}; choose one of format={'|'.join(FORMATS)}.")
+    if len(frames) > 1 and first.duration is not None and pillow_format not in _MOVING:
+        raise PictureFormatError(
+            f"{pillow_format} holds no animation, but this one has {len(frames)} frames; choose format=png or webp."
+        )
+    if len(frames) > 1 and first.duration is None and pillow_format != "TIFF":
+        raise PictureFormatError(f"{pillow_format} holds no pages, but there are {len(frames)}; choose format=tiff.")
+    if pillow_format == "JPEG" and any(frame.alpha is not None and frame.alpha.min() < 1 for frame in frames):
+        raise PictureFormatError("JPEG holds no transparency, but this picture has some; choose format=png or webp.")
+    largest = _LARGEST_SIDE.get(pillow_format)
+    side = max(max(frame.size) for frame in frames) * scale
+    if largest and side > largest:
+        raise PictureFormatError(
+            f"{pillow_format} holds at most {largest} pixels a side, but there would be {side}; choose format=png."
+        )
+    return pillow_format
+
+
+def _write_png(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
+    if len(frames) > 1:
+        _write_moving(file, frames, "PNG")
+    else:
+        write_png(file, frames[0], icc_profile=_profile(frames[0], gray=frames[0].gray))
+
+
+def _write_tiff(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
+    write_tiff(file, frames, profiles=[_profile(frame, gray=frame.gray) for frame in frames])
+
+
+def _write_jpeg(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
+    picture = replace(frames[0], alpha=None)
+    options = _common_options(picture, gray=picture.gray)
+    if len(options.get("exif", b"")) > _LARGEST_JPEG_EXIF:
+        del options["exif"]  # a JPEG has no place for it
+    if quality >= _FULL_CHROMA_QUALITY:
+        options["subsampling"] = "4:4:4"
+    _to_pillow(picture, gray=picture.gray).save(file, "JPEG", quality=quality, **options)
+
+
+def _write_webp(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
+    # `exact` keeps the colours of what cannot be seen, or the next to enlarge it gets a fringe.
+    if len(frames) > 1:
+        _write_moving(file, frames, "WEBP", quality=quality, exact=True)
+        return
+    picture = frames[0]
+    options = _common_options(picture, gray=False)
+    options["exif"] = metadata.exif_bytes(metadata.exif_of_size(picture.exif, picture.size), picture.dpi)
+    _to_pillow(picture, gray=False).save(file, "WEBP", quality=quality, exact=True, **options)
+
+
+def _write_gif(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
+    hard = [frame if frame.alpha is None else replace(frame, alpha=frame.alpha.round()) for frame in frames]
+    _write_moving(file, hard, "GIF", disposal=2 if any(frame.alpha is not None for frame in frames) else 0)
+
+
+def _write_bmp(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
+    picture = frames[0]
+    gray = picture.gray and picture.alpha is None
+    options = {"dpi": picture.dpi} if picture.dpi else {}
+    _to_pillow(picture, gray=gray).save(file, "BMP", **options)
+
+
+def _write_moving(file: BinaryIO, frames: Sequence[Picture], pillow_format: str, **options: Any) -> None:
+    first = frames[0]
+    gray = all(frame.gray and frame.alpha is None for frame in frames) and pillow_format != "WEBP"
+    if len(frames) > 1:
+        durations = [frame.duration or 0 for frame in frames]
+        options |= {
+            "save_all": True,
+            "duration": durations if pillow_format == "PNG" else [round(d) for d in durations],
+        }
+        if not (pillow_format == "GIF" and first.loop == 1):  # said by saying nothing
+            options["loop"] = first.loop or 0
+    options |= _common_options(first, gray=gray) if pillow_format != "GIF" else {}
+    pictures = [_to_pillow(frame, gray=gray, alpha=any(f.alpha is not None for f in frames)) for frame in frames]
+    pictures[0].save(file, pillow_format, append_images=pictures[1:], **options)
+
+
+def _common_options(picture: Picture, *, gray: bool) -> dict[str, Any]:
+    """What Pillow's savers take of a picture beside its pixels; they take no None."""
+    options = {
+        "icc_profile": _profile(picture, gray=gray),
+        "exif": metadata.exif_bytes(metadata.exif_of_size(picture.exif, picture.size)),
+        "dpi": picture.dpi,
+    }
+    return {name: value for name, value in options.items() if value}
+
+
+def _profile(picture: Picture, *, gray: bool) -> bytes | None:
+    """The profile, if it is one of the colours that are written: bytes 16 to 19 of its header say which."""
+    profile = picture.icc_profile
+    return profile if profile and profile[16:20] == (b"GRAY" if gray else b"RGB ") else None
+
+
+def _to_pillow(picture: Picture, *, gray: bool, alpha: bool = False) -> Image.Image:
+    values = whole(picture, gray=gray)
+    image = Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values)
+    return image.convert("RGBA") if alpha and not image.mode.endswith("A") else image
+
+
+_WRITERS: dict[str, Callable[[BinaryIO, Sequence[Picture], int], None]] = {
+    "PNG": _write_png,
+    "JPEG": _write_jpeg,
+    "WEBP": _write_webp,
+    "TIFF": _write_tiff,
+    "GIF": _write_gif,
+    "BMP": _write_bmp,
+}
