@@ -36,7 +36,7 @@ ALLOWED = {
     "release": {"data", "evaluation", "networks", "provenance", "weights"},
     "sweeps": {"sweep_report"},
     "sweep_report": {"comparison", "files", "images", "results"},
-    "prediction": {"files", "images"},
+    "prediction": {"files", "images", "inference", "pictures", "upscaler"},
     "runs": {"callbacks", "results", "weights"},
     "evaluation": {"comparison", "inference", "metrics", "networks", "resize"},
 }

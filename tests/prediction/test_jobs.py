@@ -34,6 +34,14 @@ def test_earlier_results_inside_the_input_are_no_inputs(tmp_path: Path) -> None:
     assert targets(tmp_path, tmp_path / "out") == {"a.jpg": "a.png"}
 
 
+def test_links_to_folders_are_followed_and_loops_end(tmp_path: Path) -> None:
+    source = make(tmp_path / "in", "a.png")
+    make(tmp_path / "album", "b.png")
+    (source / "linked").symlink_to(tmp_path / "album")
+    (source / "loop").symlink_to(source)
+    assert targets(source, tmp_path / "out") == {"a.png": "a.png", "linked/b.png": "linked/b.png"}
+
+
 def test_a_folder_named_like_a_picture_is_a_folder(tmp_path: Path) -> None:
     assert targets(make(tmp_path / "in", "x.png/a.jpg"), tmp_path / "out") == {"x.png/a.jpg": "x.png/a.png"}
 

@@ -3,7 +3,8 @@
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def plan_jobs(
     """List the jobs of a picture or a folder, in the order of their names.
 
     Args:
-        source: A picture, or a folder to search recursively. Hidden files are left out, and so are folders of
+        source: A picture, or a folder to search recursively, links to folders included. Hidden files are left out, and so are folders of
             results inside: ``output``, and any with a ledger.
         output: The folder to write to; the input folder's tree is mirrored in it.
         format: A key of ``SUFFIXES``.
@@ -118,7 +119,7 @@ def _find_inputs(source: Path, output: Path) -> tuple[list[Path], Path]:
             f"Expected output= to be another folder than the input's, got {output} for both: results would be taken for"
             " inputs the next time."
         )
-    inputs = sorted(_walk(source, excluded=output.resolve()))
+    inputs = sorted(_walk(source, excluded=output))
     if not inputs:
         raise FileNotFoundError(
             f"Expected pictures ({', '.join(sorted(INPUT_EXTENSIONS))}) under {source}, found none."
@@ -126,18 +127,21 @@ def _find_inputs(source: Path, output: Path) -> tuple[list[Path], Path]:
     return inputs, source
 
 
-def _walk(root: Path, *, excluded: Path) -> list[Path]:
-    """The pictures under a folder, by their endings; broken links too, so that they are reported."""
-    found = []
-    for folder, folders, names in os.walk(root, onerror=_unlistable):
-        here = Path(folder)
-        if here != root and any(name.startswith(LEDGER) for name in names):
-            folders.clear()
-            continue
-        folders[:] = [name for name in folders if not name.startswith(".") and (here / name).resolve() != excluded]
-        paths = (here / name for name in names if not name.startswith("."))
-        found += [path for path in paths if path.suffix.lower() in INPUT_EXTENSIONS]
-    return found
+def _walk(root: Path, *, excluded: Path) -> Iterator[Path]:
+    """The pictures under a folder, by their endings; links to nothing too, so that they are reported."""
+    seen = {os.path.realpath(excluded)}
+    tops = deque([root])
+    while tops:  # first what lies under root itself, then what links lead to: so that no link renames it
+        for folder, folders, names in os.walk(tops.popleft(), onerror=_unlistable):
+            real, here = os.path.realpath(folder), Path(folder)
+            if real in seen or (here != root and any(name.startswith(LEDGER) for name in names)):
+                folders.clear()
+                continue
+            seen.add(real)
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            tops.extend(here / name for name in folders if (here / name).is_symlink())
+            visible = (here / name for name in names if not name.startswith("."))
+            yield from (path for path in visible if path.suffix.lower() in INPUT_EXTENSIONS)
 
 
 def _unlistable(error: OSError) -> None:
