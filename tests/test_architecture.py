@@ -24,7 +24,8 @@ ALLOWED = {
     "provenance": set(),
     "sync_norm": set(),
     "trainer": {"sync_norm"},
-    "inference": {"networks"},
+    "inference": {"networks", "resize"},
+    "upscaler": {"inference", "weights"},
     "weights": {"files", "networks"},
     "data": {"comparison", "files", "images", "resize"},
     "updates": set(),
@@ -60,7 +61,7 @@ def room(path: Path) -> str:
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_follow_the_arrows(path: Path) -> None:
     if path == PACKAGE / "__init__.py":
-        assert not imported_siblings(path)
+        assert imported_siblings(path) == {"upscaler"}  # inside a function: test_upscaler.py shows that it is lazy
         return
     assert imported_siblings(path) <= ALLOWED[room(path)] | {room(path)}
 

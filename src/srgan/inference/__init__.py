@@ -1,0 +1,23 @@
+"""Enlarging pictures with a trained generator: pure tensor functions, in tiles without seams, on any device."""
+
+from srgan.inference.device import available_memory, choose_device
+from srgan.inference.network import Network, for_inference
+from srgan.inference.precision import Precision, with_precision
+from srgan.inference.refine import Consistent, SelfEnsemble
+from srgan.inference.tiling import TileSize, new_canvas, upscale
+from srgan.inference.trust import trust_map
+
+__all__ = [
+    "Consistent",
+    "Network",
+    "Precision",
+    "SelfEnsemble",
+    "TileSize",
+    "available_memory",
+    "choose_device",
+    "for_inference",
+    "new_canvas",
+    "trust_map",
+    "upscale",
+    "with_precision",
+]

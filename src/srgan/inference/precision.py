@@ -1,0 +1,80 @@
+"""Computing in 16 bits where that is fast and cannot be seen, with a way back where it overflows.
+
+Measured with the shipped weights on sample photos, against float32: bfloat16 differs by 0.05 of a level of 255 in the
+mean and 1.2 at most, float16 by 0.01 and 0.3; rounded to 8 bit no value differs by more than one level. On a CPU with
+AMX, bfloat16 takes a quarter of the time; float16 takes longer than float32.
+"""
+
+import warnings
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from srgan.inference.network import Network, Wrapper
+from srgan.networks import Generator
+
+Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
+
+_TYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+_TENSOR_CORES_SINCE = (7, 0)  # compute capability
+
+
+class MixedPrecision(Wrapper):
+    """The network in a 16-bit type; in float32 from the first result on that is not finite.
+
+    Args:
+        network: The network; its weights stay float32.
+        dtype: ``torch.bfloat16`` or ``torch.float16``.
+    """
+
+    def __init__(self, network: Network, *, dtype: torch.dtype) -> None:
+        super().__init__(network)
+        self.dtype: torch.dtype | None = dtype
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """Map (N, 3, h, w) to (N, 3, scale * h, scale * w), float32."""
+        if self.dtype is not None:
+            with torch.autocast(lr.device.type, dtype=self.dtype):
+                sr: Tensor = self.network(lr).float()
+            if sr.isfinite().all():
+                return sr
+            warnings.warn(
+                f"{self.dtype} overflowed: going on in float32. precision=fp32 avoids the attempt.", stacklevel=2
+            )
+            self.dtype = None
+        full: Tensor = self.network(lr)
+        return full
+
+
+def with_precision(generator: Generator, precision: Precision) -> Network:
+    """The generator, computing as asked for.
+
+    Args:
+        generator: The generator, on the device it is to compute on.
+        precision: ``fp32``, ``bf16`` or ``fp16``. ``auto`` is fp16 on GPUs with tensor cores; bf16 on CPUs with AMX if
+            the bicubic skip, which stays float32, carries the picture; and otherwise fp32.
+
+    Raises:
+        ValueError: If ``precision`` is none of these.
+    """
+    if precision not in ("auto", *_TYPES):
+        raise ValueError(f"Expected precision to be one of auto, {', '.join(_TYPES)}, got {precision!r}.")
+    dtype = _TYPES[_auto(generator) if precision == "auto" else precision]
+    return generator if dtype is None else MixedPrecision(generator, dtype=dtype)
+
+
+def _auto(generator: Generator) -> str:
+    device = next(generator.parameters()).device
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) >= _TENSOR_CORES_SINCE:
+        return "fp16"
+    # Without the skip the picture itself would come in bfloat16, whose steps near white are a whole level of 255.
+    if device.type == "cpu" and generator.global_skip == "bicubic" and _has_amx():
+        return "bf16"
+    return "fp32"
+
+
+def _has_amx() -> bool:
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.is_file() and " amx_bf16 " in cpuinfo.read_text(encoding="utf-8", errors="replace")
