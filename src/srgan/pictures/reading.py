@@ -103,6 +103,7 @@ def _read_frame(image: Image.Image, stored: Path | io.BytesIO, index: int) -> Pi
     image_format = "JPEG" if image.format == "MPO" else str(image.format)
     moves = image_format in _ANIMATIONS and getattr(image, "n_frames", 1) > 1
     deep = read_deep(image, stored, index)
+    exif, dpi = metadata.read_exif(image), metadata.read_dpi(image)  # a TIFF's are gone once it is loaded
     image.load()
     pixels = deep or pixels_of(image)
     turn = metadata.orientation(image)
@@ -112,9 +113,9 @@ def _read_frame(image: Image.Image, stored: Path | io.BytesIO, index: int) -> Pi
         gray=pixels.colours.shape[-1] == 1,
         bits=pixels.bits,
         icc_profile=pixels.icc_profile,
-        exif=metadata.read_exif(image),
+        exif=exif,
         format=image_format,
-        dpi=metadata.read_dpi(image),
+        dpi=dpi,
         duration=float(image.info.get("duration", 0)) if moves else None,
         loop=int(image.info.get("loop", 1)) if moves else None,  # a GIF that says nothing plays once
     )

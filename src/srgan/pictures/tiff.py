@@ -25,13 +25,7 @@ def write_tiff(file: BinaryIO, pages: Sequence[Picture], *, profiles: Sequence[b
         file: Where to write; it has to seek.
         pages: The pictures.
         profiles: The colour profile of each.
-
-    Raises:
-        PictureFormatError: If the file would be larger than TIFF's four gigabytes.
     """
-    total = sum(_row_bytes(page) * page.size[0] for page in pages)
-    if total > _LARGEST_FILE:
-        raise PictureFormatError(f"TIFF holds at most 4 GiB, but this takes {total / 2**30:.1f}; choose format=png.")
     pointer = None
     for page, profile in zip(pages, profiles, strict=True):
         start = file.tell()
@@ -46,6 +40,13 @@ def write_tiff(file: BinaryIO, pages: Sequence[Picture], *, profiles: Sequence[b
             file.write(band.astype("<u2" if page.bits == 16 else "u1").tobytes())
         if file.tell() % 2:
             file.write(b"\0")  # a directory begins at an even place
+
+
+def require_size(pages: Sequence[Picture], *, scale: int = 1) -> None:
+    """Raise PictureFormatError if pages enlarged by ``scale`` would take more than TIFF's four gigabytes."""
+    total = sum(_row_bytes(page) * page.size[0] for page in pages) * scale**2
+    if total > _LARGEST_FILE:
+        raise PictureFormatError(f"TIFF holds at most 4 GiB, but this takes {total / 2**30:.1f}; choose format=png.")
 
 
 def _directory(page: Picture, profile: bytes | None) -> ImageFileDirectory_v2:

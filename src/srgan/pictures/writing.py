@@ -13,7 +13,7 @@ from srgan.pictures import metadata
 from srgan.pictures.bands import whole
 from srgan.pictures.picture import Picture, PictureFormatError
 from srgan.pictures.png import write_png
-from srgan.pictures.tiff import write_tiff
+from srgan.pictures.tiff import require_size, write_tiff
 
 FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "tiff": "TIFF"}  # what can be asked for, beside `same`
 _AS_BEFORE = frozenset([*FORMATS.values(), "GIF", "BMP"])  # what `same` can mean
@@ -72,6 +72,8 @@ def require_writable(frames: Sequence[Picture], *, format: str, scale: int = 1) 
         raise PictureFormatError(f"{pillow_format} holds no pages, but there are {len(frames)}; choose format=tiff.")
     if pillow_format == "JPEG" and any(frame.alpha is not None and frame.alpha.min() < 1 for frame in frames):
         raise PictureFormatError("JPEG holds no transparency, but this picture has some; choose format=png or webp.")
+    if pillow_format == "TIFF":
+        require_size(frames, scale=scale)
     largest = _LARGEST_SIDE.get(pillow_format)
     side = max(max(frame.size) for frame in frames) * scale
     if largest and side > largest:
@@ -105,7 +107,9 @@ def _write_jpeg(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None
 def _write_webp(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
     # `exact` keeps the colours of what cannot be seen, or the next to enlarge it gets a fringe.
     if len(frames) > 1:
-        _write_moving(file, frames, "WEBP", quality=quality, exact=True)
+        # Whole frames: of pieces that are each opaque, the file would say that nothing in it is transparent.
+        pieces = {"kmax": 1} if any(frame.alpha is not None for frame in frames) else {}
+        _write_moving(file, frames, "WEBP", quality=quality, exact=True, **pieces)
         return
     picture = frames[0]
     options = _common_options(picture, gray=False)

@@ -1,0 +1,118 @@
+"""Tests of what goes with the pixels: orientation, EXIF, profile, resolution."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image, ImageCms, ImageOps
+from torch import Tensor
+
+from srgan.pictures import read_pictures, upscale_picture, write_pictures
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
+SUFFIXES = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tif"}
+ORIENTATION = ExifTags.Base.Orientation
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def enlarge(lr: Tensor) -> Tensor:
+    return lr.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
+
+
+def convert(source: Path, format: str = "png") -> Path:
+    target = source.parent / "out" / f"x{SUFFIXES[format]}"
+    frames = [upscale_picture(frame, enlarge) for frame in read_pictures(source, max_pixels=10**6)]
+    write_pictures(target, frames, format=format, quality=95)
+    return target
+
+
+def exif_of_a_camera(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make], exif[ORIENTATION] = "Câmera".encode().decode("latin-1"), orientation
+    details = exif.get_ifd(ExifTags.IFD.Exif)
+    details[ExifTags.Base.ExposureTime], details[ExifTags.Base.DateTimeOriginal] = 0.125, "2024:02:29 12:00:00"
+    details[0xA002], details[0xA003] = 5, 6
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] = "N"
+    return exif.tobytes()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_orientation_is_applied_once_and_reset(tmp_path: Path, suffix: str, orientation: int) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / f"x{suffix}", exif=exif_of_a_camera(orientation))
+    with Image.open(tmp_path / f"x{suffix}") as source:
+        upright = np.array(ImageOps.exif_transpose(source))
+    with Image.open(convert(tmp_path / f"x{suffix}")) as out:
+        assert np.array_equal(np.array(out), upright.repeat(4, axis=0).repeat(4, axis=1))
+        assert ORIENTATION not in out.getexif()
+
+
+@pytest.mark.parametrize("target", SUFFIXES)
+@pytest.mark.parametrize("source", SUFFIXES)
+def test_other_exif_is_kept_between_all_formats(tmp_path: Path, source: str, target: str) -> None:
+    path = tmp_path / f"x{SUFFIXES[source]}"
+    Image.fromarray(PIXELS).save(path, exif=exif_of_a_camera(6))
+    with Image.open(convert(path, target)) as out:
+        exif = out.getexif()
+        details = exif.get_ifd(ExifTags.IFD.Exif)
+        assert exif[ExifTags.Base.Make].startswith("C")
+        assert exif.get(ORIENTATION, 1) == 1
+        assert details[ExifTags.Base.ExposureTime] == 0.125
+        assert details[ExifTags.Base.DateTimeOriginal] == "2024:02:29 12:00:00"
+        assert (details[0xA002], details[0xA003]) == out.size == (24, 20)
+        assert exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == "N"
+        out.load()
+
+
+@pytest.mark.parametrize("target", SUFFIXES)
+@pytest.mark.parametrize("source", SUFFIXES)
+def test_profile_and_resolution_are_carried_over(tmp_path: Path, source: str, target: str) -> None:
+    path = tmp_path / f"x{SUFFIXES[source]}"
+    Image.fromarray(PIXELS).save(path, icc_profile=SRGB, **with_resolution(source))
+    (picture,) = read_pictures(convert(path, target), max_pixels=10**6)
+    assert picture.icc_profile == SRGB
+    assert picture.dpi == pytest.approx((300, 150), abs=0.02)
+
+
+def with_resolution(format: str) -> dict[str, Any]:
+    if format != "webp":
+        return {"dpi": (300, 150)}
+    exif = Image.Exif()
+    exif[ExifTags.Base.XResolution], exif[ExifTags.Base.YResolution] = 300 / 2.54, 150 / 2.54
+    exif[ExifTags.Base.ResolutionUnit] = 3  # centimetres
+    return {"exif": exif}
+
+
+@pytest.mark.parametrize("target", SUFFIXES)
+def test_profile_of_other_colours_is_left_out(tmp_path: Path, target: str) -> None:
+    Image.fromarray(PIXELS[..., 0]).save(tmp_path / "x.png", icc_profile=SRGB)  # RGB profile, gray picture
+    with Image.open(convert(tmp_path / "x.png", target)) as out:
+        assert ("icc_profile" in out.info) == (target == "webp")  # which is RGB always
+
+
+def test_cmyk_goes_through_its_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # No profile of inks is at hand to commit: what Pillow is asked for is looked at instead.
+    asked = []
+
+    def to_green(image: Image.Image, source: object, target: object, *, outputMode: str) -> Image.Image:
+        asked.append((image.mode, source, outputMode))
+        return Image.new("RGB", image.size, (0, 255, 0))
+
+    monkeypatch.setattr(ImageCms, "profileToProfile", to_green)
+    Image.new("CMYK", (5, 6)).save(tmp_path / "x.tif", icc_profile=SRGB)
+    (picture,) = read_pictures(tmp_path / "x.tif", max_pixels=100)
+    assert [(mode, output) for mode, _, output in asked] == [("CMYK", "RGB")]
+    assert picture.rgb[0, :, 0, 0].tolist() == [0, 1, 0]
+    assert picture.icc_profile is None
+
+
+def test_cmyk_with_an_unusable_profile_is_converted_without(tmp_path: Path) -> None:
+    Image.new("CMYK", (5, 6), (0, 255, 255, 0)).save(tmp_path / "x.tif", icc_profile=SRGB)  # of RGB: does not fit
+    (picture,) = read_pictures(tmp_path / "x.tif", max_pixels=100)
+    assert picture.rgb[0, :, 0, 0].tolist() == [1, 0, 0]
+
+
+def test_broken_exif_does_not_refuse_the_picture(tmp_path: Path) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "x.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\0broken")
+    assert read_pictures(tmp_path / "x.jpg", max_pixels=100)[0].exif is None
