@@ -67,7 +67,7 @@ class Enlarger:
     def _frame(self, frame: Picture) -> Picture:
         if frame.gray or frame.alpha is not None:
             return upscale_picture(frame, self._upscaler.enlarge)
-        # Plain colours need no arithmetic any more: in the file's own levels they take a quarter or half of float's room.
+        # Plain colours need no more arithmetic: in the file's own levels they take a quarter or half of float's room.
         height, width = (side * self._upscaler.scale for side in frame.size)
         canvas = make_canvas(height, width, dtype=_LEVELS[frame.bits], scratch=self._scratch)
         return replace(frame, rgb=self._upscaler.enlarge(frame.rgb, out=canvas))

@@ -80,8 +80,8 @@ def plan_jobs(
     """List the jobs of a picture or a folder, in the order of their names.
 
     Args:
-        source: A picture, or a folder to search recursively, links to folders included. Hidden files are left out, and so are folders of
-            results inside: ``output``, and any with a ledger.
+        source: A picture, or a folder to search recursively, links to folders included. Hidden files are left out, and
+            so are folders of results inside: ``output``, and any with a ledger.
         output: The folder to write to; the input folder's tree is mirrored in it.
         format: A key of ``SUFFIXES``.
         shard: The part of them to do; None for all.
