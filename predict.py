@@ -158,7 +158,7 @@ def _settings(cfg: DictConfig) -> dict[str, Any]:
 
 def _job_folder() -> str:
     """In a sweep, the part of the output's path that keeps the jobs of other settings apart."""
-    return HydraConfig.get().job.override_dirname if _is_sweep() else ""
+    return HydraConfig.get().job.override_dirname.replace("/", "_") if _is_sweep() else ""
 
 
 def _is_sweep() -> bool:
