@@ -1,100 +1,168 @@
 """Enlarge photos: weights + pictures in, pictures out. Settings: conf/predict.yaml."""
 
 import sys
+import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue
+
+if TYPE_CHECKING:  # imported where they are used, so that `--help` answers at once
+    from srgan.prediction import Summary
+
+_INTERRUPTED = 130  # what shells make of Ctrl-C
+_STREAM = "-"
+_INDIFFERENT = ("ckpt", "blend_with", "device", "tile_size", "batch_size")  # of these, the weights' content decides
+_TEXTS = ("input", "output", "ckpt", "blend_with", "format", "device", "precision", "shard")
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
+_TYPES = {
+    **dict.fromkeys(("overwrite", "trust_map", "self_ensemble", "consistency"), bool),
+    **dict.fromkeys(("quality", "max_pixels", "batch_size"), int),
+    "strength": float,
+}
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="predict")
 def main(cfg: DictConfig) -> None:
     """Run, and turn what a user can mend into one message instead of a traceback."""
+    warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
     try:
-        failures = predict(
-            ckpt=Path(str(cfg.ckpt)),
-            blend_with=Path(str(cfg.blend_with)),
-            strength=cfg.strength,
-            source=Path(str(cfg.input)),
-            output=Path(str(cfg.output)),
-            tile_size=cfg.tile_size,
-            device=cfg.device,
-        )
+        _conclude(enlarge(**_settings(cfg)))
     except MissingMandatoryValue as error:
         sys.exit(f"Expected a value for {error.full_key}: python predict.py input=<picture or folder> output=<folder>")
     except (ValueError, OSError) as error:
+        if _is_sweep():
+            raise  # the other jobs go on, and Hydra shows it at the end
         sys.exit(str(error))
-    if failures:
-        sys.exit("\n".join([f"{len(failures)} pictures could not be enlarged:", *failures]))
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+
+
+def enlarge(*, input: str, output: str | None, **settings: Any) -> "Summary | None":
+    """Enlarge what ``input`` names; of a picture from standard input there is nothing to sum up."""
+    if _STREAM not in (input, output):
+        return predict(source=Path(input), output=Path(output or "out") / _job_folder(), **settings)
+    if input != _STREAM or output not in (None, _STREAM):
+        raise ValueError(f"Expected input=- and output=- together, got input={input} and output={output}.")
+    predict_stream(sys.stdin.buffer, sys.stdout.buffer, **settings)
+    return None
 
 
 def predict(
     *,
-    ckpt: Path,
     source: Path,
     output: Path,
-    blend_with: Path = Path("srresnet"),
-    strength: float = 1.0,
-    tile_size: int | None,
-    device: str,
-) -> list[str]:
-    """Enlarge a picture or a folder of pictures.
+    format: str = "png",
+    quality: int = 95,
+    overwrite: bool = False,
+    max_pixels: int = 100_000_000,
+    trust_map: bool = False,
+    shard: str | None = None,
+    **network: Any,
+) -> "Summary":
+    """Enlarge a picture or a folder of pictures, those that are not done yet.
 
     Args:
-        ckpt: ``srgan`` or ``srresnet``, a ``.safetensors``, a ``.ckpt`` or a run's folder.
         source: A picture or a folder, searched recursively.
-        output: Folder to write PNGs to, named after the inputs.
-        blend_with: Weights of the same architecture that a strength below 1 falls back to.
-        strength: Share of ``ckpt`` in the weights, in [0, 1].
-        tile_size: Side of the pieces to compute, in pixels; None for one piece.
-        device: ``auto`` or a torch device.
+        output: Folder to write to; mirrors ``source``.
+        format: ``png``, ``jpg``, ``webp``, ``tiff`` or ``same``.
+        quality: Of JPEG and WebP, 1 to 100.
+        overwrite: Replace files in ``output`` that are not ours.
+        max_pixels: The most pixels an input may have.
+        trust_map: Write a trust map beside each result.
+        shard: ``"i/n"`` for one of several parts of a folder; None for all.
+        network: Arguments of ``srgan.Upscaler``.
 
     Returns:
-        A message for each picture that could not be read; the others are done.
+        What came of each picture.
 
     Raises:
-        ValueError: If the weights cannot be read, or a file would be overwritten by another's result.
+        ValueError: If a setting or the weights cannot be used, or a file would be overwritten by another's result.
+        OSError: If there is nothing to read, or ``output`` cannot be written to.
     """
-    from srgan.images import ImageReadError, read_image, write_image
-    from srgan.inference import choose_device, for_inference, upscale
-    from srgan.weights import blend, load_generator
+    from srgan import Upscaler
+    from srgan.prediction import Ledger, Shard, fingerprint, plan_jobs, run_jobs
+    from srgan.prediction.enlarge import TRUST, Enlarger
 
-    jobs = _plan(source, output)
-    generator = load_generator(ckpt)
-    if strength != 1:
-        generator = blend(load_generator(blend_with), generator, strength=strength)
-    generator = for_inference(generator).to(choose_device(device))
-    failures = []
-    for path, target in jobs.items():
-        try:
-            lr = read_image(path)
-        except ImageReadError as error:
-            failures.append(str(error))
-            continue
-        sr = upscale(generator, lr, tile_size=tile_size)
-        write_image(target, sr)
-        print(f"{path} → {target} ({sr.shape[-1]}x{sr.shape[-2]})")
-    return failures
+    part = None if shard is None else Shard.parse(shard)
+    jobs = plan_jobs(source, output, format=format, shard=part, companions=[TRUST] if trust_map else [])
+    upscaler = Upscaler(**network)
+    enlarger = Enlarger(upscaler, format=format, quality=quality, max_pixels=max_pixels, scratch=output)
+    deciding = {name: value for name, value in network.items() if name not in _INDIFFERENT}
+    made_with = fingerprint({**deciding, "format": format, "quality": quality}, _weights(**network))
+    title = "" if part is None else f"part {part}"
+    ledger = Ledger(output, shard=part)
+    return run_jobs(jobs, enlarger, ledger=ledger, made_with=made_with, overwrite=overwrite, title=title)
 
 
-def _plan(source: Path, output: Path) -> dict[Path, Path]:
-    """The output of each input, checked so that no input is written over and no two share an output."""
-    from srgan.images import find_images
+def predict_stream(
+    source: BinaryIO,
+    target: BinaryIO,
+    *,
+    format: str = "png",
+    quality: int = 95,
+    max_pixels: int = 100_000_000,
+    overwrite: bool = False,
+    trust_map: bool = False,
+    shard: str | None = None,
+    **network: Any,
+) -> None:
+    """Enlarge the picture of one stream into another; arguments and errors are those of ``predict``."""
+    import tempfile
 
-    inputs = [source] if source.is_file() else find_images(source)
-    root = source.parent if source.is_file() else source
-    resolved = {path.resolve() for path in inputs}
-    inputs_by_target: dict[Path, Path] = {}
-    for path in inputs:
-        target = (output / path.relative_to(root)).with_suffix(".png")
-        if target.resolve() in resolved:
-            raise ValueError(f"Expected output= to be another folder than the input's: {target} would be overwritten.")
-        if target in inputs_by_target:
-            other = inputs_by_target[target]
-            raise ValueError(f"{other} and {path} would both be written to {target}. Rename one of them.")
-        inputs_by_target[target] = path
-    return {path: target for target, path in inputs_by_target.items()}
+    from srgan import Upscaler
+    from srgan.prediction.enlarge import Enlarger
+
+    if trust_map or shard is not None:
+        raise ValueError("Expected neither trust_map nor shard with input=-: there is one picture and no folder.")
+    scratch = Path(tempfile.gettempdir())
+    enlarger = Enlarger(Upscaler(**network), format=format, quality=quality, max_pixels=max_pixels, scratch=scratch)
+    enlarger.stream(source, target)
+    target.flush()
+
+
+def _weights(*, ckpt: str, blend_with: str = "srresnet", strength: float = 1.0, **_: Any) -> list[Path]:
+    """The weight files that decide the result."""
+    from srgan.weights import resolve
+
+    return [resolve(Path(path)) for path in ([ckpt] if strength == 1 else [ckpt, blend_with])]
+
+
+def _conclude(summary: "Summary | None") -> None:
+    """Say what came of the run; anything that is left to do is an error."""
+    if summary is None:
+        return
+    if summary.interrupted:
+        print(summary, file=sys.stderr)
+        sys.exit(_INTERRUPTED)
+    if not summary.complete:
+        if _is_sweep():
+            raise RuntimeError(str(summary))
+        sys.exit(str(summary))
+    print(summary)
+
+
+def _settings(cfg: DictConfig) -> dict[str, Any]:
+    """The settings as plain values of the types that they have in conf/predict.yaml."""
+    settings = {str(name): cfg[name] for name in cfg}
+    for name, kind in _TYPES.items():
+        if type(settings[name]) is not kind and not (kind is float and type(settings[name]) is int):
+            raise ValueError(f"Expected {name} to be {_KINDS[kind]}, got {settings[name]}.")
+    texts = {name: str(settings[name]) for name in _TEXTS if settings[name] is not None}
+    return {**settings, **texts, "strength": float(settings["strength"])}
+
+
+def _job_folder() -> str:
+    """In a sweep, the part of the output's path that keeps the jobs of other settings apart."""
+    return HydraConfig.get().job.override_dirname.replace("/", "_") if _is_sweep() else ""
+
+
+def _is_sweep() -> bool:
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ ALLOWED = {
     "sweep_report": {"comparison", "files", "images", "results", "score_file"},
     "report": {"files", "images"},
     "runs": {"callbacks", "files", "results", "weights"},
+    "prediction": {"files", "images", "inference", "pictures", "upscaler"},
     "evaluation": {"comparison", "inference", "metrics", "networks", "resize"},
 }
 

@@ -29,7 +29,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         path: The file to write; its folder is made if need be.
 
     Yields:
-        The file, empty and open for bytes; write to it, not to its name.
+        The file, empty and open for bytes; write to it, not to its name. What was written can be read back.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     file, unfinished = _open_beside(path)
@@ -82,7 +82,7 @@ def _open_beside(path: Path) -> tuple[BinaryIO, Path]:
         return _open_locked(fixed), fixed
     except OSError:  # another writes there just now, or the file system has no locks
         own = path.with_name(_unfinished_name(path.name, token=f"{secrets.token_hex(4)}-"))
-        return own.open("xb"), own
+        return own.open("x+b"), own
 
 
 def _unfinished_name(name: str, *, token: str = "") -> str:
@@ -101,7 +101,7 @@ def _open_locked(path: Path) -> BinaryIO:
     """
     if sys.platform == "win32":
         raise OSError("no flock on Windows")
-    file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666), "wb")
+    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "w+b")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not os.path.samestat(os.fstat(file.fileno()), path.stat()):

@@ -111,8 +111,14 @@ def blend(pixel: Generator, adversarial: Generator, *, strength: float) -> Gener
     if not 0 <= strength <= 1:
         raise ValueError(f"Expected strength between 0 (pixel-trained) and 1 (adversarially trained), got {strength}.")
     if pixel.config != adversarial.config:
+        differing = [
+            f"{name} is {pixel.config[name]} in blend_with and {value} in ckpt"
+            for name, value in adversarial.config.items()
+            if pixel.config[name] != value
+        ]
         raise WeightsError(
-            f"Expected two weights of one architecture to blend, got {pixel.config} and {adversarial.config}."
+            f"Expected two weights of one architecture to blend, but {'; '.join(differing)}. Set blend_with= to weights"
+            " that fit, such as those that ckpt was trained on from, or strength=1."
         )
     blended = Generator(**adversarial.config)
     ends = pixel.state_dict()

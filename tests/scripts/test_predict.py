@@ -1,9 +1,13 @@
 """Tests of predict.py: pictures in, pictures out, nothing overwritten, one message for a mistake."""
 
+import io
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -11,21 +15,36 @@ from PIL import Image
 import predict
 from srgan.images import read_image
 from srgan.networks import Generator
+from srgan.prediction import Summary
+from srgan.prediction.enlarge import make_canvas
 from srgan.weights import WeightsError, save_generator
 
 PROJECT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny untrained generator in a file."""
     torch.manual_seed(0)
-    save_generator(tmp_path / "tiny.safetensors", Generator(num_blocks=1, channels=4, global_skip="bicubic"))
-    return tmp_path / "tiny.safetensors"
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_generator(path, Generator(num_blocks=1, channels=4, global_skip="bicubic"))
+    return path
 
 
-def run(weights: Path, source: Path, output: Path, *, tile_size: int | None = 32) -> None:
-    predict.predict(ckpt=weights, source=source, output=output, tile_size=tile_size, device="cpu")
+def run(weights: Path, source: Path, output: Path, **settings: Any) -> Summary:
+    return predict.predict(ckpt=str(weights), source=source, output=output, device="cpu", **settings)
+
+
+def command(weights: Path, *arguments: str) -> list[str]:
+    return [sys.executable, str(PROJECT / "predict.py"), f"ckpt={weights}", "device=cpu", *arguments]
+
+
+def finish(line: list[str], folder: Path, **options: Any) -> "subprocess.CompletedProcess[Any]":
+    return subprocess.run(line, cwd=folder, capture_output=True, check=False, **options)
+
+
+def pictures(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("[!.]*") if path.is_file())
 
 
 def test_a_folder_is_mirrored_four_times_as_large(weights: Path, tmp_path: Path) -> None:
@@ -33,9 +52,20 @@ def test_a_folder_is_mirrored_four_times_as_large(weights: Path, tmp_path: Path)
     (source / "sub").mkdir(parents=True)
     Image.new("RGB", (40, 30), "teal").save(source / "a.jpg")
     Image.new("L", (7, 50), 80).save(source / "sub" / "grün.png")
-    run(weights, source, tmp_path / "out")
+    assert run(weights, source, tmp_path / "out").complete
     assert read_image(tmp_path / "out" / "a.png").shape == (1, 3, 120, 160)
-    assert read_image(tmp_path / "out" / "sub" / "grün.png").shape == (1, 3, 200, 28)
+    with Image.open(tmp_path / "out" / "sub" / "grün.png") as image:
+        assert (image.size, image.mode) == ((28, 200), "L")
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "format"), [("RGB", "a.jpg", "JPEG"), ("RGBA", "a.webp", "WEBP"), ("L", "a.tif", "TIFF")]
+)
+def test_same_keeps_name_and_format(mode: str, name: str, format: str, weights: Path, tmp_path: Path) -> None:
+    Image.new(mode, (9, 8), 90).save(tmp_path / name)
+    run(weights, tmp_path / name, tmp_path / "out", format="same")
+    with Image.open(tmp_path / "out" / name) as image:
+        assert (image.format, image.size) == (format, (36, 32))
 
 
 def test_tiles_leave_no_seam(weights: Path, photos: Path, tmp_path: Path) -> None:
@@ -46,13 +76,50 @@ def test_tiles_leave_no_seam(weights: Path, photos: Path, tmp_path: Path) -> Non
     assert (tiled - whole).abs().max() <= 1 / 255 + 1e-6  # a rounding to 8 bit may fall to the other side
 
 
+def test_a_result_too_large_for_the_memory_lies_in_a_file_and_is_the_same(
+    weights: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(weights, photos / "photo_0.png", tmp_path / "memory")
+    monkeypatch.setattr("srgan.prediction.enlarge.available_memory", lambda device: 0)
+    run(weights, photos / "photo_0.png", tmp_path / "disk")
+    in_memory, on_disk = (read_image(tmp_path / name / "photo_0.png") for name in ("memory", "disk"))
+    assert torch.equal(in_memory, on_disk)
+    assert pictures(tmp_path / "disk") == ["photo_0.png"]
+    with pytest.raises(OSError, match="No space left"):
+        make_canvas(10**9, 10**9, dtype=torch.uint8, scratch=tmp_path)
+
+
+def test_sixteen_bits_stay_sixteen(weights: Path, tmp_path: Path) -> None:
+    values = np.linspace(0, 65535, 8 * 8, dtype=np.uint16).reshape(8, 8)
+    Image.fromarray(values).save(tmp_path / "deep.png")
+    run(weights, tmp_path / "deep.png", tmp_path / "out")
+    with Image.open(tmp_path / "out" / "deep.png") as image:
+        assert image.mode == "I;16"
+        assert len(np.unique(np.asarray(image))) > 256
+
+
+def test_a_trust_map_lies_beside_the_picture(weights: Path, photos: Path, tmp_path: Path) -> None:
+    source = photos / "photo_0.png"
+    run(weights, source, tmp_path)
+    assert run(weights, source, tmp_path, trust_map=True).written  # the picture was there, the map was not
+    assert pictures(tmp_path) == ["photo_0.png", "photo_0.png.trust.png"]
+    assert run(weights, source, tmp_path).skipped
+
+
+def test_settings_that_change_no_result_do_no_work_again(weights: Path, photos: Path, tmp_path: Path) -> None:
+    source = photos / "photo_0.png"
+    run(weights, source, tmp_path, tile_size="auto")
+    assert run(weights, source, tmp_path, tile_size=16, batch_size=2).skipped
+    assert run(weights, source, tmp_path, consistency=True).written
+
+
 def test_an_input_is_never_overwritten(weights: Path, tmp_path: Path) -> None:
     picture = tmp_path / "in" / "a.png"
     picture.parent.mkdir()
     Image.new("RGB", (8, 8), "teal").save(picture)
     before = picture.read_bytes()
     with pytest.raises(ValueError, match=r"a\.png would be overwritten"):
-        run(weights, picture.parent, picture.parent)
+        run(weights, picture, picture.parent, overwrite=True)
     assert picture.read_bytes() == before
 
 
@@ -66,38 +133,118 @@ def test_two_inputs_of_one_stem_are_refused_before_any_work(weights: Path, tmp_p
     assert not (tmp_path / "out").exists()
 
 
-def test_unreadable_picture_is_named_and_the_others_are_done(weights: Path, tmp_path: Path) -> None:
-    (tmp_path / "note.png").write_text("no picture")
-    Image.new("RGB", (8, 8)).save(tmp_path / "zebra.png")
-    (failure,) = predict.predict(ckpt=weights, source=tmp_path, output=tmp_path / "out", tile_size=None, device="cpu")
-    assert "note.png: its content is no picture" in failure
-    assert (tmp_path / "out" / "zebra.png").is_file()
-
-
 def test_something_else_as_weights_is_refused(tmp_path: Path, photos: Path) -> None:
     (tmp_path / "weights.ckpt").write_text("no checkpoint")
     with pytest.raises(WeightsError, match=r"weights\.ckpt is no checkpoint of this project"):
         run(tmp_path / "weights.ckpt", photos, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
-def test_starts_without_lightning_and_wandb() -> None:
-    code = "import sys, predict; import srgan.images, srgan.inference, srgan.weights; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+def test_a_strength_needs_a_second_weight_that_fits(weights: Path, photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"channels is 64 in blend_with and 4 in ckpt.*Set blend_with="):
+        run(weights, photos, tmp_path / "out", strength=0.5)
+    assert run(weights, photos, tmp_path / "out", strength=0.5, blend_with=str(weights)).complete
+
+
+def test_two_hundred_files_of_which_ten_are_broken(weights: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    kinds = [("RGB", "png"), ("RGB", "jpg"), ("L", "png"), ("RGBA", "webp"), ("P", "gif"), ("CMYK", "tif")]
+    for number in range(190):
+        mode, suffix = kinds[number % len(kinds)]
+        folder = tmp_path / "in" / f"{number % 3}"
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 256, (5 + number % 4, 6, 3), dtype=np.uint8)
+        Image.fromarray(pixels).convert(mode).save(folder / f"{number}.{suffix}")
+    whole = (tmp_path / "in" / "0" / "0.png").read_bytes()
+    broken = [b"", b"no picture", whole[: len(whole) // 2], whole[:20], b"\xff\xd8\xff\xe0", b"GIF89a", b"RIFF", b"BM"]
+    for number in range(10):
+        (tmp_path / "in" / f"broken_{number}.png").write_bytes(broken[number % len(broken)])
+    done = finish(command(weights, "input=in", "output=out"), tmp_path, text=True)
+    assert done.returncode == 1
+    assert len(pictures(tmp_path / "out")) == 190
+    listed = done.stderr[done.stderr.index("10 pictures could not be enlarged:") :].splitlines()[1:]
+    assert len(listed) == 10
+    assert all(f"in/broken_{number}.png" in done.stderr for number in range(10))
+
+
+@pytest.mark.slow
+def test_killed_and_started_again_it_gives_the_same_files(weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(30):
+        Image.fromarray(rng.integers(0, 256, (60, 60, 3), dtype=np.uint8)).save(tmp_path / "in" / f"{number}.png")
+    expected = tmp_path / "expected"
+    assert run(weights, tmp_path / "in", expected).complete
+    line = command(weights, "input=in", "output=out")
+    process = subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE)
+    while len(list((tmp_path / "out").glob("*.png"))) < 5:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert 5 <= len(list((tmp_path / "out").glob("*.png"))) < 30
+    done = finish(line, tmp_path, text=True)
+    assert done.returncode == 0
+    assert "done before" in done.stdout
+    files = (sorted(folder.iterdir()) for folder in (expected, tmp_path / "out"))
+    for one, other in zip(*files, strict=True):
+        assert one.name == other.name
+        assert one.suffix == ".jsonl" or one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.slow
+def test_a_sweep_has_a_folder_for_each_strength_and_one_for_all_parts(weights: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    line = [*command(weights, "input=a.png", "output=out", f"blend_with={weights}", "strength=0,0.5"), "-m"]
+    done = finish(line, tmp_path, text=True)
+    assert done.returncode == 0, done.stderr
+    folders = sorted(path.parent for path in (tmp_path / "out").glob("*/a.png"))
+    assert [path.name.rpartition(",")[2] for path in folders] == ["strength=0", "strength=0.5"]
+
+    rng = np.random.default_rng(0)
+    (tmp_path / "in").mkdir()
+    for number in range(6):
+        Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)).save(tmp_path / "in" / f"{number}.png")
+    script = [sys.executable, str(PROJECT / "predict.py"), "-m", "input=in", "output=parts", "device=cpu"]
+    done = finish([*script, "shard=0/2,1/2"], tmp_path, text=True)
+    assert done.returncode == 0, done.stderr
+    assert pictures(tmp_path / "parts") == [f"{number}.png" for number in range(6)]
+
+
+def test_standard_input_goes_to_standard_output(weights: Path, tmp_path: Path) -> None:
+    stored = io.BytesIO()
+    Image.new("LA", (7, 5), (80, 200)).save(stored, "PNG")
+    done = finish(command(weights, "input=-", "output=-", "format=same"), tmp_path, input=stored.getvalue())
+    assert done.returncode == 0, done.stderr
+    with Image.open(io.BytesIO(done.stdout)) as image:
+        assert (image.format, image.mode, image.size) == ("PNG", "LA", (28, 20))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_starts_without_what_only_training_needs(weights: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    script, *arguments = command(weights, "input=a.png")[1:]
+    code = f"import runpy, sys; runpy.run_path({script!r}, run_name='__main__'); print(*sys.modules)"
+    done = finish([sys.executable, "-c", code, *arguments], tmp_path, text=True)
+    assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
-    assert "torch" in loaded
-    assert not loaded & {"lightning", "wandb", "torchvision", "kornia", "torchmetrics"}
+    assert {"torch", "srgan.prediction.enlarge"} <= loaded
+    unwanted = {"lightning", "wandb", "torchmetrics", "kornia", "matplotlib", "scipy", "torchvision"}
+    assert not loaded & unwanted
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ([], "Expected a value for input"),
-        (["ckpt=nowhere.ckpt", "input=x"], "does not exist"),
+        (["input=nowhere"], "nowhere does not exist"),
+        (["ckpt=nowhere.ckpt", f"input={PROJECT}"], "nowhere.ckpt"),
+        (["input=-", "output=out"], "Expected input=- and output=- together"),
+        (["input=x", "overwrite=maybe"], "Expected overwrite to be true or false, got maybe"),
     ],
 )
 def test_a_users_mistake_ends_in_one_message(arguments: list[str], message: str, tmp_path: Path) -> None:
-    line = [sys.executable, str(PROJECT / "predict.py"), *arguments]
-    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = finish([sys.executable, str(PROJECT / "predict.py"), *arguments], tmp_path, text=True)
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr

@@ -43,7 +43,10 @@ def write_pictures(target: Path | BinaryIO, frames: Sequence[Picture], *, format
         with atomic_write(target) as file:
             _WRITERS[pillow_format](file, frames, quality)
         return
-    encoded = io.BytesIO()  # a stream need not seek
+    if target.seekable() and target.tell() == 0:
+        _WRITERS[pillow_format](target, frames, quality)
+        return
+    encoded = io.BytesIO()  # encoders go back and forth
     _WRITERS[pillow_format](encoded, frames, quality)
     target.write(encoded.getbuffer())
 

@@ -1,0 +1,103 @@
+"""One picture file, start to finish: read with all it holds, enlarged, ready to be written."""
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from srgan.images import to_uint8
+from srgan.inference import available_memory, new_canvas
+from srgan.pictures import Picture, read_pictures, require_writable, upscale_picture, write_pictures
+from srgan.prediction.jobs import Job
+from srgan.upscaler import Upscaler
+
+TRUST = ".trust.png"  # behind a picture's name: the name of its trust map
+_SHARE = 0.25  # of the free memory: a larger canvas lies in a file
+_LEVELS = {8: torch.uint8, 16: torch.uint16}
+
+
+class Enlarger:
+    """Enlarges picture files with one network and one way of writing.
+
+    Args:
+        upscaler: The network.
+        format: ``same``, ``png``, ``jpg``, ``webp`` or ``tiff``.
+        quality: Of JPEG and WebP, 1 to 100.
+        max_pixels: The most pixels a file may have.
+        scratch: A folder for results that are too large for the memory.
+    """
+
+    def __init__(self, upscaler: Upscaler, *, format: str, quality: int, max_pixels: int, scratch: Path) -> None:
+        self._upscaler, self._max_pixels, self._scratch = upscaler, max_pixels, scratch
+        self._format, self._write = format, partial(write_pictures, format=format, quality=quality)
+
+    def __call__(self, job: Job) -> dict[Path, Callable[[BinaryIO], None]]:
+        """Enlarge a job's input; for each of its targets, how to write it.
+
+        Raises:
+            ValueError: If the input cannot be read, or its result not be held by the format.
+            OSError: If the input cannot be read, or there is no room for the result.
+        """
+        lr, sr = self._enlarge(job.source)
+        writers: dict[Path, Callable[[BinaryIO], None]] = {job.picture: partial(self._write, frames=sr)}
+        for target in job.targets[:-1]:
+            writers[target] = partial(_write_png, self._upscaler.trust_map(lr[0].rgb, sr[0].rgb))
+        return writers
+
+    def stream(self, source: BinaryIO, target: BinaryIO) -> None:
+        """Enlarge the picture that one stream holds into another. Raises as above."""
+        _, sr = self._enlarge(source)
+        self._write(target, frames=sr)
+
+    def _enlarge(self, source: Path | BinaryIO) -> tuple[list[Picture], list[Picture]]:
+        scale = self._upscaler.scale
+        lr = read_pictures(source, max_pixels=self._max_pixels, scale=scale)
+        require_writable(lr, format=self._format, scale=scale)  # before the work, not after it
+        return lr, [self._frame(frame) for frame in lr]
+
+    def _frame(self, frame: Picture) -> Picture:
+        if frame.gray or frame.alpha is not None:
+            return upscale_picture(frame, self._upscaler.enlarge)
+        # Plain colours need no more arithmetic: in the file's own levels they take a quarter or half of float's room.
+        height, width = (side * self._upscaler.scale for side in frame.size)
+        canvas = make_canvas(height, width, dtype=_LEVELS[frame.bits], scratch=self._scratch)
+        return replace(frame, rgb=self._upscaler.enlarge(frame.rgb, out=canvas))
+
+
+def make_canvas(height: int, width: int, *, dtype: torch.dtype, scratch: Path) -> Tensor:
+    """Room for a picture: in memory, or in a nameless file where that is short.
+
+    Args:
+        height: Rows.
+        width: Columns.
+        dtype: ``torch.uint8`` or ``torch.uint16``.
+        scratch: The folder of the file; of a disk, not of memory.
+
+    Returns:
+        Shape (1, 3, height, width).
+
+    Raises:
+        OSError: If the disk has no room for it.
+    """
+    num_bytes = height * width * 3 * dtype.itemsize
+    left = available_memory(torch.device("cpu"))
+    if left is None or num_bytes <= _SHARE * left:
+        return new_canvas(height, width, dtype=dtype)
+    if num_bytes > shutil.disk_usage(scratch).free:  # a mapped file that finds no room ends the process
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(scratch))
+    # Without its name the file lasts as long as its mapping: nothing is left behind, not even by a kill.
+    with tempfile.TemporaryDirectory(dir=scratch, prefix=".srgan-canvas-", ignore_cleanup_errors=True) as folder:
+        return new_canvas(height, width, dtype=dtype, file=Path(folder) / "canvas")
+
+
+def _write_png(image: Tensor, file: BinaryIO) -> None:
+    Image.fromarray(to_uint8(image[0]).permute(1, 2, 0).numpy()).save(file, format="PNG")

@@ -1,0 +1,170 @@
+"""What there is to enlarge and where each result goes, checked before any work starts."""
+
+import hashlib
+import os
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from srgan.images import EXTENSIONS
+
+# Pictures of several frames as well, which training does not take.
+INPUT_EXTENSIONS = EXTENSIONS | {".gif", ".apng"}
+LEDGER = ".srgan-ledger"  # how the names of ledgers begin; a folder with one holds results
+# Format → the ending of its files; "same" keeps the input's whole name.
+SUFFIXES = {"same": None, "png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to enlarge.
+
+    Args:
+        name: The input's path under the input folder, with forward slashes: the same on every machine.
+        source: The input.
+        targets: The files to write, the picture last: once it is there, all are.
+    """
+
+    name: str
+    source: Path
+    targets: tuple[Path, ...]
+
+    @property
+    def picture(self) -> Path:
+        """Where the enlarged picture goes."""
+        return self.targets[-1]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of several parts of a folder, so that as many machines share the work.
+
+    A file belongs to a part by its name alone: all machines agree without talking, and new files move no other.
+
+    Args:
+        index: Which part, from 0.
+        count: How many parts.
+    """
+
+    index: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """Read ``"0/4"``: the first of four.
+
+        Raises:
+            ValueError: If it is no such pair.
+        """
+        match = re.fullmatch(r"(\d+)/(\d+)", text)
+        if match is None or int(match[1]) >= int(match[2]):
+            raise ValueError(
+                f"Expected shard=i/n with i from 0 to n-1, such as 0/4, 1/4, 2/4 and 3/4 for four, got {text}."
+            )
+        return cls(int(match[1]), int(match[2]))
+
+    def takes(self, name: str) -> bool:
+        """Whether a job of that name belongs to this part."""
+        digest = hashlib.sha256(os.fsencode(name)).digest()
+        return int.from_bytes(digest[:8], "big") % self.count == self.index
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+
+def plan_jobs(
+    source: Path, output: Path, *, format: str, shard: Shard | None = None, companions: Sequence[str] = ()
+) -> list[Job]:
+    """List the jobs of a picture or a folder, in the order of their names.
+
+    Args:
+        source: A picture, or a folder to search recursively, links to folders included. Hidden files are left out, and
+            so are folders of results inside: ``output``, and any with a ledger.
+        output: The folder to write to; the input folder's tree is mirrored in it.
+        format: A key of ``SUFFIXES``.
+        shard: The part of them to do; None for all.
+        companions: Endings of further files for each picture, written beside it.
+
+    Raises:
+        FileNotFoundError: If there is no picture.
+        ValueError: If a result would go over an input or over another's result, or the format is unknown.
+        OSError: If a folder cannot be listed.
+    """
+    if format not in SUFFIXES:
+        raise ValueError(f"Expected format to be one of {', '.join(SUFFIXES)}, got {format}.")
+    inputs, root = _find_inputs(source, output)
+    jobs = []
+    for path in inputs:
+        picture = output / path.relative_to(root)
+        if (suffix := SUFFIXES[format]) is not None:
+            picture = picture.with_suffix(suffix)
+        beside = (picture.with_name(picture.name + ending) for ending in companions)
+        jobs.append(Job(path.relative_to(root).as_posix(), path, (*beside, picture)))
+    _check_targets(jobs)
+    return [job for job in jobs if shard is None or shard.takes(job.name)]
+
+
+def _find_inputs(source: Path, output: Path) -> tuple[list[Path], Path]:
+    """All inputs, sorted, and the folder that they are named from."""
+    if not source.exists():
+        raise FileNotFoundError(
+            f"Expected input= to be a picture or a folder of pictures, but {source} does not exist."
+        )
+    if not source.is_dir():
+        return [source], source.parent
+    if output.resolve() == source.resolve():
+        raise ValueError(
+            f"Expected output= to be another folder than the input's, got {output} for both: results would be taken for"
+            " inputs the next time."
+        )
+    inputs = sorted(_walk(source, excluded=output))
+    if not inputs:
+        raise FileNotFoundError(
+            f"Expected pictures ({', '.join(sorted(INPUT_EXTENSIONS))}) under {source}, found none."
+        )
+    return inputs, source
+
+
+def _walk(root: Path, *, excluded: Path) -> Iterator[Path]:
+    """The pictures under a folder, by their endings; links to nothing too, so that they are reported."""
+    seen = {os.path.realpath(excluded)}
+    tops = deque([root])
+    while tops:  # first what lies under root itself, then what links lead to: so that no link renames it
+        for folder, folders, names in os.walk(tops.popleft(), onerror=_unlistable):
+            real, here = os.path.realpath(folder), Path(folder)
+            if real in seen or (here != root and any(name.startswith(LEDGER) for name in names)):
+                folders.clear()
+                continue
+            seen.add(real)
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            tops.extend(here / name for name in folders if (here / name).is_symlink())
+            visible = (here / name for name in names if not name.startswith("."))
+            yield from (path for path in visible if path.suffix.lower() in INPUT_EXTENSIONS)
+
+
+def _unlistable(error: OSError) -> None:
+    raise OSError(f"Cannot list {error.filename}: {error.strerror}. Make it readable, or move it out of input=.")
+
+
+def _check_targets(jobs: Sequence[Job]) -> None:
+    inputs = {_identity(job.source) for job in jobs}
+    taken: dict[str, Job] = {}
+    for job in jobs:
+        for target in job.targets:
+            identity = _identity(target)
+            if identity in inputs:
+                raise ValueError(
+                    f"Expected output= to be another folder than the input's: {target} would be overwritten."
+                )
+            if identity in taken:
+                raise ValueError(
+                    f"{taken[identity].source} and {job.source} would both be written to {target}. Rename one of them,"
+                    " or keep their endings apart with format=same."
+                )
+            taken[identity] = job
+
+
+def _identity(path: Path) -> str:
+    return os.path.normcase(path.resolve())

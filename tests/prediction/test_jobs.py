@@ -1,0 +1,101 @@
+"""Tests of the plan: which files, to which names, in which part, and what is refused before any work."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from srgan.prediction import Shard, plan_jobs
+
+
+def make(folder: Path, *names: str) -> Path:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    return folder
+
+
+def targets(source: Path, output: Path, *, format: str = "png") -> dict[str, str]:
+    jobs = plan_jobs(source, output, format=format)
+    return {job.name: job.picture.relative_to(output).as_posix() for job in jobs}
+
+
+def test_a_tree_is_mirrored_and_only_pictures_are_taken(tmp_path: Path) -> None:
+    source = make(tmp_path / "in", "a.JPG", "sub/ü/b.v2.webp", "c.gif", "note.txt", ".hidden.png", ".cache/d.png")
+    expected = {"a.JPG": "a.png", "c.gif": "c.png", "sub/ü/b.v2.webp": "sub/ü/b.v2.png"}
+    assert targets(source, tmp_path / "out") == expected
+    assert targets(source, tmp_path / "out", format="same")["a.JPG"] == "a.JPG"
+    assert targets(source, tmp_path / "out", format="tiff")["c.gif"] == "c.tiff"
+
+
+def test_earlier_results_inside_the_input_are_no_inputs(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "out/a.png", "half/.srgan-ledger.jsonl", "half/a.png", "half/sub/a.png")
+    assert targets(tmp_path, tmp_path / "out") == {"a.jpg": "a.png"}
+
+
+def test_links_to_folders_are_followed_and_loops_end(tmp_path: Path) -> None:
+    source = make(tmp_path / "in", "a.png")
+    make(tmp_path / "album", "b.png")
+    (source / "linked").symlink_to(tmp_path / "album")
+    (source / "loop").symlink_to(source)
+    assert targets(source, tmp_path / "out") == {"a.png": "a.png", "linked/b.png": "linked/b.png"}
+
+
+def test_a_folder_named_like_a_picture_is_a_folder(tmp_path: Path) -> None:
+    assert targets(make(tmp_path / "in", "x.png/a.jpg"), tmp_path / "out") == {"x.png/a.jpg": "x.png/a.png"}
+
+
+def test_an_input_is_never_a_target_not_even_through_a_link(tmp_path: Path) -> None:
+    source = make(tmp_path / "in", "a.png")
+    with pytest.raises(ValueError, match="Expected output= to be another folder than the input's"):
+        plan_jobs(source, source, format="png")
+    with pytest.raises(ValueError, match=r"a\.png would be overwritten"):
+        plan_jobs(source / "a.png", source, format="png")
+    (tmp_path / "linked").symlink_to(source)
+    with pytest.raises(ValueError, match=r"a\.png would be overwritten"):
+        plan_jobs(source / "a.png", tmp_path / "linked", format="png")
+
+
+def test_two_inputs_of_one_result_are_both_named(tmp_path: Path) -> None:
+    source = make(tmp_path / "in", "a.jpg", "a.png")
+    with pytest.raises(ValueError, match=r"a\.jpg and .*a\.png would both be written to .*a\.png"):
+        plan_jobs(source, tmp_path / "out", format="png")
+    assert len(plan_jobs(source, tmp_path / "out", format="same", companions=[".trust.png"])) == 2
+
+
+def test_companions_lie_beside_the_picture_which_comes_last(tmp_path: Path) -> None:
+    (job,) = plan_jobs(make(tmp_path / "in", "a.jpg"), tmp_path / "out", format="jpg", companions=[".trust.png"])
+    assert job.targets == (tmp_path / "out" / "a.jpg.trust.png", tmp_path / "out" / "a.jpg")
+
+
+def test_parts_cover_every_file_once_and_new_files_move_none(tmp_path: Path) -> None:
+    source = make(tmp_path / "in", *(f"{number}.png" for number in range(40)))
+
+    def parts() -> dict[str, int]:
+        shards = [Shard.parse(f"{index}/4") for index in range(4)]
+        plans = [plan_jobs(source, tmp_path / "out", format="png", shard=shard) for shard in shards]
+        return {job.name: index for index, jobs in enumerate(plans) for job in jobs}
+
+    before = parts()
+    assert len(before) == 40
+    assert max(Counter(before.values()).values()) < 20  # each takes some
+    make(source, *(f"new_{number}.png" for number in range(10)))
+    after = parts()
+    assert len(after) == 50
+    assert {name: after[name] for name in before} == before
+
+
+@pytest.mark.parametrize("text", ["4/4", "1", "a/b", "-1/4", "0/0"])
+def test_a_part_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"Expected shard=i/n with i from 0 to n-1"):
+        Shard.parse(text)
+
+
+def test_nothing_to_do_says_why(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        plan_jobs(tmp_path / "nowhere", tmp_path / "out", format="png")
+    with pytest.raises(FileNotFoundError, match="found none"):
+        plan_jobs(make(tmp_path / "in", "note.txt"), tmp_path / "out", format="png")
+    with pytest.raises(ValueError, match="Expected format to be one of same, png, jpg, webp, tiff, got bmp"):
+        plan_jobs(tmp_path, tmp_path / "out", format="bmp")
