@@ -13,14 +13,15 @@ from omegaconf.errors import MissingMandatoryValue
 
 if TYPE_CHECKING:  # imported where they are used, so that `--help` answers at once
     from srgan.prediction import Summary
+    from srgan.references import References
 
 _INTERRUPTED = 130  # what shells make of Ctrl-C
 _STREAM = "-"
 _INDIFFERENT = ("ckpt", "blend_with", "device", "tile_size", "batch_size")  # of these, the weights' content decides
-_TEXTS = ("input", "output", "ckpt", "blend_with", "format", "device", "precision", "shard")
+_TEXTS = ("input", "output", "ckpt", "blend_with", "format", "device", "precision", "shard", "reference")
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
 _TYPES = {
-    **dict.fromkeys(("overwrite", "trust_map", "self_ensemble", "consistency"), bool),
+    **dict.fromkeys(("overwrite", "trust_map", "report", "self_ensemble", "consistency"), bool),
     **dict.fromkeys(("quality", "max_pixels", "batch_size"), int),
     "strength": float,
 }
@@ -61,6 +62,8 @@ def predict(
     overwrite: bool = False,
     max_pixels: int = 100_000_000,
     trust_map: bool = False,
+    reference: str | None = None,
+    report: bool = False,
     shard: str | None = None,
     **network: Any,
 ) -> "Summary":
@@ -74,6 +77,8 @@ def predict(
         overwrite: Replace files in ``output`` that are not ours.
         max_pixels: The most pixels an input may have.
         trust_map: Write a trust map beside each result.
+        reference: Folder of originals to score the results against.
+        report: Write ``index.html``, a page to look at the results.
         shard: ``"i/n"`` for one of several parts of a folder; None for all.
         network: Arguments of ``srgan.Upscaler``.
 
@@ -87,7 +92,13 @@ def predict(
     from srgan import Upscaler
     from srgan.prediction import Ledger, Shard, fingerprint, plan_jobs, run_jobs
     from srgan.prediction.enlarge import TRUST, Enlarger
+    from srgan.prediction.review import Review
 
+    if shard is not None and (report or reference is not None):
+        raise ValueError(
+            "Expected report and reference without shard: they look at all parts. Give them once the parts are done;"
+            " what is done is not done again."
+        )
     part = None if shard is None else Shard.parse(shard)
     jobs = plan_jobs(source, output, format=format, shard=part, companions=[TRUST] if trust_map else [])
     upscaler = Upscaler(**network)
@@ -96,7 +107,21 @@ def predict(
     made_with = fingerprint({**deciding, "format": format, "quality": quality}, _weights(**network))
     title = "" if part is None else f"part {part}"
     ledger = Ledger(output, shard=part)
-    return run_jobs(jobs, enlarger, ledger=ledger, made_with=made_with, overwrite=overwrite, title=title)
+    summary = run_jobs(jobs, enlarger, ledger=ledger, made_with=made_with, overwrite=overwrite, title=title)
+    if (report or reference is not None) and not summary.interrupted:
+        review = Review(_references(reference, upscaler.scale, **network), enlarger.seconds, max_pixels)
+        print(review.conclude(summary, output, title=f"Enlarged with {network['ckpt']}" if report else None))
+    return summary
+
+
+def _references(folder: str | None, scale: int, *, ckpt: str, device: str = "auto", **_: Any) -> "References | None":
+    """The originals to score against, where they are asked for."""
+    if folder is None:
+        return None
+    from srgan.inference import choose_device
+    from srgan.references import References
+
+    return References(Path(folder), scale=scale, method=Path(ckpt).stem, device=choose_device(device))
 
 
 def predict_stream(
@@ -108,6 +133,8 @@ def predict_stream(
     max_pixels: int = 100_000_000,
     overwrite: bool = False,
     trust_map: bool = False,
+    reference: str | None = None,
+    report: bool = False,
     shard: str | None = None,
     **network: Any,
 ) -> None:
@@ -117,8 +144,10 @@ def predict_stream(
     from srgan import Upscaler
     from srgan.prediction.enlarge import Enlarger
 
-    if trust_map or shard is not None:
-        raise ValueError("Expected neither trust_map nor shard with input=-: there is one picture and no folder.")
+    if trust_map or report or reference is not None or shard is not None:
+        raise ValueError(
+            "Expected none of trust_map, report, reference and shard with input=-: there is one picture and no folder."
+        )
     scratch = Path(tempfile.gettempdir())
     enlarger = Enlarger(Upscaler(**network), format=format, quality=quality, max_pixels=max_pixels, scratch=scratch)
     enlarger.stream(source, target)

@@ -42,7 +42,7 @@ ALLOWED = {
     "sweep_report": {"comparison", "files", "images", "results", "score_file"},
     "report": {"files", "images"},
     "runs": {"callbacks", "files", "results", "weights"},
-    "prediction": {"files", "images", "inference", "pictures", "upscaler"},
+    "prediction": {"files", "images", "inference", "pictures", "references", "report", "resize", "upscaler"},
     "evaluation": {"comparison", "inference", "metrics", "networks", "resize"},
 }
 

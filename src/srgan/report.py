@@ -44,7 +44,7 @@ class Entry:
         trust: Where detail is invented, 0 … 1, shape (1, 1, h, w); any size, it is stretched over the picture.
         scores: Scores of ``sr`` against the reference by their names in ``srgan.metrics``.
         bicubic_scores: The same of ``bicubic``.
-        seconds: How long the enlargement took.
+        seconds: How long the enlargement took, if that is known.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Entry:
     trust: Tensor | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     bicubic_scores: Mapping[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class _Row:
 
     name: str
     size: str
-    seconds: float
+    seconds: float | None
     scores: Mapping[str, float]
     bicubic_scores: Mapping[str, float]
     preview: str
@@ -101,7 +101,7 @@ def _write_picture(file: BinaryIO, entry: Entry) -> _Row:
     for name, image in (("bicubic", entry.bicubic), ("sr", entry.sr), ("reference", entry.reference)):
         if image is not None:
             layers[name], shown = _viewable(image)
-    facts = [f"{width} × {height} pixels", f"{entry.seconds:.2f} s"]
+    facts = [f"{width} × {height} pixels", *([] if entry.seconds is None else [f"{entry.seconds:.2f} s"])]
     if shown < 1:
         facts.append(f"shown at {shown:.0%} of its size, so that the page stays small: the written file has it all")
     content = {
@@ -196,8 +196,9 @@ def _mean(values: Sequence[float]) -> float | None:
 def _summary(rows: Sequence[_Row]) -> str:
     if not rows:
         return "No picture was enlarged."
-    seconds = math.fsum(row.seconds for row in rows)
-    return f"{len(rows)} {'picture' if len(rows) == 1 else 'pictures'}, enlarged in {seconds:.1f} s"
+    known = [row.seconds for row in rows if row.seconds is not None]
+    number = f"{len(rows)} {'picture' if len(rows) == 1 else 'pictures'}"
+    return f"{number}, enlarged in {math.fsum(known):.1f} s" if len(known) == len(rows) else number
 
 
 def _table(rows: Sequence[_Row]) -> str:
@@ -233,10 +234,11 @@ def _table(rows: Sequence[_Row]) -> str:
 
 def _table_row(number: int, row: _Row, shown: Sequence[str]) -> str:
     scores = "".join(_score_cell(score, row.scores.get(score), row.bicubic_scores.get(score)) for score in shown)
+    seconds = "" if row.seconds is None else f"{row.seconds:.2f}"
     return (
         f'<tr><td class="preview"><img src="{row.preview}" alt=""></td>'
         f'<th scope="row"><a href="#{number}">{html.escape(row.name)}</a></th>'
-        f'<td class="number">{row.size}</td><td class="number">{row.seconds:.2f}</td>{scores}</tr>'
+        f'<td class="number">{row.size}</td><td class="number">{seconds}</td>{scores}</tr>'
     )
 
 

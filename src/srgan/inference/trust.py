@@ -5,6 +5,8 @@ result (`Spread`)? Both in levels of 255, added as independent errors are. On th
 their true error with a rank correlation of 0.83 (spread alone 0.82, agreement 0.73, the input's local contrast 0.54).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -78,6 +80,20 @@ def trust_map(network: Network, lr: Tensor, sr: Tensor, *, tile_size: TileSize =
     width = max(colours.shape[-1], legend.shape[-1])
     parts = [functional.pad(part, (0, width - part.shape[-1]), value=1.0) for part in (colours, legend)]
     return torch.cat(parts, dim=-2)
+
+
+def undrawn(drawn: Tensor, size: Sequence[int]) -> Tensor:
+    """A drawn map without its legend, as numbers again.
+
+    Args:
+        drawn: What ``trust_map`` returned, shape (1, 3, H, W).
+        size: Height and width of the input that it is of.
+
+    Returns:
+        0 where nothing is invented to 1 where most is, shape (1, 1, h', w').
+    """
+    cell = (drawn.shape[-2] - _LEGEND_SIZE[1]) // size[0]
+    return 1 - drawn[..., : cell * size[0], : cell * size[1]].mean(1, keepdim=True)  # the stops darken steadily
 
 
 def doubts(network: Network, lr: Tensor, sr: Tensor, *, tile_size: TileSize = None, batch_size: int = 1) -> Tensor:

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -38,6 +39,7 @@ class Enlarger:
 
     def __init__(self, upscaler: Upscaler, *, format: str, quality: int, max_pixels: int, scratch: Path) -> None:
         self._upscaler, self._max_pixels, self._scratch = upscaler, max_pixels, scratch
+        self.seconds: dict[str, float] = {}  # by the job's name, of those done
         self._format, self._write = format, partial(write_pictures, format=format, quality=quality)
 
     def __call__(self, job: Job) -> dict[Path, Callable[[BinaryIO], None]]:
@@ -47,7 +49,9 @@ class Enlarger:
             ValueError: If the input cannot be read, or its result not be held by the format.
             OSError: If the input cannot be read, or there is no room for the result.
         """
+        start = time.perf_counter()
         lr, sr = self._enlarge(job.source)
+        self.seconds[job.name] = time.perf_counter() - start
         writers: dict[Path, Callable[[BinaryIO], None]] = {job.picture: partial(self._write, frames=sr)}
         for target in job.targets[:-1]:
             writers[target] = partial(_write_png, self._upscaler.trust_map(lr[0].rgb, sr[0].rgb))
