@@ -132,6 +132,11 @@ def test_keys(browser: Browser) -> None:
     assert browser.run(SPLIT) == 52
 
 
+def test_two_presses_in_quick_succession_are_two_pictures(browser: Browser) -> None:
+    browser.run("const next = document.getElementById('next'); next.click(); next.click()")
+    assert browser.run(NAME) == "wide.png"
+
+
 def test_the_trust_map_covers_the_right_side_only(browser: Browser, tmp_path: Path) -> None:
     browser.press("t")
     assert colours(browser, tmp_path) == ((255, 0, 0), (255, 96, 0))
