@@ -39,7 +39,9 @@ def find_images(root: Path, *, extensions: frozenset[str] = EXTENSIONS) -> list[
         FileNotFoundError: If ``root`` is no folder, or holds no picture.
     """
     require_folder(root)
-    paths = sorted(path for path in root.rglob("*") if _is_picture(path.relative_to(root), extensions) and path.is_file())
+    paths = sorted(
+        path for path in root.rglob("*") if _is_picture(path.relative_to(root), extensions) and path.is_file()
+    )
     if not paths:
         raise FileNotFoundError(f"Expected pictures ({', '.join(sorted(extensions))}) under {root}, found none.")
     return paths

@@ -65,8 +65,7 @@ def test_truncated_file_is_named(tmp_path: Path, name: str, share: float) -> Non
 @pytest.mark.parametrize("compression", [None, "zlib"])
 def test_16_bit_planes_apart_are_refused_rather_than_read_at_8(tmp_path: Path, compression: str | None) -> None:
     planes = np.zeros((3, 6, 5), dtype=np.uint16)
-    options = {"photometric": "rgb", "planarconfig": "separate", "compression": compression}
-    tifffile.imwrite(tmp_path / "x.tif", planes, **options)
+    tifffile.imwrite(tmp_path / "x.tif", planes, photometric="rgb", planarconfig="separate", compression=compression)
     with pytest.raises(ImageReadError, match=r"x.tif.*separate planes.*interleaved"):
         read_pictures(tmp_path / "x.tif", max_pixels=100)
 
@@ -152,6 +151,13 @@ def test_format_that_cannot_hold_a_picture_is_refused_with_one_that_can(
 def test_opaque_alpha_is_no_obstacle_to_a_jpeg(tmp_path: Path) -> None:
     write_pictures(tmp_path / "x.jpg", [picture(alpha=1)], format="jpg", quality=90)
     assert read_pictures(tmp_path / "x.jpg", max_pixels=100)[0].alpha is None
+
+
+def test_webp_keeps_the_colours_of_what_cannot_be_seen(tmp_path: Path) -> None:
+    red = replace(picture(alpha=0), rgb=torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1).expand(1, 3, 8, 8))
+    write_pictures(tmp_path / "x.webp", [red], format="webp", quality=90)
+    (found,) = read_pictures(tmp_path / "x.webp", max_pixels=100)
+    assert found.rgb[0, 0].min() > 0.9
 
 
 @pytest.mark.parametrize("quality", [0, 101])
