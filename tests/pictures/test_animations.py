@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageSequence
+from PIL import Image, ImageCms, ImageSequence
 from torch import Tensor
 
 from srgan.pictures import PictureFormatError, read_pictures, upscale_picture, write_pictures
@@ -62,6 +62,14 @@ def test_every_frame_is_kept_with_durations_and_loop(
             assert np.abs(found[..., :3].astype(int) * (found[..., 3:] > 0) - expected[..., :3]).mean() < 8
             assert mode == "RGB" or np.array_equal(found[..., 3], expected[..., 3])
     assert durations == DURATIONS
+
+
+@pytest.mark.parametrize("format", ["png", "webp"])
+def test_profile_of_an_animation_is_kept(tmp_path: Path, format: str) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    path = save(tmp_path / "x.png", moving_square("RGB"), icc_profile=profile)
+    with Image.open(convert(path, format)) as out:
+        assert out.info["icc_profile"] == profile
 
 
 def test_gif_that_plays_once_still_does(tmp_path: Path) -> None:

@@ -153,6 +153,14 @@ def test_opaque_alpha_is_no_obstacle_to_a_jpeg(tmp_path: Path) -> None:
     assert read_pictures(tmp_path / "x.jpg", max_pixels=100)[0].alpha is None
 
 
+def test_webp_keeps_the_colours_of_what_cannot_be_seen(tmp_path: Path) -> None:
+    rgb = torch.zeros(1, 3, 32, 64)
+    rgb[:, 0, :, :32] = rgb[:, 1, :, 32:] = 1
+    write_pictures(tmp_path / "x.webp", [replace(picture(32, 64, alpha=0), rgb=rgb)], format="webp", quality=90)
+    (found,) = read_pictures(tmp_path / "x.webp", max_pixels=2048)
+    assert (found.rgb - rgb).abs().mean() < 0.05
+
+
 @pytest.mark.parametrize("quality", [0, 101])
 def test_quality_out_of_range_is_named(tmp_path: Path, quality: int) -> None:
     with pytest.raises(ValueError, match=f"1 to 100, got {quality}"):
