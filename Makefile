@@ -31,6 +31,7 @@ bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.inference
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.degradation
+	$(BIN)/python -m benchmarks.data_loading
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.12 ...")'

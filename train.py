@@ -51,7 +51,8 @@ def train(cfg: DictConfig) -> tuple[float, ...] | None:
         cfg: The composed ``conf/train.yaml``.
 
     Returns:
-        What a sweep compares (see ``srgan.results.compared``); None on processes other than the first.
+        What a sweep compares (see ``srgan.results.compared``); None on processes other than the first, and where
+        ``resume=auto`` finds everything done.
     """
     # Imported here, as everything heavy below, so that `--help` and shell completion answer at once.
     import torch
@@ -75,7 +76,7 @@ def fit(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ...]
     from srgan.console import announce
     from srgan.loggers import finish_wandb
     from srgan.provenance import git_commit
-    from srgan.runs import find_start
+    from srgan.runs import find_start, note_origin
     from srgan.trainer import ending_together
     from srgan.weights import load_into
 
@@ -84,6 +85,8 @@ def fit(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ...]
     settings = {**cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True)), "git_commit": git_commit()}
     search, state = _searches(cfg.resume), model.state_dict()
     start = find_start(cfg.ckpt_path, search=search, output_dir=output_dir, settings=settings, state=state)
+    if start.is_finished:
+        return None
     if cfg.generator_weights is not None:
         for network in (model.generator, model.evaluated_generator):
             load_into(network, Path(str(cfg.generator_weights)))
@@ -95,6 +98,7 @@ def fit(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ...]
         for logger in loggers:
             logger.log_hyperparams({**settings, "content_weights": content and content.weights_used})
         announce(trainer, output_dir, batch_size=cfg.data.batch_size)
+        note_origin(start, output_dir)
         with _as_job(), ending_together(trainer):
             trainer.fit(model, datamodule=datamodule, ckpt_path=start.checkpoint, weights_only=True)
         outcome = test(model, datamodule, trainer, start.results_dir) if trainer.is_global_zero else None
@@ -177,8 +181,19 @@ def _as_job() -> Iterator[None]:
     run: Any = HydraConfig.get().run
     with read_write(run):
         run.dir = HydraConfig.get().runtime.output_dir
-    with own_processes(_overrides()):
+    with own_processes(_job_arguments()):
         yield
+
+
+def _job_arguments() -> list[str]:
+    """The command line of one job of a sweep: the configuration it was composed from, and its own overrides."""
+    hydra_config = HydraConfig.get()
+    own_folders = [each.path for each in hydra_config.runtime.config_sources if each.provider == "command-line"]
+    return [
+        *(f"--config-dir={path}" for path in own_folders),
+        f"--config-name={hydra_config.job.config_name}",
+        *_overrides(),
+    ]
 
 
 def _overrides() -> list[str]:

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -100,6 +101,24 @@ def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProce
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}\n{done.stderr}")
     return done
+
+
+def peak_mb() -> float:
+    """The largest resident memory that this process has had, in 10^6 bytes."""
+    # Not getrusage: on Linux its maximum includes the parent process that this one was started from.
+    return _status_mb("VmHWM")
+
+
+def current_mb() -> float:
+    """The resident memory of this process."""
+    return _status_mb("VmRSS")
+
+
+def _status_mb(key: str) -> float:
+    if not Path("/proc/self/status").is_file():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # the maximum, in bytes on macOS
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
+    return int(status[key].split()[0]) / 1000
 
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

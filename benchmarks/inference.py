@@ -3,11 +3,12 @@
 The project runs as predict.py does: weights from a file, ``upscale`` in tiles of its default size. The reference is
 the textbook's generator with the same weights, eager, NCHW, float32, in one piece, or where that would not fit into
 memory in the same tiles. Memory is the peak of a process of its own.
+
+``--huge`` enlarges a photo of 6000x4000 pixels in tiles of 128 onto a canvas on disk instead, which takes half an hour.
 """
 
 import argparse
 import json
-import resource
 import statistics
 import sys
 import tempfile
@@ -17,23 +18,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
 from torch import Tensor
 
 from benchmarks._measure import (
-    ROOT,
     MatrixProduct,
     count_flops,
     interleaved,
     median_ratio,
     parse,
+    peak_mb,
     run_python,
     save,
     table,
     timed,
 )
 from benchmarks._textbook import TextbookGenerator, copy_weights
-from srgan.inference import for_inference, upscale
+from srgan import Upscaler
+from srgan.inference import for_inference, new_canvas, upscale
 from srgan.networks import Generator
 from srgan.weights import load_generator, save_generator
 
@@ -44,7 +45,8 @@ _ARCHITECTURES: dict[str, dict[str, Any]] = {
     "paper": {"norm": "batch", "global_skip": "none"},
 }
 _PLAIN_TILES_ABOVE = 512**2  # pixels of lr: one piece of a larger picture takes more than 10 GB
-TILE_SIZE = int(OmegaConf.load(ROOT / "conf" / "predict.yaml").tile_size)
+TILE_SIZE = 256  # what tile_size=auto comes to on a CPU
+HUGE, HUGE_TILE_SIZE = (4000, 6000), 128
 
 Enlarge = Callable[[Tensor], Tensor]
 
@@ -79,6 +81,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     save("inference", {"tile_size": TILE_SIZE, "cases": cases}, options)
     if (largest := max(case["largest_difference"] for case in cases)) > TOLERANCE:
         raise SystemExit(f"Outputs differ by {largest:.1e}, more than {TOLERANCE:.0e}.")
+
+
+def huge(argv: Sequence[str]) -> None:
+    """Enlarge a photo that is larger than memory when enlarged; print and save seconds and this process' peak."""
+    options = parse(__doc__, argv)
+    height, width = (160, 200) if options.quick else HUGE
+    upscaler = Upscaler(device="cpu", tile_size=HUGE_TILE_SIZE)
+    with tempfile.TemporaryDirectory() as folder:
+        canvas = new_canvas(4 * height, 4 * width, file=Path(folder) / "canvas")
+        lr = _picture((height, width))
+        seconds = timed(lambda: upscaler.enlarge(lr, out=canvas))()
+    row = [f"{width}x{height}", seconds, 16 * height * width / 1e6 / seconds, _peak_mb()]
+    table(f"Inference, x4, tiles of {HUGE_TILE_SIZE}", ["lr", "s", "Mpix out/s", "peak MB"], [row])
+    figures = dict(zip(("lr", "seconds", "megapixels_per_second", "peak_mb"), row, strict=True))
+    save("inference_huge", {"tile_size": HUGE_TILE_SIZE, **figures}, options)
 
 
 def calibrated(generator: Generator) -> Generator:
@@ -209,19 +226,13 @@ def _worker(arguments: Sequence[str]) -> None:
     lr = _picture((chosen.height, chosen.width))
     start = time.perf_counter()
     (project if chosen.which == "project" else plain)(lr)
-    print(json.dumps({"seconds": time.perf_counter() - start, "peak_mb": _peak_mb()}))
-
-
-def _peak_mb() -> float:
-    # Not getrusage: on Linux its maximum includes the parent process that this one was started from.
-    if not Path("/proc/self/status").is_file():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # in bytes on macOS
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
-    return int(status["VmHWM"].split()[0]) / 1000
+    print(json.dumps({"seconds": time.perf_counter() - start, "peak_mb": peak_mb()}))
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--worker"]:
         _worker(sys.argv[2:])
+    elif sys.argv[1:2] == ["--huge"]:
+        huge(sys.argv[2:])
     else:
         main()

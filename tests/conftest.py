@@ -58,6 +58,12 @@ def textured_photo(height: int, width: int, *, seed: int) -> Image.Image:
     return coarse.resize((width, height), Image.Resampling.NEAREST)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Decoded photos of tests, and of the scripts that they start, stay out of the user's cache."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of five photos of 64x80 pixels."""

@@ -38,7 +38,7 @@ ALLOWED = {
     "sweeps": {"sweep_report"},
     "sweep_report": {"comparison", "files", "images", "results"},
     "prediction": {"files", "images", "inference", "pictures", "upscaler"},
-    "runs": {"callbacks", "results", "weights"},
+    "runs": {"callbacks", "files", "results", "weights"},
     "evaluation": {"comparison", "inference", "metrics", "networks", "resize"},
 }
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import srgan
-from srgan.images import read_image, to_uint8
-from srgan.resize import downscale, mirror_pad, upscale
+from srgan.images import read_image, read_uint8, to_uint8
+from srgan.resize import downscale, downscale_pixels, mirror_pad, upscale
 
 GOLDEN: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "golden_sample.json").read_text())
 PHOTOS = Path(srgan.__file__).parent / "assets" / "photos" / "val"
@@ -66,6 +66,26 @@ def test_golden_low_resolution_pixels(name: str) -> None:
 def test_downscale_equals_imresize(scale: int, size: tuple[int, int]) -> None:
     hr = torch.rand(2, 3, scale * size[0], scale * size[1], generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(downscale(hr, scale), _imresize(hr, 1 / scale), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("size", [(1, 1), (1, 3), (7, 3), (40, 13), (17, 300)])
+def test_pixels_are_those_of_downscale(scale: int, size: tuple[int, int]) -> None:
+    shape = (3, scale * size[0], scale * size[1])
+    hr = torch.randint(256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    expected = (downscale(hr[None].double() / 255, scale)[0].clamp(0, 1) * 255).numpy()
+    lr = downscale_pixels(hr, scale)
+    assert lr.dtype == torch.uint8
+    np.testing.assert_allclose(lr.numpy(), expected, atol=0.5 + 1e-3)  # rounded; to either side at a half
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_golden_low_resolution_pixels_of_whole_photos(name: str) -> None:
+    lr = downscale_pixels(read_uint8(PHOTOS / name), 4)
+    first_row = GOLDEN[name]["lr_first_row_rgb_u8"]
+    assert lr[:, 0].T.tolist()[: len(first_row)] == first_row
+    assert lr[:, lr.shape[1] // 2, lr.shape[2] // 2].tolist() == GOLDEN[name]["lr_center_rgb_u8"]
+    assert lr.double().mean().item() == pytest.approx(GOLDEN[name]["lr_mean_u8"], abs=1e-3)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])

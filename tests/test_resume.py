@@ -24,6 +24,7 @@ from lightning import Callback, Trainer
 from omegaconf import DictConfig
 
 from srgan.callbacks import LastCheckpoint
+from srgan.callbacks.flight_recorder import roll_back
 from srgan.data import SuperResolutionDataModule
 from srgan.module import SRGAN
 from srgan.trainer import build_trainer
@@ -106,6 +107,38 @@ def assert_same_run(one: Path, other: Path) -> None:
     assert any(name.startswith("average.") for name in first["state_dict"])
 
 
+@pytest.mark.parametrize("rolled_back", [False, True])
+def test_changed_options_of_an_optimizer_take_effect(
+    fit: Callable[..., Path], make_model: MakeModel, photos: Path, tmp_path: Path, rolled_back: bool
+) -> None:
+    before = fit(tmp_path / "before", num_steps=5)
+    adam = partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.6), eps=1e-4, weight_decay=0.1)
+    model = make_model(pretrain_steps=PRETRAIN_STEPS, ema_decay=0.9, generator_optimizer=adam)
+    trainer = build_trainer(max_steps=6, accelerator="cpu", devices=1, limit_val_batches=0, default_root_dir=tmp_path)
+    datamodule = SuperResolutionDataModule(root=photos, hr_crop_size=32, batch_size=2, val_fraction=0.4)
+    trainer.fit(model, datamodule=datamodule, ckpt_path=before, weights_only=True)
+    if rolled_back:
+        roll_back(trainer, model, before)
+    (generator,), (discriminator,) = (optimizer.param_groups for optimizer in trainer.optimizers)
+    assert (*generator["betas"], generator["eps"], generator["weight_decay"]) == (0.5, 0.6, 1e-4, 0.1)
+    assert (*discriminator["betas"], discriminator["weight_decay"]) == (0.9, 0.999, 0)
+    steps = {int(state["step"]) for state in trainer.optimizers[0].state.values()}
+    assert steps == {1 if rolled_back else 2}  # their moments went on
+
+
+def test_a_run_that_goes_on_in_another_folder_begins_with_a_checkpoint(
+    fit: Callable[..., Path], tmp_path: Path
+) -> None:
+    uninterrupted = fit(tmp_path / "whole", copies=True)
+    step_3 = tmp_path / "whole" / "step_3.ckpt"
+    resumed = fit(tmp_path / "other", ckpt_path=step_3, copies=True)
+    first = tmp_path / "other" / "step_3.ckpt"  # a copy of last.ckpt before the first step there
+    assert torch.load(first, weights_only=True)["global_step"] == 3
+    assert_same_run(step_3, first)
+    assert_same_run(uninterrupted, resumed)
+    assert_same_run(uninterrupted, fit(tmp_path / "third", ckpt_path=first))
+
+
 def test_going_on_after_any_step_is_exact(fit: Callable[..., Path], tmp_path: Path) -> None:
     uninterrupted = fit(tmp_path / "whole", copies=True)
     for step in range(1, NUM_STEPS):
@@ -161,10 +194,7 @@ def start_and_signal(line: list[str], run: Path, number: signal.Signals, *, at_s
         if last.exists() and torch.load(last, weights_only=True)["global_step"] >= at_step:
             break
         time.sleep(0.2)
-    if number == signal.SIGKILL:
-        os.killpg(process.pid, number)
-    else:
-        process.send_signal(number)
+    os.killpg(process.pid, number)  # as a terminal and schedulers do
     return process.wait(timeout=120)
 
 

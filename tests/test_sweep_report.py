@@ -4,18 +4,22 @@ import csv
 import json
 import math
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
+from lightning.pytorch.loggers import WandbLogger
 
 from srgan.images import write_image
 from srgan.results import DETAIL, ORIGINAL_DETAIL
-from srgan.sweep_report import knee, read_jobs, write_report
+from srgan.sweep_report import knee, log_report, read_jobs, write_report
 
 FEATURES = "mean squared difference of vgg19 vgg54 features, weights: random"
 
 
-def add_job(sweep: Path, number: int, psnr: float | None, distance: float = 0.0, *, features: bool = True) -> None:
+def add_job(
+    sweep: Path, number: int, psnr: float | None, distance: float | None = 0.0, *, features: bool = True
+) -> None:
     """What train.py leaves of a job; one without a PSNR has failed."""
     job = sweep / str(number)
     (job / ".hydra").mkdir(parents=True)
@@ -64,6 +68,24 @@ def test_the_page_stands_alone_and_escapes_what_it_quotes(sweep: Path) -> None:
     assert "<script>" not in page
     assert "http" not in page
     assert (sweep / "report.png").stat().st_size > 1000
+
+
+def test_a_job_without_finite_scores_is_a_row_and_no_candidate(sweep: Path) -> None:
+    add_job(sweep, 11, 27.9, None)
+    page = write_report(sweep).read_text(encoding="utf-8")
+    assert "best trade of this sweep is job 1" in page
+    *_, job = read_jobs(sweep)
+    assert job.status == "trained, but not finite: feature_distance"
+    assert job.psnr_y == 27.9
+    assert math.isnan(job.feature_distance)
+
+
+def test_wandb_gets_the_table_with_the_knee(sweep: Path) -> None:
+    logger = Mock(spec=WandbLogger)
+    log_report(sweep, [logger])
+    (table,) = (call.kwargs for call in logger.log_table.call_args_list)
+    assert table["columns"][-1] == "knee"
+    assert [row[-1] for row in table["data"]] == [False, True, False, False]
 
 
 def test_without_a_content_loss_structure_stands_in(tmp_path: Path) -> None:

@@ -24,6 +24,9 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")  # Lightning's own
     # srgan.runs refuses to write over a run that is not gone on from.
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
+    # torch.compile looks at the gradient of whatever enters a network, so also at the generator's pictures, which have
+    # none of their own and need none.
+    warnings.filterwarnings("ignore", message=r"The \.grad attribute of a Tensor that is not a leaf Tensor is being")
     warnings.formatwarning = lambda message, category, *_, **__: f"{category.__name__}: {message}\n"
 
 

@@ -1,6 +1,7 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, and one process at a time."""
 
 import hashlib
+import logging
 import os
 import secrets
 import sys
@@ -12,6 +13,7 @@ from typing import BinaryIO
 if sys.platform != "win32":
     import fcntl
 
+log = logging.getLogger(__name__)
 _LONGEST_NAME = 255  # in bytes, of most file systems
 
 
@@ -42,6 +44,35 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
             _close_on_windows(file)
             unfinished.unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep all other processes that ask for the same out of a block; waits for the one that is in it.
+
+    A kill ends it as well. Where there are no locks, on Windows and on some network drives, it keeps nobody out.
+
+    Args:
+        path: A file to hold, made if need be and left empty.
+
+    Raises:
+        OSError: If the file cannot be made.
+    """
+    with path.open("ab") as file:
+        _lock(file, path)
+        yield
+
+
+def _lock(file: BinaryIO, path: Path) -> None:
+    if sys.platform == "win32":
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        log.info("Waiting for another process, which holds %s", path)
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError:  # the file system has no locks
+        return
 
 
 def _open_beside(path: Path) -> tuple[BinaryIO, Path]:

@@ -1,19 +1,24 @@
-"""Loggers that never ask and never wait: W&B goes online where a key is configured and stays on disk elsewhere."""
+"""Loggers that never ask, never wait and never end a run: W&B online where a key is configured, on disk elsewhere."""
 
 import logging
 import netrc
 import os
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from lightning.fabric.loggers.logger import _DummyExperiment
 from lightning.pytorch.loggers import WandbLogger
 
 log = logging.getLogger(__name__)
 
 _DEFAULT_HOST = "https://api.wandb.ai"
 _INIT_TIMEOUT_S = 30.0
+_FINISH_TIMEOUT_S = 300.0  # for what has not been sent yet; it stays on disk
+_STEP = "trainer/global_step"  # Lightning's name for it
 _BEST = {
     "val/psnr_y": "max",
     "val/ssim_y": "max",
@@ -24,11 +29,45 @@ _BEST = {
 
 
 class PersistentWandbLogger(WandbLogger):
-    """W&B's logger, which goes on offline where the server cannot be reached or refuses the key."""
+    """W&B's logger, whose faults are not the run's.
+
+    It goes on offline where the server cannot be reached or refuses the key. At any other fault, such as W&B's own
+    process having died, it warns once and is off from then on.
+    """
+
+    _is_off = False
 
     @property
     def experiment(self) -> Any:
-        """The W&B run; started at the first use."""
+        """The W&B run, started at the first use; something that takes any call in silence once the logger is off."""
+        if not self._is_off:
+            try:
+                return self._started()
+            except Exception as error:  # whatever it is, it is W&B's
+                self._switch_off(error)
+        return _DummyExperiment()
+
+    def log_hyperparams(self, params: Any) -> None:
+        """As Lightning's, at the logger's own risk; so are the others."""
+        self._unless_off(super().log_hyperparams, params)
+
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        """Log values by name."""
+        self._unless_off(super().log_metrics, metrics, step)
+
+    def log_image(self, key: str, images: list[Any], step: int | None = None, **kwargs: Any) -> None:
+        """Log pictures: tensors, arrays or files."""
+        self._unless_off(super().log_image, key, images, step, **kwargs)
+
+    def log_table(self, key: str, *args: Any, **kwargs: Any) -> None:
+        """Log a table."""
+        self._unless_off(super().log_table, key, *args, **kwargs)
+
+    def finalize(self, status: str) -> None:
+        """End the logging of one fit."""
+        self._unless_off(super().finalize, status)
+
+    def _started(self) -> Any:
         from wandb.errors import Error
 
         is_new = self._experiment is None
@@ -41,8 +80,28 @@ class PersistentWandbLogger(WandbLogger):
             run = super().experiment
         if is_new:
             for name, summary in _BEST.items():
-                run.define_metric(name, summary=summary)
+                run.define_metric(name, summary=summary, step_metric=_STEP)
         return run
+
+    def _unless_off(self, call: Callable[..., None], *args: Any, **kwargs: Any) -> None:
+        if self._is_off:
+            return
+        try:
+            call(*args, **kwargs)
+        except Exception as error:
+            self._switch_off(error)
+
+    def _switch_off(self, error: Exception) -> None:
+        if self._is_off:
+            return
+        self._is_off, self._experiment = True, None
+        log.warning(
+            "W&B has failed (%s: %s) and is off from here on; the run goes on. What was logged so far is in %s/wandb.",
+            type(error).__name__,
+            error,
+            self.save_dir,
+        )
+        _abandon_wandb()
 
 
 def build_wandb_logger(
@@ -72,7 +131,12 @@ def build_wandb_logger(
         group=group,
         offline=offline,
         log_model=False,
-        settings=wandb.Settings(init_timeout=_INIT_TIMEOUT_S, silent=True),
+        settings=wandb.Settings(
+            init_timeout=_INIT_TIMEOUT_S,
+            finish_timeout=_FINISH_TIMEOUT_S,
+            finish_timeout_raises=True,  # for finish_wandb to say so: W&B itself is silent
+            silent=True,
+        ),
     )
 
 
@@ -88,6 +152,29 @@ def has_wandb_key() -> bool:
 
 
 def finish_wandb(*, exit_code: int) -> None:
-    """End the W&B run of this process, if there is one: the next job of a sweep would go on in it otherwise."""
-    if (wandb := sys.modules.get("wandb")) is not None:
+    """End the W&B run of this process, if there is one: the next job of a sweep would go on in it otherwise.
+
+    What goes wrong with that, or takes too long, is said and is no fault of the training's.
+    """
+    if (wandb := sys.modules.get("wandb")) is None:
+        return
+    try:
         wandb.finish(exit_code=exit_code)
+    except Exception as error:
+        log.warning(
+            "W&B could not be finished (%s: %s). To send what is missing: wandb sync <run folder>/wandb/*run-*",
+            type(error).__name__,
+            error,
+        )
+        _abandon_wandb()
+
+
+def _abandon_wandb() -> None:
+    """Let go of W&B's process, dead or not: the next job of a sweep starts its own, and the end waits for none."""
+    wandb: Any = sys.modules["wandb"]
+    logging.getLogger("wandb").setLevel(logging.CRITICAL)  # its threads would add a traceback each to what was said
+    with suppress(Exception):  # which would copy each line of the console to the dead process
+        wandb.run._console_stop()
+    with suppress(Exception):
+        wandb.teardown(exit_code=1)
+    wandb.run = None  # which Lightning would take for the run to go on in

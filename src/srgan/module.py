@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
+from srgan import __version__
 from srgan.average import moving_average
 from srgan.health import checkerboard, colour_drift
 from srgan.losses import GeneratorLoss, discriminator_loss
 from srgan.metrics import score
 from srgan.schedules import Schedule
-from srgan.updates import AlternatingUpdates
+from srgan.updates import AlternatingUpdates, keep_options
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 
@@ -199,11 +200,13 @@ class SRGAN(AlternatingUpdates):
         for optimizer in optimizers:
             # Fused ones would take float16's scale off the gradients within their step: clipping comes before that.
             optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
+            optimizer.register_load_state_dict_pre_hook(keep_options)
         return optimizers
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store the architecture as plain values, so that predict.py can build the generator from the file alone."""
         checkpoint["generator_config"] = self.generator.config
+        checkpoint["srgan_version"] = __version__
         checkpoint["learning_rate_scale"] = self.learning_rate_scale
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -3,13 +3,19 @@
 Cubic kernel with a = -0.5 (Keys 1981), widened by the scale when shrinking, borders mirrored with the edge pixel
 repeated. Torch's antialiased bicubic has the same kernel but renormalises it at the borders, so the picture is
 mirrored outwards before torch resizes it and the margin is cut off afterwards.
+
+For whole photos in 8 bit there is a second way to the same pixels, several times as fast and in little memory.
 """
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 _KERNEL_RADIUS = 2  # support of the cubic kernel, in pixels of the coarser grid
+_BLOCK_ROWS = 8  # made by one product; of more the kernel's matrix would be mostly zeros
+_BLOCK_COLUMNS = 640  # small enough for BLAS to keep to the thread that it is called from, of which there are many
 
 
 def mirror_pad(images: Tensor, margin: int) -> Tensor:
@@ -51,6 +57,26 @@ def downscale(hr: Tensor, scale: int) -> Tensor:
     return _crop(_interpolate(padded, size), coarse_margin)
 
 
+def downscale_pixels(hr: Tensor, scale: int) -> Tensor:
+    """Shrink an 8-bit picture as ``downscale`` does, clamped and rounded to 8 bit; on the CPU, in one thread.
+
+    Args:
+        hr: uint8, shape (3, scale * h, scale * w).
+        scale: Factor, 1 or more.
+
+    Returns:
+        uint8, shape (3, h, w).
+    """
+    _, height, width = hr.shape
+    # Colours innermost, as a decoded file has them, so that only what has been shrunk already is transposed, and that a
+    # pixel at a time: as V12 and V3, the bytes of its three colours.
+    rows = _shrink_rows(hr.permute(1, 2, 0).reshape(height, -1).numpy(), scale)
+    columns = _shrink_rows(np.ascontiguousarray(rows.view("V12").T).view(np.float32), scale)
+    levels = np.rint(columns.clip(0, 255, out=columns), out=columns).astype(np.uint8)
+    lr = np.ascontiguousarray(levels.view("V3").T).view(np.uint8)
+    return torch.from_numpy(lr.reshape(-1, width // scale, 3)).permute(2, 0, 1)
+
+
 def upscale(lr: Tensor, scale: int) -> Tensor:
     """Enlarge images by an integer factor as MATLAB's ``imresize(lr, scale)`` does.
 
@@ -65,6 +91,35 @@ def upscale(lr: Tensor, scale: int) -> Tensor:
     padded = mirror_pad(lr, margin)
     size = (padded.shape[-2] * scale, padded.shape[-1] * scale)
     return _crop(_interpolate(padded, size), margin * scale)
+
+
+def _shrink_rows(rows: npt.NDArray[np.generic], scale: int) -> npt.NDArray[np.float32]:
+    """From (scale * h, M) to (h, M), as products of the kernel with some rows at a time."""
+    num_rows, num_columns = len(rows) // scale, rows.shape[1]
+    position = np.pad(np.arange(len(rows)), _KERNEL_RADIUS * scale, mode="symmetric")
+    weights = _shrinking_weights(scale)
+    shrunk = np.empty((num_rows, num_columns), np.float32)
+    for top in range(0, num_rows, _BLOCK_ROWS):
+        block = shrunk[top : top + _BLOCK_ROWS]
+        num_needed = (len(block) + 2 * _KERNEL_RADIUS) * scale
+        needed = rows[position[top * scale :][:num_needed]].astype(np.float32)
+        for left in range(0, num_columns, _BLOCK_COLUMNS):
+            columns = slice(left, left + _BLOCK_COLUMNS)
+            np.matmul(weights[: len(block), :num_needed], needed[:, columns], out=block[:, columns])
+    return shrunk
+
+
+def _shrinking_weights(scale: int) -> npt.NDArray[np.float32]:
+    """What each of the rows that a block needs adds to each row of the block."""
+    reach = np.arange(-_KERNEL_RADIUS * scale, (_KERNEL_RADIUS + 1) * scale)
+    distance = np.abs(reach + 0.5 - scale / 2) / scale
+    near = (1.5 * distance - 2.5) * distance**2 + 1
+    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+    kernel = np.where(distance <= 1, near, np.where(distance < _KERNEL_RADIUS, far, 0.0))
+    weights = np.zeros((_BLOCK_ROWS, (_BLOCK_ROWS + 2 * _KERNEL_RADIUS) * scale), np.float32)
+    for row in range(_BLOCK_ROWS):
+        weights[row, row * scale : row * scale + len(kernel)] = kernel / kernel.sum()
+    return weights
 
 
 def _interpolate(images: Tensor, size: tuple[int, int]) -> Tensor:

@@ -31,7 +31,7 @@ from matplotlib import pyplot
 
 ERROR = "error.txt"
 _HEADINGS = ("job", "settings", "PSNR (Y), dB", "SSIM (Y)", "feature distance", "status")
-COLUMNS = ("name", "settings", "psnr_y", "ssim_y", "feature_distance", "status")
+COLUMNS = ("name", "settings", "psnr_y", "ssim_y", "feature_distance", "status", "knee")
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ def knee(jobs: Sequence[Job]) -> Job | None:
 
 def table(jobs: Sequence[Job]) -> list[list[str | float]]:
     """A row per job with the values of ``COLUMNS``."""
-    return [[getattr(job, column) for column in COLUMNS] for job in jobs]
+    best = knee(jobs)
+    return [[*(getattr(job, column) for column in COLUMNS[:-1]), job is best] for job in jobs]
 
 
 def write_report(sweep_dir: Path) -> Path:
@@ -106,8 +107,8 @@ def write_report(sweep_dir: Path) -> Path:
     best = knee(jobs)
     with atomic_write(sweep_dir / "report.csv") as file:
         writer = csv.writer(lines := io.StringIO(newline=""))
-        writer.writerow([*COLUMNS, "knee"])
-        writer.writerows([*row, job is best] for job, row in zip(jobs, table(jobs), strict=True))
+        writer.writerow(COLUMNS)
+        writer.writerows(table(jobs))
         file.write(lines.getvalue().encode())
     plot = _plot(jobs, best)
     with atomic_write(sweep_dir / "report.png") as file:
@@ -133,14 +134,15 @@ def log_report(sweep_dir: Path, loggers: "Iterable[Logger]") -> None:
 
 
 def _job(folder: Path, settings: list[str]) -> Job:
-    scores, features, status = {}, None, "running"
+    scores: dict[str, float] = {}
+    features, status = None, "running"
     if (folder / SCORES).is_file():
         record = json.loads((folder / SCORES).read_text(encoding="utf-8"))
-        scores, features, status = (
-            list(record["scores"].values())[-1]["mean"],  # of the last weights
-            record["convention"]["feature_distance"],
-            "finished",
-        )
+        means = list(record["scores"].values())[-1]["mean"]  # of the last weights
+        features, status = record["convention"]["feature_distance"], "finished"
+        if without := [name for name, mean in means.items() if mean is None]:  # JSON has no infinity and no NaN
+            status = f"trained, but not finite: {', '.join(without)}"
+        scores = {name: mean for name, mean in means.items() if mean is not None}
     elif (folder / ERROR).is_file():
         status = "failed: " + (folder / ERROR).read_text(encoding="utf-8").strip().splitlines()[-1]
     return Job(

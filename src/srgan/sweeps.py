@@ -19,20 +19,21 @@ _RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MAST
 
 
 @contextmanager
-def own_processes(overrides: Sequence[str]) -> Iterator[None]:
+def own_processes(arguments: Sequence[str]) -> Iterator[None]:
     """Let Lightning's child processes run one job of a sweep, and leave nothing of them to the next job.
 
     Lightning starts its children with the command line of their parent, with which each would run the whole sweep
     over; and what it sets in the environment would make the next job take itself for a child.
 
     Args:
-        overrides: The job's own overrides.
+        arguments: What the job's own command line would be. That it is a single run is said here, after all of them,
+            since one may name a configuration that makes a sweep of any command line.
     """
     if any(name in os.environ for name in _RANK_VARIABLES):  # started by torchrun or srun, which keep house themselves
         yield
         return
     whole_command = sys.argv
-    sys.argv = [sys.argv[0], *overrides]
+    sys.argv = [sys.argv[0], *arguments, "hydra.mode=RUN"]
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from lightning import LightningModule
@@ -111,6 +112,16 @@ class AlternatingUpdates(LightningModule):
     def _gradient_scale(self) -> float:
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         return 1.0 if scaler is None else float(scaler.get_scale())
+
+
+def keep_options(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:
+    """A saved state with the options that an optimizer was made with (betas, weight decay, …) in place of its own.
+
+    A hook for ``register_load_state_dict_pre_hook``: settings that were changed before a run goes on shall take effect.
+    Rates are left alone, each step sets them.
+    """
+    options = {name: value for name, value in optimizer.defaults.items() if name != "lr"}
+    return {**state, "param_groups": [{**group, **options} for group in state["param_groups"]]}
 
 
 def average_over_processes(tensors: Iterable[Tensor | None]) -> None:

@@ -104,8 +104,16 @@ def test_figures_are_saved_with_the_machine(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["train_step", "inference", "scaling", "startup", "degradation"])
+@pytest.mark.parametrize("name", ["train_step", "inference", "scaling", "startup", "degradation", "data_loading"])
 def test_benchmark_runs(name: str, tmp_path: Path) -> None:
     done = run_python("-m", f"benchmarks.{name}", "--quick", "--out", str(tmp_path))
     assert done.stdout.strip().endswith(f"{name}.json")
     assert json.loads((tmp_path / f"{name}.json").read_text())["machine"]["quick"] is True
+
+
+@pytest.mark.slow
+def test_benchmark_of_a_huge_picture_runs(tmp_path: Path) -> None:
+    run_python("-m", "benchmarks.inference", "--huge", "--quick", "--out", str(tmp_path))
+    figures = json.loads((tmp_path / "inference_huge.json").read_text())
+    assert figures["lr"] == "200x160"
+    assert 100 < figures["peak_mb"] < 3000

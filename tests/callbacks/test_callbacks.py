@@ -1,5 +1,6 @@
 """Tests of what happens around the training steps: checkpoints, pictures, throughput."""
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import CSVLogger
 
 from srgan.callbacks import BestCheckpoint, LastCheckpoint, Throughput, ValidationPictures
 from srgan.callbacks.throughput import in_words
@@ -73,15 +75,23 @@ def test_pictures_show_four_columns_for_each_photo(make_model: MakeModel, fit: F
 
 
 def test_speed_is_logged_and_the_rest_of_each_phase_forecast(
-    make_model: MakeModel, fit: Fit, caplog: pytest.LogCaptureFixture
+    make_model: MakeModel, fit: Fit, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    trainer = fit(make_model(pretrain_steps=11), steps=23, callbacks=(Throughput(),), val_check_interval=2)
+    logger = CSVLogger(tmp_path, name="csv")
+    model = make_model(pretrain_steps=11)
+    trainer = fit(model, steps=23, callbacks=(Throughput(),), val_check_interval=2, logger=(logger,))
     assert trainer.callback_metrics["train/images_per_second"] > 0
     assert 0 <= trainer.callback_metrics["train/data_wait_percent"] <= 100
     assert 0.05 < trainer.callback_metrics["train/peak_memory_gb"] < 50
-    forecasts = [record.getMessage() for record in caplog.records if "to go, peak" in record.getMessage()]
+    forecasts = [record.getMessage() for record in caplog.records if " to go of the " in record.getMessage()]
     assert [each.split(":")[0] for each in forecasts] == ["Pretraining", "Adversarial phase"]
+    assert " to go of the pretraining, 12 longer steps follow, peak " in forecasts[0]
+    assert " to go of the run, peak " in forecasts[1]
+    with (tmp_path / "csv" / "version_0" / "metrics.csv").open(encoding="utf-8") as file:
+        hours = [(row["step"], row["train/forecast_hours"]) for row in csv.DictReader(file)]
+    assert [step for step, value in hours if value] == ["9", "20"]
+    assert all(0 < float(value) < 0.1 for _, value in hours if value)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -95,6 +96,44 @@ def test_training_that_keeps_failing_stops_with_a_message(
     with pytest.raises(DivergedError, match=r"at step 6 the last 2 .* after 1 rollbacks.*batch_0000006_0\.pt"):
         fit(make_model(), Poison(range(2, 100)), steps=20, max_dropped=2)
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 2
+
+
+def test_only_the_first_bad_batches_are_kept(
+    make_model: MakeModel, fit: Callable[..., Trainer], tmp_path: Path
+) -> None:
+    fit(make_model(pretrain_steps=20), Poison(range(1, 14)), steps=15, max_dropped=100)
+    assert len(events(tmp_path)) == 13
+    kept = sorted(path.name for path in (tmp_path / "recorder").glob("*.pt"))
+    assert kept == [f"batch_{step:07d}_0.pt" for step in range(2, 12)]
+
+
+@pytest.mark.parametrize("error", [OSError("No space left on device"), RuntimeError("PytorchStreamWriter failed")])
+def test_a_full_disk_does_not_stop_training(
+    make_model: MakeModel,
+    fit: Callable[..., Trainer],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+) -> None:
+    (tmp_path / "recorder" / "events.csv").mkdir(parents=True)  # which cannot be written to
+    monkeypatch.setattr("srgan.callbacks.flight_recorder.torch.save", Mock(side_effect=error))
+    monkeypatch.setattr("srgan.callbacks.checkpoint.WholeFileIO.save_checkpoint", Mock())
+    trainer = fit(make_model(pretrain_steps=20), Poison(range(1, 2)), steps=3, max_dropped=5)
+    assert trainer.global_step == 3
+    assert f"batch not saved: {error}" in caplog.text
+    assert "could not be written down" in caplog.text
+    assert not list((tmp_path / "recorder").glob("*.pt"))
+
+
+def test_a_discriminator_that_always_wins_is_an_event_at_the_third_look_in_a_row(tmp_path: Path) -> None:
+    recorder = FlightRecorder(dirpath=tmp_path / "recorder", checkpoint=tmp_path / "last.ckpt")
+    trainer, model = Mock(loggers=[], is_global_zero=True), Mock(non_finite_phases=[])
+    losses = [0.001, 0.001, 0.5, 0.001, 0.001, 0.001, 0.001]
+    for look, loss in enumerate(losses, start=1):
+        trainer.global_step, trainer.callback_metrics = 10 * look, {"train/discriminator_loss": torch.tensor(loss)}
+        recorder.on_train_batch_end(trainer, model, None, {"lr": torch.zeros(1)}, 0)
+    assert events(tmp_path) == [(60, "discriminator_loss")]
 
 
 def test_colour_drift_is_the_largest_channels() -> None:

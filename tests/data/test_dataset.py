@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
+from srgan.data.collection import Collection
 from srgan.data.dataset import EndlessBatches, PairItem, TrainingDataset, ValidationDataset, draw_round
-from srgan.data.photos import Collection, find_photos
+from srgan.data.photos import find_photos
 from srgan.resize import downscale
 
 NUM_PHOTOS = 5
@@ -23,7 +24,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
     for seed in range(NUM_PHOTOS):
         pixels = np.random.default_rng(seed).integers(0, 256, (20, 24, 3), dtype=np.uint8)
         Image.fromarray(pixels).resize((96, 80), Image.Resampling.BICUBIC).save(folder / f"{seed}.png")
-    return Collection(find_photos(folder), scale=4, min_size=48, cache_megabytes=8, purpose="training")
+    return Collection(find_photos(folder), scale=4, min_size=48, purpose="training")
 
 
 def make_dataset(collection: Collection, *, seed: int = 0, num_crop_candidates: int = 2) -> TrainingDataset:

@@ -31,7 +31,7 @@ print(int(status["VmHWM"].split()[0]) * 1024)
 
 
 class Cramped(Generator):
-    """A generator that runs out of memory: above some pixels, and once after some calls; remembers what it was given."""
+    """Runs out of memory above some pixels, and once after some calls; remembers the sizes of what it was given."""
 
     def __init__(self, error: Callable[[], Exception], *, pixels: int) -> None:
         super().__init__(num_blocks=1, channels=4, norm="none")
@@ -137,7 +137,7 @@ def test_what_was_done_before_memory_ran_out_is_kept() -> None:
     torch.testing.assert_close(tiled, whole, atol=1e-5, rtol=0)
     first, failed, *rest = [size[2] for size in generator.sizes]
     assert first == failed == 80
-    assert rest == 5 * [44]  # the first row of 70 pixels is not done again
+    assert rest == 4 * [50]  # the first row of 70 pixels is not done again
 
 
 def test_a_tile_that_never_fits_is_an_error() -> None:
@@ -202,10 +202,10 @@ def test_memory_grows_by_input_and_output_alone(tmp_path: Path) -> None:
         line = [sys.executable, "-c", PEAK, str(side), str(tmp_path / "canvas")]
         return int(subprocess.run(line, capture_output=True, text=True, check=True).stdout)
 
-    small, large = 128, 1024
+    small, large = 128, 512
     pixels = large**2 - small**2
     held = pixels * 3 * 4 + pixels * 16 * 3  # the decoded input in float32, and the canvas' pages in uint8
-    assert peak(large) - peak(small) < 1.1 * held + 20e6  # in one piece the network alone would hold 600 MB
+    assert peak(large) - peak(small) < 1.1 * held + 20e6  # in one piece the network alone would hold 150 MB
 
 
 @pytest.mark.parametrize("tile_size", [None, 4])
@@ -219,6 +219,7 @@ def test_result_is_the_generator_s_output_clamped_in_float32(generator: Generato
     torch.testing.assert_close(sr, expected.clamp(0, 1), atol=1e-5, rtol=0)
     assert sr.dtype == torch.float32
     assert not sr.requires_grad
+    sr.mul_(0.5)  # an ordinary tensor, free to be changed
 
 
 @pytest.mark.parametrize("tile_size", [None, 4])

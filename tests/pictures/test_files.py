@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
@@ -59,6 +60,15 @@ def test_truncated_file_is_named(tmp_path: Path, name: str, share: float) -> Non
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with pytest.raises(ImageReadError, match=re.escape(str(path))):
         read_pictures(path, max_pixels=10**6)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_16_bit_planes_apart_are_refused_rather_than_read_at_8(tmp_path: Path, compression: str | None) -> None:
+    planes = np.zeros((3, 6, 5), dtype=np.uint16)
+    options = {"photometric": "rgb", "planarconfig": "separate", "compression": compression}
+    tifffile.imwrite(tmp_path / "x.tif", planes, **options)
+    with pytest.raises(ImageReadError, match=r"x.tif.*separate planes.*interleaved"):
+        read_pictures(tmp_path / "x.tif", max_pixels=100)
 
 
 def bomb(side: int) -> bytes:

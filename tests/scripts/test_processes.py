@@ -94,3 +94,11 @@ def wait_until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.2)
+
+
+def test_two_processes_share_one_cache(run_train: Run, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    done = run_train("trainer.devices=2", "trainer.max_steps=2", f"data.cache_dir={cache}", "hydra.run.dir=run")
+    assert done.returncode == 0, done.stderr
+    assert (done.stdout + done.stderr).count("Decoded photos:") == 1
+    assert len([path for path in cache.iterdir() if path.name != ".lock"]) == 5  # one a photo, and nothing unfinished

@@ -51,6 +51,21 @@ def test_each_job_has_its_folder_its_wandb_run_and_its_row(run_train: Run, tmp_p
 
 
 @pytest.mark.slow
+def test_a_configuration_that_makes_a_sweep_does_so_in_the_first_process_alone(run_train: Run, tmp_path: Path) -> None:
+    search = tmp_path / "conf" / "hparams_search" / "mine.yaml"
+    search.parent.mkdir(parents=True)
+    search.write_text("# @package _global_\nhydra:\n  mode: MULTIRUN\n")
+    sweep = tmp_path / "sweep"
+    weights = ["hparams_search=mine", "loss.adversarial_weight=1e-4,1e-3"]
+    settings = ["trainer.max_steps=2", "trainer.devices=2", f"hydra.sweep.dir={sweep}"]
+    done = run_train(*weights, *settings, f"--config-dir={tmp_path / 'conf'}")
+    assert done.returncode == 0, done.stderr
+    assert folders(tmp_path) == ["conf", "sweep"]
+    assert folders(sweep) == ["0", "1"]
+    assert [row["status"] for row in report(sweep)] == ["finished", "finished"]
+
+
+@pytest.mark.slow
 def test_a_job_that_fails_is_a_row_and_leaves_the_next_alone(run_train: Run, tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     settings = ["trainer.max_steps=2", "trainer.devices=2", f"hydra.sweep.dir={sweep}"]

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig
 
 import train
+from srgan import __version__
 from srgan.images import read_image
 from srgan.weights import WeightsError, load_generator
 
@@ -160,6 +162,21 @@ def test_a_checkpoint_of_a_later_lightning_is_taken_with_a_warning(compose_train
     assert torch.load(ckpt, weights_only=True)["global_step"] == 2
 
 
+def test_a_checkpoint_of_a_later_version_is_tried_and_named_where_it_does_not_fit(
+    compose_train: Compose, ckpt: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoint = torch.load(ckpt, weights_only=True)
+    assert checkpoint["srgan_version"] == __version__
+    torch.save({**checkpoint, "srgan_version": "99.0.0"}, ckpt)
+    later = rf"a later version of this project, 99\.0\.0; this one is {__version__}"
+    with pytest.raises(WeightsError, match=later):
+        train.train(compose_train("trainer.max_steps=2", "discriminator.channels=4", f"ckpt_path={ckpt}"))
+    caplog.clear()
+    train.train(compose_train("trainer.max_steps=2", f"ckpt_path={ckpt}"))
+    assert re.search(later, caplog.text)
+    assert torch.load(ckpt, weights_only=True)["global_step"] == 2
+
+
 @pytest.mark.usefixtures("ckpt")
 def test_an_earlier_run_is_not_overwritten(compose_train: Compose) -> None:
     with pytest.raises(ValueError, match="holds another run already"):
@@ -200,6 +217,43 @@ def test_resume_auto_takes_the_newest_unfinished_run_of_the_same_kind(
     caplog.clear()
     run("d", "trainer.max_steps=1")  # all of its kind are at their end
     assert "starting anew" in caplog.text
+
+
+def test_resume_auto_repeats_nothing_that_is_done(
+    compose_train: Compose, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def run(name: str, num_steps: int) -> None:
+        caplog.clear()
+        folder = tmp_path / "runs" / name
+        train.train(compose_train("resume=auto", f"trainer.max_steps={num_steps}", f"output_dir={folder}"))
+
+    caplog.set_level("INFO")
+    last = tmp_path / "runs" / "b" / "checkpoints" / "last.ckpt"
+    run("a", 1)
+    run("b", 2)
+    assert "Going on from" in caplog.text
+    before = last.stat().st_mtime_ns
+    run("b", 2)  # the same command again, by a scheduler
+    assert f"{tmp_path}/runs/b is finished, with all its steps and scores: nothing is left to do" in caplog.text
+    assert last.stat().st_mtime_ns == before
+    run("c", 2)  # a is where b went on from, and is not gone on from again
+    assert "starting anew" in caplog.text
+    (last.parents[1] / "scores.json").unlink()
+    run("b", 2)
+    assert "its steps are done, the closing test follows" in caplog.text
+    assert (last.parents[1] / "scores.json").is_file()
+    assert last.stat().st_mtime_ns == before
+
+
+def test_resume_auto_goes_on_where_a_continuation_has_not_come_to_its_first_step(
+    compose_train: Compose, ckpt: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "b"
+    folder.mkdir()
+    (folder / "origin.json").write_text('{"run": "../run", "step": 1}')  # killed before it began
+    train.train(compose_train("resume=auto", "trainer.max_steps=2", f"output_dir={tmp_path / 'c'}"))
+    assert {int(row["step"]) for row in metrics(tmp_path / "c")} == {1}
+    assert json.loads((tmp_path / "c" / "origin.json").read_text()) == {"run": f"../{ckpt.parents[1].name}", "step": 1}
 
 
 def test_resume_auto_makes_up_for_a_closing_test_that_was_cut_off(
@@ -247,11 +301,20 @@ def test_changed_settings_are_reported_when_going_on(
     compose_train: Compose, ckpt: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = ckpt.parents[1]
-    changed = ("model.generator_optimizer.lr=1e-5", "trainer.max_steps=2")
+    changed = ("model.generator_optimizer.lr=1e-5", "callbacks.plateau.patience=3", "trainer.max_steps=2")
     train.train(compose_train(*changed, f"ckpt_path={run}"))
     assert "model.generator_optimizer.lr was 0.0005, now 1e-05" in caplog.text
+    assert "callbacks.plateau.patience was 10, now 3" in caplog.text
     rows = [row for row in metrics_of_all_versions(run) if row["train/generator_learning_rate"]]
     assert float(rows[-1]["train/generator_learning_rate"]) <= 1e-5
+
+
+def test_a_new_folder_alone_is_no_changed_setting(
+    compose_train: Compose, ckpt: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = ("trainer.max_steps=1", f"ckpt_path={ckpt}", f"output_dir={tmp_path / 'elsewhere'}")
+    train.train(compose_train(*settings))
+    assert "another setting" not in caplog.text
 
 
 @pytest.mark.slow

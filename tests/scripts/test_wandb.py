@@ -59,6 +59,10 @@ def test_values_pictures_and_settings_are_there(run_records: list[Record]) -> No
         "plateau/validations_without_gain",
         "trainer/global_step",
     }
+    axes = {record.metric.name: record.metric.step_metric for record in run_records if record.HasField("metric")}
+    explicit = {name for name in axes if name.startswith("val/")}
+    assert explicit >= {"val/psnr_y", "val/ssim_rgb", "val/detail_distance"}
+    assert {axes[name] for name in explicit} == {"trainer/global_step"}
     assert any(name.startswith("val/pictures") for name in names), sorted(names)
     steps = [row["trainer/global_step"] for row in rows if "train/generator_loss" in row]
     assert steps == [0, 1, 2]

@@ -60,8 +60,11 @@ class LastCheckpoint(Checkpoint):
         trainer.strategy.checkpoint_io = WholeFileIO()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock, and let signals wait for the step's end."""
+        """Start the clock, and let signals wait for the step's end; a run from another folder begins with a file."""
         self._last_step_saved, self._last_time_saved = trainer.global_step, time.monotonic()
+        origin = trainer.ckpt_path
+        if origin is not None and Path(origin).resolve().parent != self.path.resolve().parent:
+            trainer.save_checkpoint(self.path)  # so that there is one to roll back to before the first that is due
         self._signals.install(trainer)
 
     def on_train_batch_start(self, *_: Any) -> None:

@@ -10,9 +10,13 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
+from srgan.files import atomic_write
+
 log = logging.getLogger(__name__)
 
 _WATCH_STEPS = 10  # steps between two looks at values, each of which makes an accelerator wait
+_SATURATED_LOOKS = 3  # a single batch may be easy
+_MAX_BATCHES = 10  # files a process keeps: what fails for hours must not fill the disk
 _COLUMNS = ("step", "event", "detail")
 
 
@@ -25,14 +29,16 @@ class FlightRecorder(Callback):
 
     A step whose gradient is not finite has been dropped by the module already. After ``max_dropped`` of them in a row
     the networks and optimizers go back to ``last.ckpt`` and the learning rates are halved; the step counter and the
-    data go on, so that the same batches are not met again. After ``max_rollbacks`` of that, training stops.
+    data go on, so that the same batches are not met again. After ``max_rollbacks`` of that, training stops. The first
+    ten batches of a run are kept; where a file cannot be written, training goes on without it.
 
     Args:
         dirpath: Folder for the events and the saved batches.
         checkpoint: The file to roll back to.
         max_dropped: Dropped steps in a row before a rollback.
         max_rollbacks: Rollbacks before training stops.
-        saturated_loss: A discriminator loss below this, at several looks in a row, has stopped teaching the generator.
+        saturated_loss: A discriminator loss below this, at three looks (every ten steps) in a row, has stopped teaching
+            the generator.
         colour_limit: Mean colour error, in units of the picture's [0, 1], from which on it is an event.
         checkerboard_limit: Checkerboard, likewise.
     """
@@ -60,7 +66,7 @@ class FlightRecorder(Callback):
             "colour_drift": (colour_limit, "above"),
             "checkerboard": (checkerboard_limit, "above"),
         }
-        self._beyond: set[str] = set()
+        self._num_beyond = dict.fromkeys(self._limits, 0)  # looks in a row
         self._num_dropped = 0
         self._num_rollbacks = 0
         self._last_lr: Tensor | None = None
@@ -101,7 +107,7 @@ class FlightRecorder(Callback):
     def _dropped(self, trainer: Trainer, pl_module: LightningModule, batch: dict[str, Any], phases: list[str]) -> None:
         self._num_dropped += 1
         saved = self._save_batch(trainer, batch)
-        self._event(trainer, "dropped", f"gradient of the {' and the '.join(phases)} is not finite; batch in {saved}")
+        self._event(trainer, "dropped", f"gradient of the {' and the '.join(phases)} is not finite; {saved}")
         if self._num_dropped < self._max_dropped:
             return
         self._num_dropped = 0
@@ -113,7 +119,7 @@ class FlightRecorder(Callback):
             )
             raise DivergedError(
                 f"Training has diverged: at step {trainer.global_step} the last {self._max_dropped} gradients were not"
-                f" finite, {tried}. The last batch is saved in {saved}. Look at it, or lower the learning rates"
+                f" finite, {tried} ({saved}). Look at the batches in {self._dirpath}, or lower the learning rates"
                 " (model.*_optimizer.lr)."
             )
         self._num_rollbacks += 1
@@ -126,27 +132,38 @@ class FlightRecorder(Callback):
             if value is None:
                 continue
             beyond = bool(value < limit) if side == "below" else bool(value > limit)
-            if beyond and name not in self._beyond:
+            self._num_beyond[name] = self._num_beyond[name] + 1 if beyond else 0
+            if self._num_beyond[name] == (_SATURATED_LOOKS if name == "discriminator_loss" else 1):
                 self._event(trainer, name, f"{float(value):.4g} is {side} {limit}")
-            (self._beyond.add if beyond else self._beyond.discard)(name)
 
-    def _save_batch(self, trainer: Trainer, batch: dict[str, Any]) -> Path:
-        path = self._dirpath / f"batch_{trainer.global_step:07d}_{trainer.global_rank}.pt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({"lr": batch["lr"].cpu(), "hr": batch["hr"].cpu(), "name": batch["name"]}, path)
-        return path
+    def _save_batch(self, trainer: Trainer, batch: dict[str, Any]) -> str:
+        rank = trainer.global_rank
+        if len(list(self._dirpath.glob(f"batch_*_{rank}.pt"))) >= _MAX_BATCHES:
+            return f"batch not kept, there are {_MAX_BATCHES} already"
+        path = self._dirpath / f"batch_{trainer.global_step:07d}_{rank}.pt"
+        try:
+            with atomic_write(path) as file:
+                torch.save({"lr": batch["lr"].cpu(), "hr": batch["hr"].cpu(), "name": batch["name"]}, file)
+        except (OSError, RuntimeError) as error:  # torch's own writer raises the latter on a full disk
+            return f"batch not saved: {error}"
+        return f"batch in {path}"
 
     def _event(self, trainer: Trainer, event: str, detail: str) -> None:
         if not trainer.is_global_zero:
             return
         log.warning("Step %d: %s: %s", trainer.global_step, event, detail)
+        try:
+            self._write_down((trainer.global_step, event, detail))
+        except OSError as error:
+            log.warning("This could not be written down: %s", error)
+        self._log(trainer, {f"events/{event.replace(' ', '_')}": 1.0})
+
+    def _write_down(self, row: tuple[int, str, str]) -> None:
         self._dirpath.mkdir(parents=True, exist_ok=True)
         path = self._dirpath / "events.csv"
         is_new = not path.exists()
         with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerows([*([_COLUMNS] if is_new else []), (trainer.global_step, event, detail)])
-        self._log(trainer, {f"events/{event.replace(' ', '_')}": 1.0})
+            csv.writer(file).writerows([*([_COLUMNS] if is_new else []), row])
 
     @staticmethod
     def _log(trainer: Trainer, values: dict[str, float]) -> None:

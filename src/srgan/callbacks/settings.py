@@ -11,7 +11,10 @@ from lightning.pytorch.utilities import rank_zero_only
 log = logging.getLogger(__name__)
 
 # Where a run lies, not what it does.
-_PLACES = re.compile(r"(ckpt_path|resume|generator_weights|output_dir|logger|callbacks|trainer\.default_root_dir)\b")
+_PLACES = re.compile(
+    r"(ckpt_path|resume|generator_weights|output_dir|logger|trainer\.default_root_dir"
+    r"|callbacks\.\w+\.(dirpath|checkpoint))\b"
+)
 
 
 class Settings(Callback):

@@ -18,7 +18,7 @@ class Throughput(Callback):
     """Log images a second over all processes, the share of time spent waiting for data, and the peak of memory.
 
     A step lasts from the end of the one before to its own end, validation left out. Ten steps into each phase the rest
-    of the phase is forecast on the console.
+    of the phase is forecast: in words on the console, and as ``train/forecast_hours``.
     """
 
     def __init__(self) -> None:
@@ -58,14 +58,23 @@ class Throughput(Callback):
         pretrain_steps = getattr(pl_module, "pretrain_steps", 0)
         pretraining = trainer.global_step <= pretrain_steps
         phase, end = ("Pretraining", pretrain_steps) if pretraining else ("Adversarial phase", trainer.max_steps)
+        steps_after = max(0, trainer.max_steps - end)
         if phase != self._phase:
             self._phase, self._durations = phase, []
         self._durations.append(duration)
-        if len(self._durations) == _FORECAST_AFTER and trainer.is_global_zero:
-            seconds = sorted(self._durations)[_FORECAST_AFTER // 2]
-            left = (min(end, trainer.max_steps) - trainer.global_step) * seconds
+        if len(self._durations) != _FORECAST_AFTER:
+            return
+        seconds = sorted(self._durations)[_FORECAST_AFTER // 2]
+        left = (min(end, trainer.max_steps) - trainer.global_step) * seconds
+        for logger in trainer.loggers:
+            logger.log_metrics({"train/forecast_hours": left / 3600}, step=trainer.global_step - 1)
+        if trainer.is_global_zero:
+            # Of adversarial steps nothing is known before the first one.
+            where = f"of the pretraining, {steps_after} longer steps follow" if steps_after else "of the run"
             memory = peak_memory_gb(pl_module.device)
-            log.info("%s: %.2f s a step, about %s to go, peak %.1f GB", phase, seconds, in_words(left), memory)
+            log.info(
+                "%s: %.2f s a step, about %s to go %s, peak %.1f GB", phase, seconds, in_words(left), where, memory
+            )
 
 
 def peak_memory_gb(device: torch.device) -> float:

@@ -1,7 +1,9 @@
 """The LightningDataModule: finds the photos, builds the HR/LR pairs, hands out batches."""
 
 import logging
+import signal
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from lightning import LightningDataModule
@@ -9,10 +11,12 @@ from torch.utils.data import DataLoader
 
 from srgan.data.augmentations import Augmentation
 from srgan.data.batches import BatchChanges
+from srgan.data.cache import DecodedCache
+from srgan.data.collection import Collection
 from srgan.data.dataset import EndlessBatches, PairItem, TrainingDataset, ValidationDataset
 from srgan.data.degradations import Degradation
 from srgan.data.manifest import Manifest, changes, fingerprint, manifest, packed, unpacked
-from srgan.data.photos import Collection, Photo, split_by_name, with_reductions
+from srgan.data.photos import Photo, split_by_name, with_reductions
 from srgan.data.sources import LrRoots, Roots, find, make_sources
 
 log = logging.getLogger(__name__)
@@ -40,7 +44,9 @@ class SuperResolutionDataModule(LightningDataModule):
         num_crop_candidates: Random windows to choose the most detailed crop from; 1 is a plain random crop.
         batch_size: Crops per process and step.
         num_workers: Worker processes of each process's training loader.
-        cache_megabytes: Memory for decoded photos; those beyond it are decoded at each use.
+        cache_gigabytes: Disk space for decoded photos, of all runs together, in 10^9 bytes; what was used longest ago
+            makes room, and photos beyond it are decoded at each use. 0 decodes all at each use.
+        cache_dir: Folder of decoded photos; None is the user's cache folder on this platform.
         seed: Decides order, crops and orientations, degradation and augmentation.
         degradation: Makes the LR of each crop anew, on the training device, and once that of each picture to validate
             on that has no LR file; None keeps bicubic, or the LR files.
@@ -60,12 +66,13 @@ class SuperResolutionDataModule(LightningDataModule):
         test_root: Roots | None = None,
         val_fraction: float = 0.1,
         scale: int = 4,
-        hr_reductions: Sequence[int] = (1,),
+        hr_reductions: Sequence[float] = (1,),
         hr_crop_size: int = 96,
         num_crop_candidates: int = 1,
         batch_size: int = 16,
         num_workers: int = 0,
-        cache_megabytes: int = 2048,
+        cache_gigabytes: float = 40,
+        cache_dir: str | Path | None = None,
         seed: int = 0,
         degradation: Degradation | None = None,
         augmentation: Augmentation | None = None,
@@ -80,8 +87,8 @@ class SuperResolutionDataModule(LightningDataModule):
                 f"Expected data.hr_crop_size to be a multiple of the scale {scale} of at least {_MIN_CROP_SIZE}, which"
                 f" the discriminator needs, got {hr_crop_size!r}."
             )
-        if not hr_reductions or any(not isinstance(factor, int) or factor < 1 for factor in hr_reductions):
-            raise ValueError(f"Expected data.hr_reductions to be whole numbers of 1 or more, got {hr_reductions!r}.")
+        if not hr_reductions or any(not isinstance(factor, int | float) or factor < 1 for factor in hr_reductions):
+            raise ValueError(f"Expected data.hr_reductions to be numbers of 1 or more, got {hr_reductions!r}.")
         if lr_root is not None and list(hr_reductions) != [1]:
             raise ValueError("Expected data.hr_reductions=[1] where data.lr_root gives the LR pictures.")
         if val_root is not None and lr_root is not None and val_lr_root is None:
@@ -90,6 +97,8 @@ class SuperResolutionDataModule(LightningDataModule):
             )
         if val_lr_root is not None and val_root is None:
             raise ValueError("Expected data.val_root, the HR photos that data.val_lr_root are the partners of.")
+        if cache_gigabytes < 0:
+            raise ValueError(f"Expected data.cache_gigabytes of 0 (off) or more, got {cache_gigabytes!r}.")
         if degradation is not None and lr_root is not None:
             raise ValueError("Expected data/degradation=bicubic where data.lr_root gives the LR pictures.")
         self._val_degradation = degradation if val_lr_root is None else None
@@ -104,7 +113,8 @@ class SuperResolutionDataModule(LightningDataModule):
         self._num_crop_candidates = num_crop_candidates
         self._batch_size = batch_size
         self._num_workers = num_workers
-        self._cache_megabytes = cache_megabytes
+        self._cache_gigabytes = cache_gigabytes
+        self._cache_dir = None if cache_dir is None else Path(cache_dir).expanduser()
         self._seed = seed
         self._training: Collection | None = None
         self._validation: Collection | None = None
@@ -121,15 +131,18 @@ class SuperResolutionDataModule(LightningDataModule):
         """
         if self._test_sources and self._test is None:
             photos = find(self._test_sources, scale=self._scale)
-            self._test = self._load(photos, min_size=_MIN_VAL_SIZE, purpose="test")
+            self._test = self._load(photos, min_size=_MIN_VAL_SIZE, cache=None, purpose="test")
         if self._test is not None and stage == "test":
             return
         train, val = self._find()
+        cache = DecodedCache(self._cache_dir, gigabytes=self._cache_gigabytes) if self._cache_gigabytes else None
         if stage == "fit" and self._training is None:
             reduced = with_reductions(train, self._hr_reductions)
-            self._training = self._load(reduced, min_size=self._hr_crop_size, purpose="training")
+            self._training = self._load(reduced, min_size=self._hr_crop_size, cache=cache, purpose="training")
         if self._validation is None:
-            self._validation = self._load(val, min_size=_MIN_VAL_SIZE, purpose="validation")
+            self._validation = self._load(val, min_size=_MIN_VAL_SIZE, cache=cache, purpose="validation")
+        if cache is not None and cache.num_bytes and self._place["rank"] == 0:
+            log.info("Decoded photos: %.3g GB in %s", cache.num_bytes / 1e9, cache.folder)
         if self._training is not None and not self._manifests:
             self._manifests["training"] = manifest(train, self._training)
             self._manifests["validation"] = manifest(val, self._validation)
@@ -161,6 +174,7 @@ class SuperResolutionDataModule(LightningDataModule):
             num_workers=self._num_workers,
             pin_memory=self._on_gpu,
             persistent_workers=self._num_workers > 0,
+            worker_init_fn=_leave_signals_to_the_run,
         )
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
@@ -210,14 +224,8 @@ class SuperResolutionDataModule(LightningDataModule):
             if found and self._place["rank"] == 0:
                 log.warning("Going on with other %s photos than before: %s", purpose, found)
 
-    def _load(self, photos: list[Photo], *, min_size: int, purpose: str) -> Collection:
-        return Collection(
-            photos,
-            scale=self._scale,
-            min_size=min_size,
-            cache_megabytes=self._cache_megabytes,
-            purpose=purpose,
-        )
+    def _load(self, photos: list[Photo], *, min_size: int, cache: DecodedCache | None, purpose: str) -> Collection:
+        return Collection(photos, scale=self._scale, min_size=min_size, cache=cache, purpose=purpose)
 
     @property
     def _step(self) -> int:
@@ -238,3 +246,9 @@ def _whole_pictures(
 ) -> DataLoader[PairItem]:
     mine = range(rank, len(collection), world_size)
     return DataLoader(ValidationDataset(collection, degradation), sampler=mine, batch_size=1)
+
+
+def _leave_signals_to_the_run(worker: int) -> None:
+    """Let a worker outlive a signal to the whole process group: the run ends its step first, and then its workers."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from srgan.data.batches import degrade_by_name
+from srgan.data.collection import Collection
 from srgan.data.degradations import Degradation
-from srgan.data.photos import Collection
-from srgan.data.transforms import NUM_ORIENTATIONS, choose_crop, crop_pair, detail_integral, orient
+from srgan.data.transforms import NUM_ORIENTATIONS, choose_crop, crop_pair, orient
 from srgan.images import to_float, to_uint8
 
 
@@ -43,22 +43,21 @@ class TrainingDataset(Dataset[PairItem]):
         self._lr_crop_size = hr_crop_size // collection.scale
         self._num_crop_candidates = num_crop_candidates
         self._seed = seed
-        self._integrals: dict[int, Tensor] = {}
         self._order: tuple[int, np.ndarray] | None = None  # of the round last asked for
 
     def __getitem__(self, sample_number: int) -> PairItem:
         """Sample ``sample_number``, any number from 0 up."""
         index = self._photo_index(sample_number)
         pair = self._collection[index]
+        lr, hr = pair.lr.numpy(), pair.hr.numpy()  # whose slices cost a fraction of torch's
         rng = np.random.default_rng((self._seed, 1, sample_number))
-        top, left = choose_crop(
-            self._integral(index, pair.lr), self._lr_crop_size, num_candidates=self._num_crop_candidates, rng=rng
-        )
-        lr, hr = crop_pair(pair.lr, pair.hr, top=top, left=left, crop_size=self._lr_crop_size)
+        top, left = choose_crop(lr, self._lr_crop_size, num_candidates=self._num_crop_candidates, rng=rng)
         orientation = int(rng.integers(NUM_ORIENTATIONS))
+        crops = crop_pair(lr, hr, top=top, left=left, crop_size=self._lr_crop_size)
+        lr, hr = (np.ascontiguousarray(orient(crop, orientation)) for crop in crops)
         return PairItem(
-            lr=to_float(orient(lr, orientation)),
-            hr=to_float(orient(hr, orientation)),
+            lr=to_float(torch.from_numpy(lr)),
+            hr=to_float(torch.from_numpy(hr)),
             name=self._collection.photos[index].name,
         )
 
@@ -69,13 +68,6 @@ class TrainingDataset(Dataset[PairItem]):
             rng = np.random.default_rng((self._seed, 0, round_number))
             self._order = (round_number, draw_round(weights, rng=rng))
         return int(self._order[1][position])
-
-    def _integral(self, index: int, lr: Tensor) -> Tensor:
-        if self._num_crop_candidates == 1:  # nothing to choose between
-            return torch.zeros(lr.shape[-2] + 1, lr.shape[-1] + 1)
-        if index not in self._integrals:
-            self._integrals[index] = detail_integral(lr)
-        return self._integrals[index]
 
 
 def draw_round(weights: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
@@ -121,11 +113,11 @@ class ValidationDataset(Dataset[PairItem]):
     def __getitem__(self, index: int) -> PairItem:
         """Picture ``index``."""
         pair, name = self._collection[index], self._collection.photos[index].name
-        hr = to_float(pair.hr)
+        lr, hr = (to_float(image).contiguous() for image in (pair.lr, pair.hr))
         if self._degradation is not None and index not in self._degraded:
-            lr = degrade_by_name(self._degradation, hr, scale=self._collection.scale, name=name)
-            self._degraded[index] = to_uint8(lr)
-        return PairItem(lr=to_float(self._degraded.get(index, pair.lr)), hr=hr, name=name)
+            degraded = degrade_by_name(self._degradation, hr, scale=self._collection.scale, name=name)
+            self._degraded[index] = to_uint8(degraded)
+        return PairItem(lr=to_float(self._degraded[index]) if index in self._degraded else lr, hr=hr, name=name)
 
 
 class EndlessBatches(Sampler[list[int]]):

@@ -10,7 +10,7 @@ from torch import Tensor
 from srgan.data.operators import blur, gaussian_noise
 from srgan.data.random_operators import RandomBlur, on_device, uniform
 from srgan.images import to_float, to_uint8
-from srgan.resize import downscale
+from srgan.resize import downscale, downscale_pixels
 
 
 class Degradation(Protocol):
@@ -39,7 +39,7 @@ def bicubic(hr: Tensor, scale: int) -> Tensor:
     Returns:
         uint8, shape (3, h, w).
     """
-    return to_uint8(downscale(to_float(hr).unsqueeze(0), scale)).squeeze(0)
+    return downscale_pixels(hr, scale)
 
 
 class ClassicalDegradation:

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from srgan.data.photos import Collection, Photo
+from srgan.data.collection import Collection
+from srgan.data.photos import Photo
 
 _MAX_NAMES = 3
 _SEPARATOR = "\0"  # no file's name holds it

@@ -1,19 +1,14 @@
-"""Which photos a run uses: found in folders, split, paired, decoded once and checked."""
+"""Which photos there are: found in folders, paired, reduced, split; nothing is read yet."""
 
 import hashlib
-import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from torch import Tensor
+from srgan.images import EXTENSIONS, find_images
 
-from srgan.data.degradations import bicubic
-from srgan.images import EXTENSIONS, ImageReadError, find_images, read_uint8
-
-_MAX_LISTED = 20
+MAX_LISTED = 20  # files that a message names
 
 
 class LeftOutWarning(UserWarning):
@@ -31,16 +26,8 @@ class Photo:
     name: str
     hr_path: Path
     lr_path: Path | None = None
-    reduction: int = 1
+    reduction: float = 1
     weight: float = 1.0
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A decoded photo: ``lr`` uint8 (3, h, w) and ``hr`` uint8 (3, scale * h, scale * w)."""
-
-    lr: Tensor
-    hr: Tensor
 
 
 def find_photos(root: Path) -> list[Photo]:
@@ -104,8 +91,8 @@ def _no_partner(missing: list[Photo], num_hr: int, lr_root: Path, partners: Mapp
 
 def _report_spare(spare: list[Path], hr_root: Path) -> None:
     if spare:
-        listed = "".join(f"\n  {path}" for path in spare[:_MAX_LISTED])
-        more = f"\n  … and {len(spare) - _MAX_LISTED} more" if len(spare) > _MAX_LISTED else ""
+        listed = "".join(f"\n  {path}" for path in spare[:MAX_LISTED])
+        more = f"\n  … and {len(spare) - MAX_LISTED} more" if len(spare) > MAX_LISTED else ""
         message = f"Left out {len(spare)} LR pictures that have no HR photo in {hr_root}:{listed}{more}"
         warnings.warn(message, LeftOutWarning, stacklevel=3)
 
@@ -114,12 +101,12 @@ def _stem(photo: Photo) -> str:
     return Path(photo.name).with_suffix("").as_posix()
 
 
-def with_reductions(photos: Sequence[Photo], reductions: Sequence[int]) -> list[Photo]:
+def with_reductions(photos: Sequence[Photo], reductions: Sequence[float]) -> list[Photo]:
     """Each photo once for each factor, made smaller by it: at full size most photos are soft, reduced they are crisp.
 
     Args:
         photos: Photos without LR partners.
-        reductions: Factors, for instance ``[1, 2]`` for each photo in full and in half size.
+        reductions: Factors, for instance ``[1, 1.5, 2]`` for each photo in full, two thirds and half of its size.
 
     Raises:
         ValueError: If a photo has an LR partner, which fits its full size alone.
@@ -165,127 +152,3 @@ def split_by_name(photos: Sequence[Photo], *, val_fraction: float) -> tuple[list
 def _rank(photo: Photo) -> float:
     """A number in [0, 1) that depends on nothing but the photo's name."""
     return int.from_bytes(hashlib.sha256(photo.name.encode()).digest()[:6], "big") / 2**48
-
-
-def read_pair(photo: Photo, *, scale: int) -> Pair:
-    """Decode a photo and make, or decode, its LR picture.
-
-    Rows and columns beyond a multiple of the scale are cut off HR at its bottom and right, as the papers do.
-
-    Raises:
-        ImageReadError: If a file cannot be read.
-        ValueError: If a partner's size is not the HR size divided by the scale; names both files and sizes.
-    """
-    hr = read_uint8(photo.hr_path)
-    if photo.lr_path is None:
-        if min(hr.shape[1:]) < photo.reduction * scale:
-            size = f"{photo.reduction * scale}x{photo.reduction * scale}"
-            raise ImageReadError(f"{photo.hr_path} is smaller than {size} pixels.")
-        if photo.reduction > 1:
-            hr = bicubic(_trimmed(hr, photo.reduction), photo.reduction)
-        hr = _trimmed(hr, scale)
-        return Pair(bicubic(hr, scale), hr.contiguous())
-    lr = read_uint8(photo.lr_path)
-    if not _fit(hr, lr, scale):
-        fits = next((f" They fit scale={factor}." for factor in range(1, 9) if _fit(hr, lr, factor)), "")
-        raise ValueError(
-            f"Expected {photo.hr_path} to be {scale} times as large as {photo.lr_path}, got {_size(hr)} and {_size(lr)}"
-            f" (width x height).{fits} Correct the pair or set scale to match."
-        )
-    return Pair(lr, hr[:, : scale * lr.shape[1], : scale * lr.shape[2]])
-
-
-def _fit(hr: Tensor, lr: Tensor, factor: int) -> bool:
-    return all(0 <= large - factor * small < factor for large, small in zip(hr.shape[1:], lr.shape[1:], strict=True))
-
-
-def _trimmed(image: Tensor, factor: int) -> Tensor:
-    """The picture without the last rows and columns that are no multiple of the factor."""
-    height, width = image.shape[-2:]
-    return image[:, : height // factor * factor, : width // factor * factor]
-
-
-class Collection:
-    """Photos that can be read, decoded once; as many as fit are kept in memory, the others decoded at each use.
-
-    Args:
-        photos: What to use.
-        scale: Size of HR over size of LR.
-        min_size: Smallest usable side of an HR picture in pixels.
-        cache_megabytes: Memory for decoded pictures.
-        purpose: For messages: ``training`` or ``validation``.
-
-    Raises:
-        ValueError: If no photo is usable, or a pair does not match.
-
-    Warns:
-        LeftOutWarning: Once, listing the files that cannot be used and why.
-    """
-
-    def __init__(
-        self, photos: Sequence[Photo], *, scale: int, min_size: int, cache_megabytes: int, purpose: str
-    ) -> None:
-        self.scale = scale
-        self.photos: list[Photo] = []
-        self._cache: dict[int, Pair] = {}
-        budget = cache_megabytes * 2**20
-        left_out: list[str] = []
-
-        def load(photo: Photo) -> Pair | str:
-            return _load_or_reason(photo, scale=scale, min_size=min_size)
-
-        for photo, result in zip(photos, _in_threads(load, photos), strict=True):
-            if isinstance(result, str):
-                left_out.append(result)
-                continue
-            size = result.hr.numel() + result.lr.numel()
-            if size <= budget:
-                budget -= size
-                self._cache[len(self.photos)] = result
-            self.photos.append(photo)
-        _report(left_out, num_used=len(self.photos), purpose=purpose)
-
-    def __len__(self) -> int:
-        """Number of usable photos."""
-        return len(self.photos)
-
-    def __getitem__(self, index: int) -> Pair:
-        """The decoded pair of photo ``index``."""
-        return self._cache.get(index) or read_pair(self.photos[index], scale=self.scale)
-
-
-def _load_or_reason(photo: Photo, *, scale: int, min_size: int) -> Pair | str:
-    try:
-        pair = read_pair(photo, scale=scale)
-    except ImageReadError as error:
-        return str(error)
-    if min(pair.hr.shape[1:]) < min_size:
-        reduced = f" at 1/{photo.reduction} of its size" if photo.reduction > 1 else ""
-        return f"{photo.hr_path}{reduced} is {_size(pair.hr)}, smaller than the {min_size}x{min_size} pixels needed."
-    return pair
-
-
-def _in_threads(load: Callable[[Photo], Pair | str], photos: Sequence[Photo]) -> Iterator[Pair | str]:
-    num_threads = os.cpu_count() or 1
-    with ThreadPoolExecutor(max_workers=num_threads) as pool:
-        for batch in _batched(photos, 4 * num_threads):  # by itself, map would decode all before the first is used
-            yield from pool.map(load, batch)
-
-
-def _batched(photos: Sequence[Photo], size: int) -> Iterator[Sequence[Photo]]:
-    for start in range(0, len(photos), size):
-        yield photos[start : start + size]
-
-
-def _report(left_out: list[str], *, num_used: int, purpose: str) -> None:
-    if not left_out:
-        return
-    lines = "\n  ".join(left_out[:_MAX_LISTED])
-    more = f"\n  … and {len(left_out) - _MAX_LISTED} more" if len(left_out) > _MAX_LISTED else ""
-    if not num_used:
-        raise ValueError(f"None of the {len(left_out)} {purpose} photos can be used:\n  {lines}{more}")
-    warnings.warn(f"Left out {len(left_out)} {purpose} photos:\n  {lines}{more}", LeftOutWarning, stacklevel=3)
-
-
-def _size(image: Tensor) -> str:
-    return f"{image.shape[-1]}x{image.shape[-2]}"

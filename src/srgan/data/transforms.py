@@ -1,16 +1,19 @@
-"""Random crops, flips and quarter turns that treat an HR/LR pair as one."""
+"""Random crops, flips and quarter turns that treat an HR/LR pair as one.
 
-import kornia
+On numpy's views, which cost a fraction of torch's: here a picture is turned and cut without a pixel being touched.
+"""
+
+from typing import TypeAlias
+
 import numpy as np
-import torch
-from torch import Tensor
-
-from srgan.images import to_float
+import numpy.typing as npt
 
 NUM_ORIENTATIONS = 8  # four quarter turns, each mirrored or not
 
+Image: TypeAlias = npt.NDArray[np.uint8]
 
-def orient(image: Tensor, orientation: int) -> Tensor:
+
+def orient(image: Image, orientation: int) -> Image:
     """Turn and mirror a picture.
 
     Args:
@@ -18,33 +21,44 @@ def orient(image: Tensor, orientation: int) -> Tensor:
         orientation: 0 to 7: quarter turns in the lower two bits, mirrored from 4 on. 0 changes nothing.
 
     Returns:
-        The same pixels; height and width swapped for odd quarter turns.
+        A view of the same pixels; height and width swapped for odd quarter turns.
     """
-    mirrored = image.flip(-1) if orientation >= 4 else image
-    return mirrored.rot90(orientation % 4, (-2, -1))
+    turns = orientation % 4
+    if orientation >= 4:
+        image = image[..., ::-1]
+    if turns == 2:
+        return image[..., ::-1, ::-1]
+    if turns % 2:
+        image = image.swapaxes(-2, -1)
+        return image[..., ::-1, :] if turns == 1 else image[..., ::-1]
+    return image
 
 
-def detail_integral(lr: Tensor) -> Tensor:
-    """Summed-area table of a picture's edge strength, from which the detail of any window is four look-ups.
+def detail(windows: Image) -> npt.NDArray[np.float32]:
+    """How much there is to see in pictures: the sum of their edge strength by Sobel's operator.
 
     Args:
-        lr: uint8, shape (3, h, w).
+        windows: Shape (N, 3, h, w).
 
     Returns:
-        float64, shape (h + 1, w + 1).
+        Shape (N), in 8-bit levels of the sum of the colours.
     """
-    luma = to_float(lr).mean(dim=0)[None, None]
-    edges = kornia.filters.sobel(luma)[0, 0].double()
-    return torch.nn.functional.pad(edges.cumsum(0).cumsum(1), (1, 0, 1, 0))
+    luma = windows.sum(axis=1, dtype=np.float32)
+    rows = luma[:, :-2] + 2 * luma[:, 1:-1] + luma[:, 2:]
+    columns = luma[..., :-2] + 2 * luma[..., 1:-1] + luma[..., 2:]
+    across, down = rows[..., 2:] - rows[..., :-2], columns[:, 2:] - columns[:, :-2]
+    strength: npt.NDArray[np.float32] = np.sqrt(across * across + down * down).sum(axis=(1, 2))
+    return strength
 
 
-def choose_crop(integral: Tensor, crop_size: int, *, num_candidates: int, rng: np.random.Generator) -> tuple[int, int]:
+def choose_crop(lr: Image, crop_size: int, *, num_candidates: int, rng: np.random.Generator) -> tuple[int, int]:
     """Draw windows uniformly and keep the one with the most detail.
 
-    Most of most photos is smooth, where bicubic is already right and there is nothing to learn.
+    Most of most photos is smooth, where bicubic is already right and there is nothing to learn. Only the windows are
+    looked at, so that the cost does not depend on the picture's size.
 
     Args:
-        integral: From ``detail_integral``.
+        lr: Shape (3, h, w).
         crop_size: Side of the window in pixels of the LR picture.
         num_candidates: Windows to draw; 1 is a plain random crop.
         rng: Source of randomness.
@@ -52,16 +66,17 @@ def choose_crop(integral: Tensor, crop_size: int, *, num_candidates: int, rng: n
     Returns:
         Top and left of the window in the LR picture.
     """
-    height, width = integral.shape[0] - 1, integral.shape[1] - 1
-    tops = torch.from_numpy(rng.integers(height - crop_size + 1, size=num_candidates))
-    lefts = torch.from_numpy(rng.integers(width - crop_size + 1, size=num_candidates))
-    bottoms, rights = tops + crop_size, lefts + crop_size
-    detail = integral[bottoms, rights] - integral[tops, rights] - integral[bottoms, lefts] + integral[tops, lefts]
-    best = int(detail.argmax())
-    return int(tops[best]), int(lefts[best])
+    height, width = lr.shape[-2:]
+    tops = rng.integers(height - crop_size + 1, size=num_candidates).tolist()
+    lefts = rng.integers(width - crop_size + 1, size=num_candidates).tolist()
+    if num_candidates == 1:
+        return tops[0], lefts[0]
+    windows = [lr[:, top : top + crop_size, left : left + crop_size] for top, left in zip(tops, lefts, strict=True)]
+    best = int(detail(np.stack(windows)).argmax())
+    return tops[best], lefts[best]
 
 
-def crop_pair(lr: Tensor, hr: Tensor, *, top: int, left: int, crop_size: int) -> tuple[Tensor, Tensor]:
+def crop_pair(lr: Image, hr: Image, *, top: int, left: int, crop_size: int) -> tuple[Image, Image]:
     """Cut the same window out of both pictures of a pair.
 
     Args:
@@ -72,7 +87,7 @@ def crop_pair(lr: Tensor, hr: Tensor, *, top: int, left: int, crop_size: int) ->
         crop_size: Side in pixels of ``lr``.
 
     Returns:
-        Shapes (3, crop_size, crop_size) and (3, scale * crop_size, scale * crop_size).
+        Views of shapes (3, crop_size, crop_size) and (3, scale * crop_size, scale * crop_size).
     """
     scale = hr.shape[-1] // lr.shape[-1]
     hr_top, hr_left, hr_size = top * scale, left * scale, crop_size * scale

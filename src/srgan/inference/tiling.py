@@ -40,7 +40,6 @@ def new_canvas(height: int, width: int, *, dtype: torch.dtype = torch.uint8, fil
     return pixels.permute(2, 0, 1).unsqueeze(0)
 
 
-@torch.inference_mode()
 def upscale(
     network: Network,
     lr: Tensor,
@@ -84,7 +83,8 @@ def upscale(
     rows, halved = deque(windows(height, size, margin)), False
     while rows:
         try:
-            _fill_row(network, lr, canvas, rows[0], windows(width, size, margin), batch_size)
+            with torch.inference_mode():  # the canvas stays an ordinary tensor, which may be written to
+                _fill_row(network, lr, canvas, rows[0], windows(width, size, margin), batch_size)
             rows.popleft()
             continue
         except (RuntimeError, MemoryError) as error:
@@ -100,7 +100,7 @@ def upscale(
         warnings.warn(
             f"Out of memory on {device}: went on with tile_size={size} batch_size={batch_size}. Set these to save the"
             " attempts.",
-            stacklevel=3,  # behind inference_mode's own frame
+            stacklevel=2,
         )
     return canvas
 

@@ -5,10 +5,11 @@ Training reads plain RGB (`srgan.images`); predicting goes through here.
 
 from srgan.pictures.enlarging import upscale_picture
 from srgan.pictures.picture import Picture, PictureFormatError
-from srgan.pictures.reading import read_pictures
+from srgan.pictures.reading import EXTENSIONS, read_pictures
 from srgan.pictures.writing import FORMATS, require_writable, write_pictures
 
 __all__ = [
+    "EXTENSIONS",
     "FORMATS",
     "Picture",
     "PictureFormatError",
