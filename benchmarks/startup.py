@@ -94,7 +94,8 @@ def _predict_command(folder: Path, size: dict[str, int]) -> tuple[str, ...]:
     weights, picture = folder / "generator.safetensors", folder / "picture.png"
     save_generator(weights, Generator(norm="none", global_skip="bicubic", **size))
     write_image(picture, torch.rand(1, 3, 32, 32))
-    return (str(ROOT / "predict.py"), f"ckpt={weights}", f"input={picture}", f"output={folder / 'out'}")
+    output = f"{folder}/${{now:%H%M%S%f}}"  # a folder for each run, or the second finds the work done
+    return (str(ROOT / "predict.py"), f"ckpt={weights}", f"input={picture}", f"output={output}")
 
 
 if __name__ == "__main__":

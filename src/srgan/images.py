@@ -27,14 +27,13 @@ class ImageReadError(ValueError):
     """A file that should be a picture cannot be read as one; the message names it."""
 
 
-def find_images(root: Path, *, extensions: frozenset[str] = EXTENSIONS) -> list[Path]:
+def find_images(root: Path) -> list[Path]:
     """All picture files under a folder, recursively, in the order of their names.
 
     Links to folders are followed, each folder once however many links lead to it, so that loops end.
 
     Args:
         root: A folder.
-        extensions: What a picture's name ends in, in lower case.
 
     Returns:
         Paths with a known extension, sorted; hidden files and folders left out.
@@ -43,9 +42,9 @@ def find_images(root: Path, *, extensions: frozenset[str] = EXTENSIONS) -> list[
         FileNotFoundError: If ``root`` is no folder, or holds no picture.
     """
     require_folder(root)
-    paths = sorted(path for path in _visible_files(root) if path.suffix.lower() in extensions and path.is_file())
+    paths = sorted(path for path in _visible_files(root) if path.suffix.lower() in EXTENSIONS and path.is_file())
     if not paths:
-        raise FileNotFoundError(f"Expected pictures ({', '.join(sorted(extensions))}) under {root}, found none.")
+        raise FileNotFoundError(f"Expected pictures ({', '.join(sorted(EXTENSIONS))}) under {root}, found none.")
     return paths
 
 

@@ -14,8 +14,8 @@ import tifffile
 import torch
 from PIL import Image
 
-from srgan.images import ImageReadError, find_images
-from srgan.pictures import EXTENSIONS, Picture, PictureFormatError, read_pictures, require_writable, write_pictures
+from srgan.images import ImageReadError
+from srgan.pictures import Picture, PictureFormatError, read_pictures, require_writable, write_pictures
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8)
 
@@ -68,12 +68,6 @@ def test_16_bit_planes_apart_are_refused_rather_than_read_at_8(tmp_path: Path, c
     tifffile.imwrite(tmp_path / "x.tif", planes, photometric="rgb", planarconfig="separate", compression=compression)
     with pytest.raises(ImageReadError, match=r"x.tif.*separate planes.*interleaved"):
         read_pictures(tmp_path / "x.tif", max_pixels=100)
-
-
-def test_folder_gives_animations_too(tmp_path: Path) -> None:
-    for name in ("a.gif", "b.PNG", "c.txt"):
-        (tmp_path / name).touch()
-    assert [path.name for path in find_images(tmp_path, extensions=EXTENSIONS)] == ["a.gif", "b.PNG"]
 
 
 def bomb(side: int) -> bytes:

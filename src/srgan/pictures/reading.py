@@ -21,7 +21,7 @@ from srgan.pictures.modes import pixels_of
 from srgan.pictures.picture import Picture
 from srgan.pictures.sixteen_bits import read_deep
 
-EXTENSIONS = images.EXTENSIONS | {".gif", ".apng"}  # for `images.find_images`
+EXTENSIONS = images.EXTENSIONS | {".gif", ".apng"}  # what a folder is searched for
 _ANIMATIONS = frozenset({"GIF", "WEBP", "PNG", "AVIF"})
 _BROKEN = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError)
 _REDUCED_PAGE = 1  # bit of TIFF's NewSubfileType: a page that is a preview of another

@@ -8,10 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from srgan.images import EXTENSIONS
+from srgan.pictures import EXTENSIONS
 
-# Pictures of several frames as well, which training does not take.
-INPUT_EXTENSIONS = EXTENSIONS | {".gif", ".apng"}
 LEDGER = ".srgan-ledger"  # how the names of ledgers begin; a folder with one holds results
 # Format → the ending of its files; "same" keeps the input's whole name.
 SUFFIXES = {"same": None, "png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff"}
@@ -121,9 +119,7 @@ def _find_inputs(source: Path, output: Path) -> tuple[list[Path], Path]:
         )
     inputs = sorted(_walk(source, excluded=output))
     if not inputs:
-        raise FileNotFoundError(
-            f"Expected pictures ({', '.join(sorted(INPUT_EXTENSIONS))}) under {source}, found none."
-        )
+        raise FileNotFoundError(f"Expected pictures ({', '.join(sorted(EXTENSIONS))}) under {source}, found none.")
     return inputs, source
 
 
@@ -141,7 +137,7 @@ def _walk(root: Path, *, excluded: Path) -> Iterator[Path]:
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             tops.extend(here / name for name in folders if (here / name).is_symlink())
             visible = (here / name for name in names if not name.startswith("."))
-            yield from (path for path in visible if path.suffix.lower() in INPUT_EXTENSIONS)
+            yield from (path for path in visible if path.suffix.lower() in EXTENSIONS)
 
 
 def _unlistable(error: OSError) -> None:
