@@ -135,7 +135,11 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(source: Path) -> No
                 os.kill(os.getpid(), signal.SIGINT)
             return super().__call__(job)
 
-    summary = run(source, Interrupted())
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs do not have
+    try:
+        summary = run(source, Interrupted())
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (summary.interrupted, summary.complete) == (True, False)
     assert "the same command goes on with the other 2" in str(summary)
     assert files(source.parent / "out") == expected("a.png")
