@@ -1,5 +1,6 @@
 """Enlarge photos: weights + pictures in, pictures out. Settings: conf/predict.yaml."""
 
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:  # imported where they are used, so that `--help` answers at o
 
 _INTERRUPTED = 130  # what shells make of Ctrl-C
 _STREAM = "-"
+_PATHS = ("input", "output", "reference", "ckpt", "blend_with")
 _INDIFFERENT = ("ckpt", "blend_with", "device", "tile_size", "batch_size")  # of these, the weights' content decides
 _TEXTS = ("input", "output", "ckpt", "blend_with", "format", "device", "precision", "shard", "reference")
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
@@ -86,13 +88,13 @@ def predict(
         What came of each picture.
 
     Raises:
-        ValueError: If a setting or the weights cannot be used, or a file would be overwritten by another's result.
+        ValueError: If a setting or the weights cannot be used, or a file would be overwritten that is not ours.
         OSError: If there is nothing to read, or ``output`` cannot be written to.
     """
     from srgan import Upscaler
     from srgan.prediction import Ledger, Shard, fingerprint, plan_jobs, run_jobs
     from srgan.prediction.enlarge import TRUST, Enlarger
-    from srgan.prediction.review import Review
+    from srgan.prediction.review import PAGE, SCORES, Review, require_own
 
     if shard is not None and (report or reference is not None):
         raise ValueError(
@@ -100,16 +102,19 @@ def predict(
             " what is done is not done again."
         )
     part = None if shard is None else Shard.parse(shard)
-    jobs = plan_jobs(source, output, format=format, shard=part, companions=[TRUST] if trust_map else [])
     upscaler = Upscaler(**network)
+    references = _references(reference, upscaler.scale, **network)  # before the work: its folder may be misspelled
+    reviews = [name for name, asked in ((PAGE, report), (SCORES, references)) if asked]
+    require_own([output / name for name in reviews], overwrite=overwrite)
+    jobs = plan_jobs(source, output, format=format, shard=part, companions=[TRUST] if trust_map else [])
     enlarger = Enlarger(upscaler, format=format, quality=quality, max_pixels=max_pixels, scratch=output)
     deciding = {name: value for name, value in network.items() if name not in _INDIFFERENT}
     made_with = fingerprint({**deciding, "format": format, "quality": quality}, _weights(**network))
     title = "" if part is None else f"part {part}"
     ledger = Ledger(output, shard=part)
     summary = run_jobs(jobs, enlarger, ledger=ledger, made_with=made_with, overwrite=overwrite, title=title)
-    if (report or reference is not None) and not summary.interrupted:
-        review = Review(_references(reference, upscaler.scale, **network), enlarger.seconds, max_pixels)
+    if reviews and not summary.interrupted and summary.disk_full is None:
+        review = Review(references, enlarger.seconds, max_pixels)
         print(review.conclude(summary, output, title=f"Enlarged with {network['ckpt']}" if report else None))
     return summary
 
@@ -194,5 +199,21 @@ def _is_sweep() -> bool:
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
+def _quoted(arguments: list[str]) -> list[str]:
+    """Paths in quotes, where they hold what Hydra's grammar does not take bare: ü, brackets, spaces, ``=``."""
+    sweep = "-m" in arguments or "--multirun" in arguments  # where a comma parts values
+
+    def quoted(argument: str) -> str:
+        name, is_setting, value = argument.partition("=")
+        bare = re.fullmatch(r"[A-Za-z0-9_./:+~-]*", value) or value[:1] in ("'", '"') or (sweep and "," in value)
+        if not is_setting or name not in _PATHS or bare:
+            return argument
+        escaped = value.replace("'", r"\'")
+        return f"{name}='{escaped}'"
+
+    return [quoted(argument) for argument in arguments]
+
+
 if __name__ == "__main__":
+    sys.argv[1:] = _quoted(sys.argv[1:])
     main()

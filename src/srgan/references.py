@@ -12,6 +12,8 @@ from srgan.images import find_images, read_image
 from srgan.lpips import Lpips, NoBackboneError
 from srgan.score_file import write_scores
 
+ORIGIN = "made by predict.py"  # in scores.json, to be told from that of a training run
+
 
 class References:
     """The originals in a folder, and the scores of results against them.
@@ -108,7 +110,7 @@ class References:
                 f" a/bx{self._scale}.jpg has a/b.png."
             )
         convention = {**self._card.convention, **self._stamps}
-        write_scores(folder, self._card.scores, convention)
+        write_scores(folder, self._card.scores, convention, origin=ORIGIN)
         return score_table(self._card.scores, convention)
 
 

@@ -30,6 +30,7 @@ _IDENTITY = (
     "loss.content.",
     "data.root",
     "data.lr_root",
+    "data.degradation",
     "model.ema_",
 )
 # Of these, what decides which tensors a checkpoint holds.
@@ -181,7 +182,7 @@ def _message(start: Start) -> str:
 
 
 def _identity(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name.startswith(_IDENTITY)}
+    return {name: value for name, value in settings.items() if name.startswith(_IDENTITY) and value is not None}
 
 
 def _read_to_go_on(file: Path) -> dict[str, Any]:

@@ -362,3 +362,16 @@ def test_without_locks_two_builders_do_no_harm(
     images = one.read()
     assert images is not None
     assert torch.equal(images[1], pair.hr)
+
+
+def test_files_of_others_in_the_folder_are_never_dropped(tmp_path: Path) -> None:
+    letter = tmp_path / "letter.txt"
+    letter.write_text("not yours")
+    pixels = torch.zeros(3, 16, 12, dtype=torch.uint8), torch.zeros(3, 64, 48, dtype=torch.uint8)
+    for names in (["0" * 32, "1" * 32], ["2" * 32, "3" * 32]):  # a run, and another that needs its room
+        of_this_run = DecodedCache(tmp_path, gigabytes=2e-9 * ENTRY_BYTES)
+        with of_this_run.building():
+            for name in names:
+                of_this_run.store(name, *pixels)
+    assert letter.read_text() == "not yours"
+    assert {path.name[0] for path in tmp_path.iterdir()} - {"."} == {"2", "3", "l"}

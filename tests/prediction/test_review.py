@@ -1,6 +1,7 @@
 """Tests of what a run shows of itself: the page, and the scores against originals."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,19 @@ def test_an_original_of_another_size_is_a_failure_and_the_rest_goes_on(folder: P
         "mean",
     }
     assert not (folder / "out" / "index.html").exists()
+
+
+@pytest.mark.parametrize("name", ["index.html", "scores.json"])
+def test_page_and_scores_of_others_are_kept(folder: Path, weights: Path, name: str) -> None:
+    mine = folder / "out" / name
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with pytest.raises(ValueError, match=re.escape(str(mine))):
+        run(folder, weights, report=True, reference=str(folder / "hr"))
+    assert mine.read_text() == "mine"
+    run(folder, weights, report=True, reference=str(folder / "hr"), overwrite=True)
+    run(folder, weights, report=True, reference=str(folder / "hr"))  # by now it is ours
+    assert mine.read_text() != "mine"
 
 
 def test_parts_are_not_reviewed_one_by_one(folder: Path, weights: Path) -> None:

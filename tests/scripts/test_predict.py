@@ -249,3 +249,13 @@ def test_a_users_mistake_ends_in_one_message(arguments: list[str], message: str,
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_paths_need_no_quotes_of_hydras_grammar(weights: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "画像 (1), été"
+    folder.mkdir()
+    source = folder / "it's a=b.png"
+    Image.new("RGB", (8, 8)).save(source)
+    done = finish(command(weights, f"input={source}", f"output={folder}/größer"), tmp_path, text=True)
+    assert done.returncode == 0, done.stderr
+    assert pictures(folder / "größer") == ["it's a=b.png"]

@@ -67,7 +67,7 @@ def degrade_by_name(degradation: Degradation, hr: Tensor, *, scale: int, name: s
     Returns:
         Shape (3, h, w).
     """
-    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+    number = int.from_bytes(hashlib.sha256(name.encode(errors="surrogateescape")).digest()[:8], "big")
     return degradation(hr[None], scale=scale, rngs=[np.random.default_rng((_VALIDATION, number))])[0]
 
 

@@ -8,6 +8,7 @@ in common. A name is never looked up in a list that could be damaged: an entry i
 import hashlib
 import mmap
 import os
+import re
 import shutil
 import struct
 import threading
@@ -31,6 +32,7 @@ from srgan.files import alone, atomic_write
 _MAGIC = b"srganp01"
 _HEADER = struct.Struct("<8s4IB39x")  # magic, height and width of lr and hr, whether the pixels follow; 64 bytes
 _LOCK = ".lock"
+_OURS = re.compile(r"(?:\.unfinished-(?:[0-9a-f]{8}-)?)?[0-9a-f]{32}")  # entries, and what kills left of them
 _TOUCH_AFTER = 3600  # seconds: how exactly the last use is known
 _DISK_RESERVE = 2 * 2**30  # bytes left free, since checkpoints need the disk more; of a small disk the share below
 _DISK_RESERVE_SHARE = 0.05
@@ -168,7 +170,7 @@ class DecodedCache:
         if not self._make_room(name, entry.num_bytes):
             entry = replace(entry, stored=False)
         if not self._writable:
-            return entry
+            return replace(entry, stored=False)
         try:
             with atomic_write(self.folder / name) as file:
                 entry.write(file, lr, hr)
@@ -195,7 +197,8 @@ class DecodedCache:
             if self.num_bytes + num_bytes > self._budget:
                 self._refusal = f"data.cache_gigabytes={self._budget / 1e9:g} is used up. Raise it if the disk allows."
                 return False
-            while self._others and not self._has_room(num_bytes):
+            in_vain = num_bytes > self._free_on_disk() + self._num_other_bytes
+            while self._others and not in_vain and not self._has_room(num_bytes):
                 oldest = next(iter(self._others))
                 self._num_other_bytes -= self._others.pop(oldest)
                 with suppress(OSError):
@@ -218,11 +221,11 @@ class DecodedCache:
         return int(disk.free - min(_DISK_RESERVE, _DISK_RESERVE_SHARE * disk.total))
 
     def _survey(self) -> None:
-        """See what else lies in the folder, unfinished files of killed processes included."""
+        """See which other entries lie in the folder, unfinished ones of killed processes included, and nothing else."""
         found = []
         with os.scandir(self.folder) as files:
             for file in files:
-                if file.name not in self._in_use and file.name != _LOCK:
+                if file.name not in self._in_use and _OURS.fullmatch(file.name):
                     with suppress(FileNotFoundError):
                         status = file.stat()
                         found.append((status.st_mtime, file.name, status.st_size))

@@ -22,6 +22,7 @@ from srgan.data.sources import LrRoots, Roots, find, make_sources
 log = logging.getLogger(__name__)
 
 _MIN_CROP_SIZE = 32
+_LR_IS_GIVEN = "Expected data/degradation=bicubic where data.lr_root, or the layout of data.root, gives the LR."
 _MIN_VAL_SIZE = 48  # SSIM's window, and borders cropped off at the largest scale, must fit
 
 
@@ -100,10 +101,12 @@ class SuperResolutionDataModule(LightningDataModule):
         if cache_gigabytes < 0:
             raise ValueError(f"Expected data.cache_gigabytes of 0 (off) or more, got {cache_gigabytes!r}.")
         if degradation is not None and lr_root is not None:
-            raise ValueError("Expected data/degradation=bicubic where data.lr_root gives the LR pictures.")
-        self._val_degradation = degradation if val_lr_root is None else None
+            raise ValueError(_LR_IS_GIVEN)
+        self._degradation = degradation
         self._change = BatchChanges(degradation, augmentation, scale=scale, seed=seed)
         self._sources = make_sources(root, lr_root, scale=scale, split="train")
+        if degradation is not None and any(source.lr_root is not None for source in self._sources):
+            raise ValueError(_LR_IS_GIVEN)
         self._val_sources = [] if val_root is None else make_sources(val_root, val_lr_root, scale=scale, split="val")
         self._test_sources = [] if test_root is None else make_sources(test_root, scale=scale, split="val")
         self._val_fraction = val_fraction
@@ -192,14 +195,14 @@ class SuperResolutionDataModule(LightningDataModule):
         """
         assert self._validation is not None, "setup() comes first"
         enough = self._place["world_size"] <= len(self._validation)
-        return _whole_pictures(self._validation, self._val_degradation, **(self._place if enough else {}))
+        return _whole_pictures(self._validation, self._degradation, **(self._place if enough else {}))
 
     def test_dataloader(self) -> DataLoader[PairItem]:
         """All pictures of the closing test, which runs in one process."""
         if self._test is not None:
-            return _whole_pictures(self._test)
+            return _whole_pictures(self._test, self._degradation)
         assert self._validation is not None, "setup() comes first"
-        return _whole_pictures(self._validation, self._val_degradation)
+        return _whole_pictures(self._validation, self._degradation)
 
     def _find(self) -> tuple[list[Photo], list[Photo]]:
         train = find(self._sources, scale=self._scale)

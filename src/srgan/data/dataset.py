@@ -98,7 +98,8 @@ class ValidationDataset(Dataset[PairItem]):
 
     Args:
         collection: The photos.
-        degradation: Makes LR, at a picture's first use, the same each time; None keeps the collection's.
+        degradation: Makes LR of pictures that have no LR file, at their first use, the same each time; None keeps the
+            collection's.
     """
 
     def __init__(self, collection: Collection, degradation: Degradation | None = None) -> None:
@@ -114,7 +115,8 @@ class ValidationDataset(Dataset[PairItem]):
         """Picture ``index``."""
         pair, name = self._collection[index], self._collection.photos[index].name
         lr, hr = (to_float(image).contiguous() for image in (pair.lr, pair.hr))
-        if self._degradation is not None and index not in self._degraded:
+        made_here = self._collection.photos[index].lr_path is None
+        if self._degradation is not None and made_here and index not in self._degraded:
             degraded = degrade_by_name(self._degradation, hr, scale=self._collection.scale, name=name)
             self._degraded[index] = to_uint8(degraded)
         return PairItem(lr=to_float(self._degraded[index]) if index in self._degraded else lr, hr=hr, name=name)

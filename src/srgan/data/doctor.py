@@ -27,7 +27,7 @@ from srgan.data.doctor_findings import NAMES, Finding
 from srgan.data.doctor_pairs import pair_findings
 from srgan.data.doctor_photos import Portrait, collection_findings, photo_findings, portrait, read_or_finding
 from srgan.data.photos import Photo, find_photos, match_partners, split_by_name
-from srgan.data.sources import LrRoots, Roots, make_sources
+from srgan.data.sources import LrRoots, Roots, make_sources, require_hr
 from srgan.files import atomic_write
 from srgan.images import find_images
 
@@ -104,6 +104,8 @@ def check(
         findings += val_findings
         held_out = {photo.hr_path.resolve() for photo in val}  # where val_root lies inside root
         train = [photo for photo in train if photo.hr_path.resolve() not in held_out]
+        if not train:
+            raise ValueError(f"Expected photos in {root} that are not those to validate on, found none.")
     jobs = [_Job(photo, "train", min_size, scale) for photo in train]
     jobs += [_Job(photo, "val", _MIN_VAL_SIZE, scale) for photo in val]
     findings += _examine_all(jobs)
@@ -180,7 +182,9 @@ def _search(roots: Roots, lr_roots: LrRoots | None, *, side: str, scale: int) ->
     found, findings = [], []
     for source in make_sources(roots, lr_roots, scale=scale, split=side):
         photos = find_photos(source.hr_root)
-        if source.lr_root is not None:
+        if source.lr_root is None:
+            require_hr(photos, source.hr_root)
+        else:
             photos = match_partners(photos, source.lr_root, scale=scale)
             partners = {photo.lr_path for photo in photos}
             lonely = {photo.hr_path: source.lr_root for photo in photos if photo.lr_path is None}

@@ -151,4 +151,4 @@ def split_by_name(photos: Sequence[Photo], *, val_fraction: float) -> tuple[list
 
 def _rank(photo: Photo) -> float:
     """A number in [0, 1) that depends on nothing but the photo's name."""
-    return int.from_bytes(hashlib.sha256(photo.name.encode()).digest()[:6], "big") / 2**48
+    return int.from_bytes(hashlib.sha256(photo.name.encode(errors="surrogateescape")).digest()[:6], "big") / 2**48

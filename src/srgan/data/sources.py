@@ -90,7 +90,7 @@ def find(sources: Sequence[Source], *, scale: int) -> list[Photo]:
     for source in sources:
         if source.lr_root is None:
             found = find_photos(source.hr_root)
-            _require_hr(found, source.hr_root)
+            require_hr(found, source.hr_root)
         else:
             found = find_pairs(source.hr_root, source.lr_root, scale=scale)
         prefix = f"{source.label}/" if source.label else ""
@@ -143,7 +143,7 @@ def _recognised(folder: Path, *, scale: int) -> tuple[Path, Path | None]:
     return folder, None
 
 
-def _require_hr(photos: Sequence[Photo], root: Path) -> None:
+def require_hr(photos: Sequence[Photo], root: Path) -> None:
     """A folder that holds LR pictures as well would train on them as if they were HR."""
     low = [photo for photo in photos if _LR_NAME.search(f"{root.name}/{photo.name}")]
     stems = {photo.hr_path.stem for photo in photos} - {photo.hr_path.stem for photo in low}

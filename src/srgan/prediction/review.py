@@ -19,7 +19,8 @@ from srgan.resize import upscale
 if TYPE_CHECKING:  # torchvision comes with it
     from srgan.references import References
 
-PAGE = "index.html"
+PAGE, SCORES = "index.html", "scores.json"
+_MARK = "made by predict.py"  # in both
 
 
 @dataclass
@@ -85,6 +86,20 @@ class Review:
             return entry
         scores, of_bicubic = self.references.score(name, lr=lr, bicubic=bicubic, sr=sr, hr=hr)
         return Entry(job.name, bicubic, sr, hr, trust, scores, of_bicubic, entry.seconds)
+
+
+def require_own(paths: Iterable[Path], *, overwrite: bool) -> None:
+    """Make sure that a page and scores to be written are not somebody else's.
+
+    Raises:
+        ValueError: If there is a file of that name that ``predict.py`` has not made, unless ``overwrite``.
+    """
+    for path in paths:
+        if not overwrite and path.exists() and _MARK not in path.read_text(encoding="utf-8", errors="replace"):
+            raise ValueError(
+                f"Expected {path} to be from predict.py, which it is not: name another output folder, or set"
+                " overwrite=true to replace it."
+            )
 
 
 def _read_result(path: Path) -> Tensor:
