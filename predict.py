@@ -94,9 +94,9 @@ def predict(
     from srgan import Upscaler
     from srgan.prediction import Ledger, Shard, fingerprint, plan_jobs, run_jobs
     from srgan.prediction.enlarge import TRUST, Enlarger
-    from srgan.prediction.review import PAGE, SCORES, Review, require_own
 
-    if shard is not None and (report or reference is not None):
+    reviewed = report or reference is not None
+    if shard is not None and reviewed:
         raise ValueError(
             "Expected report and reference without shard: they look at all parts. Give them once the parts are done;"
             " what is done is not done again."
@@ -104,8 +104,11 @@ def predict(
     part = None if shard is None else Shard.parse(shard)
     upscaler = Upscaler(**network)
     references = _references(reference, upscaler.scale, **network)  # before the work: its folder may be misspelled
-    reviews = [name for name, asked in ((PAGE, report), (SCORES, references)) if asked]
-    require_own([output / name for name in reviews], overwrite=overwrite)
+    if reviewed:  # else not imported: it would cost each start
+        from srgan.prediction.review import Review, require_own
+
+        if not overwrite:
+            require_own(output, page=report, scores=references is not None)
     jobs = plan_jobs(source, output, format=format, shard=part, companions=[TRUST] if trust_map else [])
     enlarger = Enlarger(upscaler, format=format, quality=quality, max_pixels=max_pixels, scratch=output)
     deciding = {name: value for name, value in network.items() if name not in _INDIFFERENT}
@@ -113,7 +116,7 @@ def predict(
     title = "" if part is None else f"part {part}"
     ledger = Ledger(output, shard=part)
     summary = run_jobs(jobs, enlarger, ledger=ledger, made_with=made_with, overwrite=overwrite, title=title)
-    if reviews and not summary.interrupted and summary.disk_full is None:
+    if reviewed and not summary.interrupted and summary.disk_full is None:
         review = Review(references, enlarger.seconds, max_pixels)
         print(review.conclude(summary, output, title=f"Enlarged with {network['ckpt']}" if report else None))
     return summary

@@ -42,7 +42,17 @@ ALLOWED = {
     "sweep_report": {"comparison", "files", "images", "results", "score_file"},
     "report": {"files", "images"},
     "runs": {"callbacks", "files", "results", "weights"},
-    "prediction": {"files", "images", "inference", "pictures", "references", "report", "resize", "upscaler"},
+    "prediction": {
+        "files",
+        "images",
+        "inference",
+        "pictures",
+        "references",
+        "report",
+        "resize",
+        "score_file",
+        "upscaler",
+    },
     "evaluation": {"comparison", "inference", "metrics", "networks", "resize"},
 }
 

@@ -10,9 +10,7 @@ from torch import Tensor
 from srgan.evaluation import BICUBIC, Distance, ScoreCard, score_table
 from srgan.images import find_images, read_image
 from srgan.lpips import Lpips, NoBackboneError
-from srgan.score_file import write_scores
-
-ORIGIN = "made by predict.py"  # in scores.json, to be told from that of a training run
+from srgan.score_file import PREDICTED, write_scores
 
 
 class References:
@@ -110,7 +108,7 @@ class References:
                 f" a/bx{self._scale}.jpg has a/b.png."
             )
         convention = {**self._card.convention, **self._stamps}
-        write_scores(folder, self._card.scores, convention, origin=ORIGIN)
+        write_scores(folder, self._card.scores, convention, origin=PREDICTED)
         return score_table(self._card.scores, convention)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from srgan.files import atomic_write
 
 SCORES = "scores.json"
+PREDICTED = "made by predict.py"  # in its scores and pages, to be told from other files of those names
 
 
 def write_scores(

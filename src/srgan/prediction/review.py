@@ -15,12 +15,12 @@ from srgan.prediction.jobs import Job
 from srgan.prediction.run import Summary
 from srgan.report import Entry, write_report
 from srgan.resize import upscale
+from srgan.score_file import PREDICTED, SCORES
 
 if TYPE_CHECKING:  # torchvision comes with it
     from srgan.references import References
 
-PAGE, SCORES = "index.html", "scores.json"
-_MARK = "made by predict.py"  # in both
+PAGE = "index.html"
 
 
 @dataclass
@@ -88,14 +88,14 @@ class Review:
         return Entry(job.name, bicubic, sr, hr, trust, scores, of_bicubic, entry.seconds)
 
 
-def require_own(paths: Iterable[Path], *, overwrite: bool) -> None:
-    """Make sure that a page and scores to be written are not somebody else's.
+def require_own(folder: Path, *, page: bool, scores: bool) -> None:
+    """Make sure that a page and scores, as far as they are to be written, are not over somebody else's.
 
     Raises:
-        ValueError: If there is a file of that name that ``predict.py`` has not made, unless ``overwrite``.
+        ValueError: If there is a file of that name that ``predict.py`` has not made.
     """
-    for path in paths:
-        if not overwrite and path.exists() and _MARK not in path.read_text(encoding="utf-8", errors="replace"):
+    for path in [folder / name for name, written in ((PAGE, page), (SCORES, scores)) if written]:
+        if path.exists() and PREDICTED not in path.read_text(encoding="utf-8", errors="replace"):
             raise ValueError(
                 f"Expected {path} to be from predict.py, which it is not: name another output folder, or set"
                 " overwrite=true to replace it."
