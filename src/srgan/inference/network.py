@@ -1,5 +1,6 @@
 """What can be computed in tiles: a generator, or one wrapped by something that knows how far it looks itself."""
 
+from copy import deepcopy
 from typing import TypeAlias
 
 import torch
@@ -37,12 +38,19 @@ Network: TypeAlias = Generator | Wrapper
 
 
 def for_inference(generator: Generator) -> Generator:
-    """The same function, faster: without BatchNorm layers, and with its channels innermost in memory.
+    """The same function, faster: no BatchNorm, channels innermost in memory, activations in the place of their input.
 
     Args:
-        generator: A network in evaluation mode.
+        generator: A network in evaluation mode; stays as it is.
 
     Returns:
-        A generator whose outputs are the same but for rounding. It may share its weights with ``generator``.
+        A generator of its own whose outputs are the same but for rounding; for inference alone.
     """
-    return fold_batchnorm(generator).to(memory_format=torch.channels_last)
+    fast = deepcopy(fold_batchnorm(generator)).to(memory_format=torch.channels_last)
+    for module in list(fast.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.PReLU) and child.num_parameters == 1:
+                # The largest activation is 256 maps at half the result's size: writing it elsewhere costs a tenth of
+                # the whole time. PReLU itself has no way to write in place.
+                setattr(module, name, nn.LeakyReLU(child.weight.item(), inplace=True))
+    return fast
