@@ -1,7 +1,7 @@
 """Two networks updated in turn by hand: rates, clipping, micro-batches, and gradients that are not finite."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -56,14 +56,15 @@ class AlternatingUpdates(LightningModule):
         """Step one network's optimizer on the mean of some losses, each computed only when its turn comes."""
         optimizer = self.optimizer(index)
         optimizer.zero_grad()
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
         with self._own_gradients():
-            for loss in losses:
+            for number, loss in enumerate(losses, start=1):
                 # A loss that is no number can have finite gradients (L1's are signs). It shall not: so the step is
                 # dropped, and on all processes alike, since gradients are what they share.
                 sound = torch.where(loss.detach().isfinite(), 1.0, torch.nan)
-                self.manual_backward(loss * sound / self.num_micro_batches)
-        if self.trainer.world_size > 1:
-            average_over_processes([p.grad for group in optimizer.param_groups for p in group["params"]])
+                shared = self.trainer.world_size > 1 and number == self.num_micro_batches
+                with averaged_over_processes(parameters) if shared else nullcontext():
+                    self.manual_backward(loss * sound / self.num_micro_batches)
         if index == 0:
             optimizer.step()
         else:
@@ -124,22 +125,40 @@ def keep_options(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:
     return {**state, "param_groups": [{**group, **options} for group in state["param_groups"]]}
 
 
-def average_over_processes(tensors: Iterable[Tensor | None]) -> None:
-    """Replace each tensor by its mean over all processes: large ones where they lie, the others in one message."""
-    large: list[Tensor] = []
-    small: list[Tensor] = []
-    for tensor in tensors:
-        if tensor is not None:
-            lying = _as_it_lies(tensor)
-            in_place = tensor.numel() >= _OWN_MESSAGE and lying.is_contiguous()
-            (large if in_place else small).append(lying if in_place else tensor)
-    message = torch.cat([tensor.flatten() for tensor in small]) if small else torch.empty(0)
-    for sent in [torch.distributed.all_reduce(each, async_op=True) for each in (*large, message)]:
-        sent.wait()
-    for each in (*large, message):
-        each /= torch.distributed.get_world_size()
-    for tensor, mean in zip(small, torch.split(message, [tensor.numel() for tensor in small]), strict=True):
-        tensor.copy_(mean.view_as(tensor))
+@contextmanager
+def averaged_over_processes(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+    """Replace the gradients that a backward pass inside leaves by their means over all processes.
+
+    Large ones are sent where they lie as soon as they are known, while the pass goes on; the others in one message at
+    its end.
+    """
+    sent: list[tuple[Tensor, torch.distributed.Work]] = []
+    rest = dict.fromkeys(parameters)
+
+    def send(parameter: nn.Parameter) -> None:
+        assert parameter.grad is not None
+        lying = _as_it_lies(parameter.grad)
+        if lying.is_contiguous():
+            sent.append((lying, torch.distributed.all_reduce(lying, async_op=True)))
+            del rest[parameter]
+
+    large = [parameter for parameter in parameters if parameter.numel() >= _OWN_MESSAGE]
+    hooks = [each.register_post_accumulate_grad_hook(send) for each in large]  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+    small = [parameter.grad for parameter in rest if parameter.grad is not None]
+    if small:
+        message = torch.cat([gradient.flatten() for gradient in small])
+        sent.append((message, torch.distributed.all_reduce(message, async_op=True)))
+    for tensor, work in sent:
+        work.wait()
+        tensor /= torch.distributed.get_world_size()
+    if small:
+        for gradient, mean in zip(small, torch.split(message, [gradient.numel() for gradient in small]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
 
 
 def _as_it_lies(tensor: Tensor) -> Tensor:
