@@ -172,10 +172,12 @@ def _enlarged(network: Network, lr: Tensor, dtype: torch.dtype) -> Tensor:
         raise ValueError(
             "Expected finite values from the generator, got others. Are its weights or the picture damaged?"
         )
-    sr = sr.clamp(0, 1)
-    if dtype in _LEVELS:
-        sr = (sr * _LEVELS[dtype]).round()
-    return sr.cpu().to(dtype)
+    return in_levels(sr.clamp(0, 1), dtype).cpu()
+
+
+def in_levels(sr: Tensor, dtype: torch.dtype) -> Tensor:
+    """Floats in [0, 1] as a canvas of that type holds them: as they are, or rounded to levels of uint8 or uint16."""
+    return (sr * _LEVELS[dtype]).round().to(dtype) if dtype in _LEVELS else sr.to(dtype)
 
 
 def _halved(size: int, batch_size: int, *, margin: int, device: torch.device, reason: str) -> tuple[int, int]:

@@ -4,7 +4,7 @@ Training reads plain RGB (`srgan.images`); predicting goes through here.
 """
 
 from srgan.pictures.arrays import from_array, to_array
-from srgan.pictures.enlarging import upscale_picture
+from srgan.pictures.enlarging import fill_transparent, upscale_picture
 from srgan.pictures.picture import Picture, PictureFormatError
 from srgan.pictures.pillow import from_image, to_image
 from srgan.pictures.reading import EXTENSIONS, read_pictures
@@ -15,6 +15,7 @@ __all__ = [
     "FORMATS",
     "Picture",
     "PictureFormatError",
+    "fill_transparent",
     "from_array",
     "from_image",
     "read_pictures",
