@@ -1,5 +1,6 @@
 """Tests of batches across files: small pictures of one size share a pass through the network, and nothing else."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def test_equal_sizes_share_a_batch_and_give_what_each_gives_alone(
     assert enlarge(weights, tmp_path, "alone", batch_size=1)[0].complete
     assert len(batches) == 11  # of alpha one more
     batches.clear()
-    summary, enlarger = enlarge(weights, tmp_path, "together", batch_size=8)
+    summary, _ = enlarge(weights, tmp_path, "together", batch_size=8)
     assert batches == [(8, 3, 10, 12), (3, 3, 9, 7)]
     assert [job.name for job in summary.written] == [f"{number}.png" for number in range(9)]
     alone, together = pixels(tmp_path / "alone"), pixels(tmp_path / "together")
@@ -75,8 +76,28 @@ def test_equal_sizes_share_a_batch_and_give_what_each_gives_alone(
     for name, values in alone.items():
         assert together[name].shape == values.shape
         assert np.abs(together[name] - values).max() <= 1  # a rounding to 8 bit may fall to the other side
-    assert min(enlarger.seconds.values()) > 0  # each has its share of the time
-    assert max(enlarger.seconds.values()) < 0.9 * sum(enlarger.seconds.values())
+
+
+def test_no_more_than_a_batch_is_held_and_each_has_its_share_of_the_time(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(9):
+        save(tmp_path / "in" / f"{number}.png", seed=number)
+    upscaler = Upscaler(weights, device="cpu", precision="fp32", batch_size=4)
+    enlarger = Enlarger(upscaler, format="png", quality=95, max_pixels=10**6, scratch=tmp_path)
+    jobs = plan_jobs(tmp_path / "in", tmp_path / "out", format="png")
+    given: list[int] = []
+
+    def slow(self: Generator, lr: Tensor) -> Tensor:
+        given.append(len(lr))
+        time.sleep(0.05 * len(lr))
+        return lr.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
+
+    monkeypatch.setattr(Generator, "forward", slow)
+    for number in range(4):
+        enlarger(jobs[number], jobs[number + 1 :])
+    assert given == [4]
+    assert all(0.05 <= seconds < 0.2 for seconds in enlarger.seconds.values())
 
 
 def test_sizes_that_alternate_are_sorted_out(weights: Path, tmp_path: Path, batches: list[tuple[int, ...]]) -> None:
