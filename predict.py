@@ -115,7 +115,15 @@ def predict(
     made_with = fingerprint({**deciding, "format": format, "quality": quality}, _weights(**network))
     title = "" if part is None else f"part {part}"
     ledger = Ledger(output, shard=part)
-    summary = run_jobs(jobs, enlarger, ledger=ledger, made_with=made_with, overwrite=overwrite, title=title)
+    summary = run_jobs(
+        jobs,
+        enlarger,
+        ledger=ledger,
+        made_with=made_with,
+        overwrite=overwrite,
+        title=title,
+        look_ahead=enlarger.look_ahead,
+    )
     if reviewed and not summary.interrupted and summary.disk_full is None:
         review = Review(references, enlarger.seconds, max_pixels)
         print(review.conclude(summary, output, title=f"Enlarged with {network['ckpt']}" if report else None))

@@ -25,7 +25,7 @@ ALLOWED = {
     "sync_norm": set(),
     "trainer": {"sync_norm"},
     "inference": {"networks", "resize"},
-    "upscaler": {"inference", "weights"},
+    "upscaler": {"inference", "pictures", "weights"},
     "weights": {"files", "networks"},
     "data": {"comparison", "files", "images", "resize"},
     "updates": set(),

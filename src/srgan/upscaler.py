@@ -23,14 +23,18 @@ from srgan.inference import (
     choose_device,
     for_inference,
     new_canvas,
+    require_tiles,
     trust_map,
     upscale,
+    warn_of_small_tiles,
     with_precision,
 )
+from srgan.pictures import Picture, from_array, from_image, to_array, to_image, upscale_picture
 from srgan.weights import blend, load_generator
 
 # What comes in is what goes out.
 PictureT = TypeVar("PictureT", Tensor, NDArray[Any], Image.Image)
+_LEVELS = {8: torch.uint8, 16: torch.uint16}
 
 
 class Upscaler:
@@ -59,6 +63,10 @@ class Upscaler:
         (32, 24)
         >>> upscaler(np.zeros((6, 8, 3), dtype=np.uint8)).shape
         (24, 32, 3)
+        >>> upscaler(Image.new("RGBA", (8, 6), (0, 128, 128, 50))).getpixel((0, 0))[3]
+        50
+        >>> upscaler(np.zeros((6, 8), dtype=np.uint16)).dtype
+        dtype('uint16')
         >>> upscaler(torch.rand(1, 3, 6, 8)).shape
         torch.Size([1, 3, 24, 32])
     """
@@ -76,12 +84,14 @@ class Upscaler:
         self_ensemble: bool = False,
         consistency: bool = False,
     ) -> None:
+        require_tiles(tile_size, batch_size)
         generator = load_generator(Path(ckpt))
         if strength != 1:
             generator = blend(load_generator(Path(blend_with)), generator, strength=strength)
         self._plain = with_precision(for_inference(generator).to(choose_device(device)), precision)
         network: Network = SelfEnsemble(self._plain) if self_ensemble else self._plain
         self._network = Consistent(network) if consistency else network
+        warn_of_small_tiles(self._network, tile_size)
         self.tile_size, self.batch_size = tile_size, batch_size
 
     @property
@@ -93,22 +103,29 @@ class Upscaler:
         """Enlarge a picture, into one of the same kind.
 
         Args:
-            picture: A Pillow image in mode RGB or L; an array of shape (H, W, 3), uint8, or float in [0, 1]; or a
-                tensor, float in [0, 1], of shape (3, H, W) or (N, 3, H, W).
+            picture: A Pillow image of any mode, of an animation its present frame; an array of shape (H, W) or
+                (H, W, 1) for gray, (H, W, 2) for gray with alpha, (H, W, 3) or (H, W, 4), uint8, uint16, or float in
+                [0, 1]; or a tensor, float in [0, 1], of shape (3, H, W) or (N, 3, H, W).
 
         Returns:
-            The result: a Pillow image of the same mode, an array of the same type, a float32 tensor on the CPU.
+            The result: an array of the same type and channels, a float32 tensor on the CPU, or a Pillow image in mode
+            RGB, RGBA, L, LA or I;16 (16-bit gray), whichever holds what came: palettes become colours, CMYK sRGB, one
+            bit gray. EXIF orientation is applied; profile, EXIF and resolution are in ``info``, for ``save`` to take:
+            ``large.save("large.jpg", icc_profile=large.info.get("icc_profile"))``.
 
         Raises:
-            ValueError: If it is none of these. Pictures with alpha, more depth or a palette are for ``predict.py``.
+            ValueError: If it is none of these.
         """
         if isinstance(picture, Image.Image):
-            return self._image(picture)
+            lr = from_image(picture)
+            return to_image(self._enlarged(lr, _LEVELS[lr.bits]))
         if isinstance(picture, np.ndarray):
-            return self._array(picture)
+            lr = from_array(picture)
+            dtype = _LEVELS[lr.bits] if picture.dtype.kind == "u" else torch.float32
+            return to_array(self._enlarged(lr, dtype), like=picture)
         if not isinstance(picture, Tensor) or not picture.is_floating_point() or picture.ndim not in (3, 4):
             raise ValueError(
-                "Expected a Pillow image, an array of shape (H, W, 3), or a float tensor of shape (3, H, W) or"
+                "Expected a Pillow image, a NumPy array, or a float tensor of shape (3, H, W) or"
                 f" (N, 3, H, W), got {_described(picture)}."
             )
         return self.enlarge(picture) if picture.ndim == 4 else self.enlarge(picture[None])[0]
@@ -137,22 +154,14 @@ class Upscaler:
         """
         return trust_map(self._plain, lr, sr, tile_size=self.tile_size, batch_size=self.batch_size)
 
-    def _image(self, image: Image.Image) -> Image.Image:
-        if image.mode not in ("RGB", "L"):
-            raise ValueError(
-                f"Expected an image in mode RGB or L, got {image.mode}. Convert it; predict.py keeps alpha."
-            )
-        sr = Image.fromarray(self._array(np.asarray(image.convert("RGB"))))
-        return sr if image.mode == "RGB" else sr.convert("L")
+    def _enlarged(self, lr: Picture, dtype: torch.dtype) -> Picture:
+        """Plain colours on a canvas of that type; gray and alpha in floats, of which more is computed."""
 
-    def _array(self, pixels: NDArray[Any]) -> NDArray[Any]:
-        whole_levels = pixels.dtype == np.uint8
-        if pixels.ndim != 3 or pixels.shape[2] != 3 or not (whole_levels or np.issubdtype(pixels.dtype, np.floating)):
-            raise ValueError(f"Expected an array of shape (H, W, 3), uint8 or float, got {_described(pixels)}.")
-        lr = torch.from_numpy(np.array(pixels, dtype=np.float32)).permute(2, 0, 1)[None] / (255 if whole_levels else 1)
-        dtype = torch.uint8 if whole_levels else torch.float32
-        out = new_canvas(pixels.shape[0] * self.scale, pixels.shape[1] * self.scale, dtype=dtype)
-        return self.enlarge(lr, out=out)[0].permute(1, 2, 0).numpy().astype(pixels.dtype, copy=False)
+        def on_canvas(rgb: Tensor) -> Tensor:
+            height, width = (side * self.scale for side in lr.size)
+            return self.enlarge(rgb, out=new_canvas(height, width, dtype=dtype))
+
+        return upscale_picture(lr, self.enlarge if lr.gray or lr.alpha is not None else on_canvas)
 
 
 def _described(picture: object) -> str:

@@ -235,15 +235,16 @@ def test_training_mode_raises() -> None:
         upscale(Generator(num_blocks=1, channels=4).train(), _picture(4, 4))
 
 
-@pytest.mark.parametrize("tile_size", [0, -8, "large", 1.5])
+@pytest.mark.parametrize("tile_size", [0, -8, "large", 1.5, True, False])
 def test_another_tile_size_raises(generator: Generator, tile_size: int) -> None:
     with pytest.raises(ValueError, match=f"Expected tile_size of 1 or more, auto, .* got {tile_size!r}"):
         upscale(generator, _picture(4, 4), tile_size=tile_size)
 
 
-def test_batch_size_below_1_raises(generator: Generator) -> None:
-    with pytest.raises(ValueError, match="Expected batch_size of 1 or more, got 0"):
-        upscale(generator, _picture(4, 4), batch_size=0)
+@pytest.mark.parametrize("batch_size", [0, -1, True, 1.5])
+def test_another_batch_size_raises(generator: Generator, batch_size: int) -> None:
+    with pytest.raises(ValueError, match=f"Expected batch_size of 1 or more, got {batch_size}"):
+        upscale(generator, _picture(4, 4), batch_size=batch_size)
 
 
 @pytest.mark.parametrize("tile_size", [None, 4])
@@ -253,7 +254,7 @@ def test_anything_but_rgb_raises(generator: Generator, shape: tuple[int, ...], t
         upscale(generator, torch.rand(shape), tile_size=tile_size)
 
 
-@pytest.mark.parametrize("device", ["warp-drive", "cuda:99", ""])
+@pytest.mark.parametrize("device", ["warp-drive", "cuda:99", "", "meta"])
 def test_an_unknown_device_raises(device: str) -> None:
     with pytest.raises(ValueError, match=f"Expected device=auto, cpu, or a device of this machine, got '{device}'"):
         choose_device(device)

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ class Enlarger:
     def __init__(self) -> None:
         self.done: list[str] = []
 
-    def __call__(self, job: Job) -> Mapping[Path, Writer]:
+    def __call__(self, job: Job, ahead: Sequence[Job] = ()) -> Mapping[Path, Writer]:
         content = job.source.read_bytes()
         if content == b"bad":
             raise ValueError(f"Cannot read {job.source}: its content is no picture.")
@@ -112,7 +112,7 @@ def test_a_bad_file_is_reported_and_the_rest_goes_on(source: Path) -> None:
 
 def test_a_full_disk_leaves_no_half_file_and_lists_the_rest(source: Path) -> None:
     class Full(Enlarger):
-        def __call__(self, job: Job) -> Mapping[Path, Writer]:
+        def __call__(self, job: Job, ahead: Sequence[Job] = ()) -> Mapping[Path, Writer]:
             writers = super().__call__(job)
 
             def write_half(file: object) -> None:
@@ -130,7 +130,7 @@ def test_a_full_disk_leaves_no_half_file_and_lists_the_rest(source: Path) -> Non
 
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(source: Path) -> None:
     class Interrupted(Enlarger):
-        def __call__(self, job: Job) -> Mapping[Path, Writer]:
+        def __call__(self, job: Job, ahead: Sequence[Job] = ()) -> Mapping[Path, Writer]:
             if job.name == "b.png":
                 os.kill(os.getpid(), signal.SIGINT)
             return super().__call__(job)
@@ -159,7 +159,7 @@ def die_after(target, content, *, key):
     if target.name == "b.png":
         os.kill(os.getpid(), signal.SIGKILL)
 ledger.record = die_after
-write = lambda job: {job.picture: lambda file: file.write(job.source.read_bytes() * 4)}
+write = lambda job, ahead: {job.picture: lambda file: file.write(job.source.read_bytes() * 4)}
 run_jobs(plan_jobs(source, output, format="png"), write, ledger=ledger, made_with="s")
 """
 

@@ -140,6 +140,27 @@ def test_something_else_as_weights_is_refused(tmp_path: Path, photos: Path) -> N
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("tile_size", True),
+        ("tile_size", -1),
+        ("tile_size", "large"),
+        ("batch_size", 0),
+        ("strength", float("nan")),
+        ("precision", "fp8"),
+        ("device", "meta"),
+    ],
+)
+def test_a_wrong_setting_is_told_once_before_any_work(
+    name: str, value: Any, weights: Path, photos: Path, tmp_path: Path
+) -> None:
+    settings = {"ckpt": str(weights), "device": "cpu", name: value}
+    with pytest.raises(ValueError, match=f"Expected {name}.* got {value!r}"):
+        predict.predict(source=photos, output=tmp_path / "out", blend_with=str(weights), **settings)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_strength_needs_a_second_weight_that_fits(weights: Path, photos: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"channels is 64 in blend_with and 4 in ckpt.*Set blend_with="):
         run(weights, photos, tmp_path / "out", strength=0.5)

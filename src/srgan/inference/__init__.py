@@ -4,7 +4,7 @@ from srgan.inference.device import available_memory, choose_device
 from srgan.inference.network import Network, for_inference
 from srgan.inference.precision import Precision, with_precision
 from srgan.inference.refine import Consistent, SelfEnsemble
-from srgan.inference.tiling import TileSize, new_canvas, upscale
+from srgan.inference.tiling import TileSize, in_levels, new_canvas, require_tiles, upscale, warn_of_small_tiles
 from srgan.inference.trust import trust_map
 
 __all__ = [
@@ -16,8 +16,11 @@ __all__ = [
     "available_memory",
     "choose_device",
     "for_inference",
+    "in_levels",
     "new_canvas",
+    "require_tiles",
     "trust_map",
     "upscale",
+    "warn_of_small_tiles",
     "with_precision",
 ]

@@ -24,7 +24,7 @@ def choose_device(device: str) -> torch.device:
         return accelerator or torch.device("cpu")
     try:
         chosen = torch.device(device)
-        torch.empty(0, device=chosen)
+        torch.empty(1, device=chosen).cpu()  # the meta device holds nothing that could be fetched
     except (RuntimeError, AssertionError) as error:
         raise ValueError(
             f"Expected device=auto, cpu, or a device of this machine, got {device!r} ({error})."

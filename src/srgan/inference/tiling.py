@@ -105,14 +105,32 @@ def upscale(
     return canvas
 
 
+def require_tiles(tile_size: TileSize, batch_size: int) -> None:
+    """Raise ValueError unless pictures can be computed in tiles of that size and as many at once."""
+    number = isinstance(tile_size, int) and not isinstance(tile_size, bool) and tile_size >= 1
+    if not (number or tile_size is None or tile_size == "auto"):
+        raise ValueError(f"Expected tile_size of 1 or more, auto, or null for the whole picture, got {tile_size!r}.")
+    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+        raise ValueError(f"Expected batch_size of 1 or more, got {batch_size!r}.")
+
+
+def warn_of_small_tiles(network: Network, tile_size: TileSize) -> None:
+    """Warn if tiles are smaller than their margins, so that nearly all that is computed is cut off again."""
+    margin = network.receptive_radius
+    if isinstance(tile_size, int) and tile_size < margin:
+        warnings.warn(
+            f"tile_size={tile_size} is less than the {margin} pixels that the network looks to each side: the result is"
+            f" the same, but a large picture takes {(1 + 2 * margin / tile_size) ** 2:.0f} times its own work. From"
+            f" tile_size={margin} on it is 9 times or less; tile_size=auto takes the least.",
+            stacklevel=3,
+        )
+
+
 def _checked(network: Network, lr: Tensor, tile_size: TileSize, batch_size: int, out: Tensor | None) -> Tensor:
     """The canvas, after all arguments have been looked at."""
     if network.training:
         raise ValueError("Expected a generator in evaluation mode: call generator.eval() first.")
-    if not (tile_size in (None, "auto") or (isinstance(tile_size, int) and tile_size >= 1)):
-        raise ValueError(f"Expected tile_size of 1 or more, auto, or null for the whole picture, got {tile_size!r}.")
-    if batch_size < 1:
-        raise ValueError(f"Expected batch_size of 1 or more, got {batch_size}.")
+    require_tiles(tile_size, batch_size)
     if lr.ndim != 4 or lr.shape[1] != 3 or not lr.numel():
         raise ValueError(
             f"Expected lr of shape (N, 3, h, w), got {tuple(lr.shape)}. Convert to RGB and add a batch dimension."
@@ -154,10 +172,12 @@ def _enlarged(network: Network, lr: Tensor, dtype: torch.dtype) -> Tensor:
         raise ValueError(
             "Expected finite values from the generator, got others. Are its weights or the picture damaged?"
         )
-    sr = sr.clamp(0, 1)
-    if dtype in _LEVELS:
-        sr = (sr * _LEVELS[dtype]).round()
-    return sr.cpu().to(dtype)
+    return in_levels(sr.clamp(0, 1), dtype).cpu()
+
+
+def in_levels(sr: Tensor, dtype: torch.dtype) -> Tensor:
+    """Floats in [0, 1] as a canvas of that type holds them: as they are, or rounded to levels of uint8 or uint16."""
+    return (sr * _LEVELS[dtype]).round().to(dtype) if dtype in _LEVELS else sr.to(dtype)
 
 
 def _halved(size: int, batch_size: int, *, margin: int, device: torch.device, reason: str) -> tuple[int, int]:

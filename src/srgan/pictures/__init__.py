@@ -3,8 +3,10 @@
 Training reads plain RGB (`srgan.images`); predicting goes through here.
 """
 
-from srgan.pictures.enlarging import upscale_picture
+from srgan.pictures.arrays import from_array, to_array
+from srgan.pictures.enlarging import fill_transparent, upscale_picture
 from srgan.pictures.picture import Picture, PictureFormatError
+from srgan.pictures.pillow import from_image, to_image
 from srgan.pictures.reading import EXTENSIONS, read_pictures
 from srgan.pictures.writing import FORMATS, require_writable, write_pictures
 
@@ -13,8 +15,13 @@ __all__ = [
     "FORMATS",
     "Picture",
     "PictureFormatError",
+    "fill_transparent",
+    "from_array",
+    "from_image",
     "read_pictures",
     "require_writable",
+    "to_array",
+    "to_image",
     "upscale_picture",
     "write_pictures",
 ]

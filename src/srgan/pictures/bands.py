@@ -37,6 +37,6 @@ def _as_float(plane: Tensor) -> Tensor:
     return plane.float() if plane.is_floating_point() else plane.float() / torch.iinfo(plane.dtype).max
 
 
-def whole(picture: Picture, *, gray: bool) -> NDArray[Any]:
-    """All rows at 8 bits: (H, W, C), uint8."""
-    return np.concatenate(list(bands(picture, bits=8, gray=gray)))
+def whole(picture: Picture, *, gray: bool, bits: int = 8) -> NDArray[Any]:
+    """All rows at once: (H, W, C), uint8 or uint16."""
+    return np.concatenate(list(bands(picture, bits=bits, gray=gray)))

@@ -5,20 +5,16 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from srgan import images
 from srgan.images import ImageReadError
-from srgan.pictures import metadata
-from srgan.pictures.modes import pixels_of
 from srgan.pictures.picture import Picture
+from srgan.pictures.pillow import from_image
 from srgan.pictures.sixteen_bits import read_deep
 
 EXTENSIONS = images.EXTENSIONS | {".gif", ".apng"}  # what a folder is searched for
@@ -101,37 +97,13 @@ def _too_large(image: Image.Image, name: Path, pixels: int, max_pixels: int, sca
 
 
 def _read_frame(image: Image.Image, stored: Path | io.BytesIO, index: int) -> Picture:
-    image_format = "JPEG" if image.format == "MPO" else str(image.format)
-    moves = image_format in _ANIMATIONS and getattr(image, "n_frames", 1) > 1
+    moves = image.format in _ANIMATIONS and getattr(image, "n_frames", 1) > 1
     deep = read_deep(image, stored, index)
-    exif, dpi = metadata.read_exif(image), metadata.read_dpi(image)  # a TIFF's are gone once it is loaded
-    image.load()
-    pixels = deep or pixels_of(image)
-    turn = metadata.orientation(image)
-    return Picture(
-        rgb=_as_tensor(pixels.colours, pixels.bits, turn).expand(-1, 3, -1, -1),
-        alpha=None if pixels.alpha is None else _as_tensor(pixels.alpha, pixels.bits, turn),
-        gray=pixels.colours.shape[-1] == 1,
-        bits=pixels.bits,
-        icc_profile=pixels.icc_profile,
-        exif=exif,
-        format=image_format,
-        dpi=dpi,
+    return replace(
+        from_image(image, deep=deep),
         duration=float(image.info.get("duration", 0)) if moves else None,
         loop=int(image.info.get("loop", 1)) if moves else None,  # a GIF that says nothing plays once
     )
-
-
-def _as_tensor(values: NDArray[Any], bits: int, orientation: int) -> Tensor:
-    """Values (H, W, C) of a picture as it lies in the file to floats in [0, 1], (1, C, H, W), as it is to be seen."""
-    if orientation > 4:  # a quarter turn, in one of four ways
-        values = values.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        values = values[::-1]
-    if orientation in (2, 3, 6, 7):
-        values = values[:, ::-1]
-    planes = np.ascontiguousarray(np.moveaxis(values, -1, 0), dtype=np.float32)
-    return torch.from_numpy(planes).div_(2**bits - 1).unsqueeze(0)
 
 
 @contextmanager

@@ -6,12 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from PIL import Image
-
 from srgan.files import atomic_write
 from srgan.pictures import metadata
-from srgan.pictures.bands import whole
 from srgan.pictures.picture import Picture, PictureFormatError
+from srgan.pictures.pillow import pixels_as_image, profile_of, saving_options
 from srgan.pictures.png import write_png
 from srgan.pictures.tiff import require_size, write_tiff
 
@@ -87,21 +85,21 @@ def _write_png(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
     if len(frames) > 1:
         _write_moving(file, frames, "PNG")
     else:
-        write_png(file, frames[0], icc_profile=_profile(frames[0], gray=frames[0].gray))
+        write_png(file, frames[0], icc_profile=profile_of(frames[0], gray=frames[0].gray))
 
 
 def _write_tiff(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
-    write_tiff(file, frames, profiles=[_profile(frame, gray=frame.gray) for frame in frames])
+    write_tiff(file, frames, profiles=[profile_of(frame, gray=frame.gray) for frame in frames])
 
 
 def _write_jpeg(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
     picture = replace(frames[0], alpha=None)
-    options = _common_options(picture, gray=picture.gray)
+    options = saving_options(picture, gray=picture.gray)
     if len(options.get("exif", b"")) > _LARGEST_JPEG_EXIF:
         del options["exif"]  # a JPEG has no place for it
     if quality >= _FULL_CHROMA_QUALITY:
         options["subsampling"] = "4:4:4"
-    _to_pillow(picture, gray=picture.gray).save(file, "JPEG", quality=quality, **options)
+    pixels_as_image(picture, gray=picture.gray).save(file, "JPEG", quality=quality, **options)
 
 
 def _write_webp(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
@@ -112,9 +110,9 @@ def _write_webp(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None
         _write_moving(file, frames, "WEBP", quality=quality, exact=True, **pieces)
         return
     picture = frames[0]
-    options = _common_options(picture, gray=False)
+    options = saving_options(picture, gray=False)
     options["exif"] = metadata.exif_bytes(metadata.exif_of_size(picture.exif, picture.size), picture.dpi)
-    _to_pillow(picture, gray=False).save(file, "WEBP", quality=quality, exact=True, **options)
+    pixels_as_image(picture, gray=False).save(file, "WEBP", quality=quality, exact=True, **options)
 
 
 def _write_gif(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
@@ -126,7 +124,7 @@ def _write_bmp(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
     picture = frames[0]
     gray = picture.gray and picture.alpha is None
     options = {"dpi": picture.dpi} if picture.dpi else {}
-    _to_pillow(picture, gray=gray).save(file, "BMP", **options)
+    pixels_as_image(picture, gray=gray).save(file, "BMP", **options)
 
 
 def _write_moving(file: BinaryIO, frames: Sequence[Picture], pillow_format: str, **options: Any) -> None:
@@ -140,31 +138,9 @@ def _write_moving(file: BinaryIO, frames: Sequence[Picture], pillow_format: str,
         }
         if not (pillow_format == "GIF" and first.loop == 1):  # said by saying nothing
             options["loop"] = first.loop or 0
-    options |= _common_options(first, gray=gray) if pillow_format != "GIF" else {}
-    pictures = [_to_pillow(frame, gray=gray, alpha=any(f.alpha is not None for f in frames)) for frame in frames]
+    options |= saving_options(first, gray=gray) if pillow_format != "GIF" else {}
+    pictures = [pixels_as_image(frame, gray=gray, alpha=any(f.alpha is not None for f in frames)) for frame in frames]
     pictures[0].save(file, pillow_format, append_images=pictures[1:], **options)
-
-
-def _common_options(picture: Picture, *, gray: bool) -> dict[str, Any]:
-    """What Pillow's savers take of a picture beside its pixels; they take no None."""
-    options = {
-        "icc_profile": _profile(picture, gray=gray),
-        "exif": metadata.exif_bytes(metadata.exif_of_size(picture.exif, picture.size)),
-        "dpi": picture.dpi,
-    }
-    return {name: value for name, value in options.items() if value}
-
-
-def _profile(picture: Picture, *, gray: bool) -> bytes | None:
-    """The profile, if it is one of the colours that are written: bytes 16 to 19 of its header say which."""
-    profile = picture.icc_profile
-    return profile if profile and profile[16:20] == (b"GRAY" if gray else b"RGB ") else None
-
-
-def _to_pillow(picture: Picture, *, gray: bool, alpha: bool = False) -> Image.Image:
-    values = whole(picture, gray=gray)
-    image = Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values)
-    return image.convert("RGBA") if alpha and not image.mode.endswith("A") else image
 
 
 _WRITERS: dict[str, Callable[[BinaryIO, Sequence[Picture], int], None]] = {

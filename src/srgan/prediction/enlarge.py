@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from torch import Tensor
 from srgan.images import to_uint8
 from srgan.inference import available_memory, new_canvas
 from srgan.pictures import Picture, read_pictures, require_writable, upscale_picture, write_pictures
+from srgan.prediction.batches import Batches
 from srgan.prediction.jobs import Job
 from srgan.upscaler import Upscaler
 
@@ -39,19 +40,25 @@ class Enlarger:
 
     def __init__(self, upscaler: Upscaler, *, format: str, quality: int, max_pixels: int, scratch: Path) -> None:
         self._upscaler, self._max_pixels, self._scratch = upscaler, max_pixels, scratch
+        self._batches = Batches(upscaler, max_pixels=max_pixels)
+        self.look_ahead = self._batches.look_ahead  # how many of the jobs to come it has use for
         self.seconds: dict[str, float] = {}  # by the job's name, of those done
         self._format, self._write = format, partial(write_pictures, format=format, quality=quality)
 
-    def __call__(self, job: Job) -> dict[Path, Callable[[BinaryIO], None]]:
+    def __call__(self, job: Job, ahead: Sequence[Job] = ()) -> dict[Path, Callable[[BinaryIO], None]]:
         """Enlarge a job's input; for each of its targets, how to write it.
+
+        Args:
+            job: The job.
+            ahead: Jobs to come, of which the small ones may be computed together with this one.
 
         Raises:
             ValueError: If the input cannot be read, or its result not be held by the format.
             OSError: If the input cannot be read, or there is no room for the result.
         """
         start = time.perf_counter()
-        lr, sr = self._enlarge(job.source)
-        self.seconds[job.name] = time.perf_counter() - start
+        lr, sr = self._enlarge(self._batches.frames(job.source, [other.source for other in ahead]))
+        self.seconds[job.name] = time.perf_counter() - start + self._batches.settle(job.source)
         writers: dict[Path, Callable[[BinaryIO], None]] = {job.picture: partial(self._write, frames=sr)}
         for target in job.targets[:-1]:
             writers[target] = partial(_write_png, self._upscaler.trust_map(lr[0].rgb, sr[0].rgb))
@@ -59,22 +66,20 @@ class Enlarger:
 
     def stream(self, source: BinaryIO, target: BinaryIO) -> None:
         """Enlarge the picture that one stream holds into another. Raises as above."""
-        _, sr = self._enlarge(source)
+        _, sr = self._enlarge(read_pictures(source, max_pixels=self._max_pixels, scale=self._upscaler.scale))
         self._write(target, frames=sr)
 
-    def _enlarge(self, source: Path | BinaryIO) -> tuple[list[Picture], list[Picture]]:
-        scale = self._upscaler.scale
-        lr = read_pictures(source, max_pixels=self._max_pixels, scale=scale)
-        require_writable(lr, format=self._format, scale=scale)  # before the work, not after it
+    def _enlarge(self, lr: list[Picture]) -> tuple[list[Picture], list[Picture]]:
+        require_writable(lr, format=self._format, scale=self._upscaler.scale)  # before the work, not after it
         return lr, [self._frame(frame) for frame in lr]
 
     def _frame(self, frame: Picture) -> Picture:
         if frame.gray or frame.alpha is not None:
-            return upscale_picture(frame, self._upscaler.enlarge)
+            return upscale_picture(frame, self._batches.enlarge)
         # Plain colours need no more arithmetic: in the file's own levels they take a quarter or half of float's room.
         height, width = (side * self._upscaler.scale for side in frame.size)
         canvas = make_canvas(height, width, dtype=_LEVELS[frame.bits], scratch=self._scratch)
-        return replace(frame, rgb=self._upscaler.enlarge(frame.rgb, out=canvas))
+        return replace(frame, rgb=self._batches.enlarge(frame.rgb, out=canvas))
 
 
 def make_canvas(height: int, width: int, *, dtype: torch.dtype, scratch: Path) -> Tensor:

@@ -1,8 +1,11 @@
 """The loop over many files: a bad one is reported and the rest goes on; whatever stops it, the same command goes on."""
 
 import errno
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,7 +20,7 @@ _ERRORS_OF_ONE_FILE = (OSError, ValueError, MemoryError, RuntimeError)
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 Writer = Callable[[BinaryIO], None]
-Process = Callable[[Job], Mapping[Path, Writer]]
+Process = Callable[[Job, Sequence[Job]], Mapping[Path, Writer]]
 
 
 @dataclass
@@ -69,26 +72,39 @@ class Summary:
 
 
 def run_jobs(
-    jobs: Sequence[Job], process: Process, *, ledger: Ledger, made_with: str, overwrite: bool = False, title: str = ""
+    jobs: Sequence[Job],
+    process: Process,
+    *,
+    ledger: Ledger,
+    made_with: str,
+    overwrite: bool = False,
+    title: str = "",
+    look_ahead: int = 0,
 ) -> Summary:
     """Do all jobs that are not done yet, with a progress bar where someone watches.
 
     Args:
         jobs: What to do, in this order.
-        process: Computes a job; for each of the job's targets, how to write it into an open file.
+        process: Computes a job; for each of the job's targets, how to write it into an open file. It is told of jobs to
+            come as well, which it may compute together with this one; each still has its own turn.
         ledger: Of the output folder.
         made_with: The ``fingerprint`` of the settings.
         overwrite: Replace files that are not ours.
         title: What the progress bar is called.
+        look_ahead: How many of the jobs to come ``process`` is told of, less those that are done.
 
     Returns:
         What came of it. Ctrl-C and a full disk end the loop early and are told there, too.
     """
     summary, ended = Summary(), 0
+    planned = map(partial(_plan, ledger=ledger, made_with=made_with, overwrite=overwrite), jobs)
     with tqdm(total=len(jobs), desc=title or None, unit="picture", disable=None, dynamic_ncols=True) as bar:
         try:
-            for job in jobs:
-                if _attempt(job, process, summary, ledger=ledger, made_with=made_with, overwrite=overwrite):
+            plans: deque[_Plan] = deque()
+            while plans := deque([*plans, *islice(planned, 1 + look_ahead - len(plans))]):
+                plan = plans.popleft()
+                ahead = [other.job for other in plans if other.key is not None]
+                if _attempt(plan, process, ahead, summary, ledger=ledger):
                     bar.update()
                 else:
                     bar.total -= 1  # the remaining time is that of work alone
@@ -106,19 +122,47 @@ class _DiskFullError(Exception):
     """There is no use in going on."""
 
 
-def _attempt(job: Job, process: Process, summary: Summary, *, ledger: Ledger, made_with: str, overwrite: bool) -> bool:
-    """Do a job unless it is done, and note in the summary what came of it; returns whether there was work."""
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be done about a job.
+
+    Args:
+        job: The job.
+        key: Its ``content_key``, if there is work.
+        kept: Files of others that are in its way, so that there is none.
+        error: Why that could not be found out.
+    """
+
+    job: Job
+    key: str | None = None
+    kept: Sequence[Path] = ()
+    error: Exception | None = None
+
+
+def _plan(job: Job, *, ledger: Ledger, made_with: str, overwrite: bool) -> _Plan:
+    """Look whether a job is done; its key is taken before its input is read, so that a change in between shows."""
     try:
         key = content_key(job.source, made_with)
         standings = {target: ledger.standing(target, key=key) for target in job.targets}
-        if set(standings.values()) == {Standing.FINISHED}:
-            summary.skipped.append(job)
+    except _ERRORS_OF_ONE_FILE as error:
+        return _Plan(job, error=error)
+    if set(standings.values()) == {Standing.FINISHED}:
+        return _Plan(job)
+    foreign = [target for target, standing in standings.items() if standing is Standing.FOREIGN]
+    return _Plan(job, kept=foreign) if foreign and not overwrite else _Plan(job, key)
+
+
+def _attempt(plan: _Plan, process: Process, ahead: Sequence[Job], summary: Summary, *, ledger: Ledger) -> bool:
+    """Do what is planned, and note in the summary what came of it; returns whether there was work."""
+    job = plan.job
+    try:
+        if plan.error is not None:
+            raise plan.error
+        if plan.key is None:
+            summary.kept += plan.kept
+            summary.skipped += [] if plan.kept else [job]
             return False
-        foreign = [target for target, standing in standings.items() if standing is Standing.FOREIGN]
-        if foreign and not overwrite:
-            summary.kept += foreign
-            return False
-        _write(job, process(job), ledger=ledger, key=key)
+        _write(job, process(job, ahead), ledger=ledger, key=plan.key)
         summary.written.append(job)
         tqdm.write(f"{job.source} → {job.picture}")
     except _ERRORS_OF_ONE_FILE as error:
