@@ -3,17 +3,19 @@
 Training reads plain RGB (`srgan.images`); predicting goes through here.
 """
 
-from srgan.pictures.enlarging import upscale_picture
+from srgan.pictures.enlarging import fill_transparent, upscale_picture
 from srgan.pictures.picture import Picture, PictureFormatError
 from srgan.pictures.reading import EXTENSIONS, read_pictures
-from srgan.pictures.writing import FORMATS, require_writable, write_pictures
+from srgan.pictures.writing import FORMATS, require_quality, require_writable, write_pictures
 
 __all__ = [
     "EXTENSIONS",
     "FORMATS",
     "Picture",
     "PictureFormatError",
+    "fill_transparent",
     "read_pictures",
+    "require_quality",
     "require_writable",
     "upscale_picture",
     "write_pictures",
