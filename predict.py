@@ -85,7 +85,7 @@ def predict(
         network: Arguments of ``srgan.Upscaler``.
 
     Returns:
-        What came of each picture.
+        What came of each picture, and of the page and the scores if they were asked for.
 
     Raises:
         ValueError: If a setting or the weights cannot be used, or a file would be overwritten that is not ours.
@@ -103,7 +103,8 @@ def predict(
         )
     part = None if shard is None else Shard.parse(shard)
     upscaler = Upscaler(**network)
-    references = _references(reference, upscaler.scale, **network)  # before the work: its folder may be misspelled
+    # Before the work, since its folder may be misspelled.
+    references = _references(reference, upscaler.scale, max_pixels=max_pixels * upscaler.scale**2, **network)
     if reviewed:  # else not imported: it would cost each start
         from srgan.prediction.review import Review, require_own
 
@@ -124,20 +125,28 @@ def predict(
         title=title,
         look_ahead=enlarger.look_ahead,
     )
-    if reviewed and not summary.interrupted and summary.disk_full is None:
-        review = Review(references, enlarger.seconds, max_pixels)
-        print(review.conclude(summary, output, title=f"Enlarged with {network['ckpt']}" if report else None))
+    if not reviewed or summary.interrupted or summary.disk_full is not None:
+        return summary
+    page_title = f"Enlarged with {network['ckpt']}" if report else None
+    review = Review(references, enlarger.seconds, upscaler.scale, max_pixels, page_title)
+    summary, told = review.conclude(summary, output)
+    if told:
+        print(told)
     return summary
 
 
-def _references(folder: str | None, scale: int, *, ckpt: str, device: str = "auto", **_: Any) -> "References | None":
+def _references(
+    folder: str | None, scale: int, *, max_pixels: int, ckpt: str, device: str = "auto", **_: Any
+) -> "References | None":
     """The originals to score against, where they are asked for."""
     if folder is None:
         return None
     from srgan.inference import choose_device
     from srgan.references import References
 
-    return References(Path(folder), scale=scale, method=Path(ckpt).stem, device=choose_device(device))
+    return References(
+        Path(folder), scale=scale, method=Path(ckpt).stem, max_pixels=max_pixels, device=choose_device(device)
+    )
 
 
 def predict_stream(

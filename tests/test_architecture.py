@@ -34,7 +34,7 @@ ALLOWED = {
     "callbacks": {"comparison", "files", "images", "resize"},
     "score_file": {"files"},
     "results": {"evaluation", "images", "losses", "lpips", "networks", "score_file", "weights"},
-    "references": {"evaluation", "images", "lpips", "score_file"},
+    "references": {"evaluation", "images", "lpips", "pictures", "score_file"},
     "export": {"files", "networks", "weights"},
     "console": {"evaluation", "results", "score_file"},
     "release": {"data", "evaluation", "networks", "provenance", "weights"},

@@ -101,14 +101,17 @@ def test_names_cannot_break_out(tmp_path: Path) -> None:
     assert name in page.cells
 
 
-def test_a_large_picture_is_reduced_and_says_so(tmp_path: Path) -> None:
-    large = torch.linspace(0, 1, 3000).expand(1, 3, 2000, 3000)
-    (shown,) = written(tmp_path, Entry("large.png", large, large, seconds=1.5)).pictures
-    assert (shown["width"], shown["height"]) == (3000, 2000)  # the page's measure of zoom
+def test_a_picture_that_is_shown_smaller_says_so(tmp_path: Path) -> None:
+    small = torch.linspace(0, 1, 750).expand(1, 3, 600, 750)
+    entry = Entry("large.png", small, small, seconds=1.5, size=(2400, 3000), unscored="too large")
+    (shown,) = written(tmp_path, entry).pictures
+    assert (shown["width"], shown["height"]) == (3000, 2400)  # the page's measure of zoom
     image = decode(shown["layers"]["sr"])
-    assert (image.format, image.size) == ("JPEG", (2121, 1414))
-    assert abs(image.getpixel((1060, 700))[0] - 127) < 3  # type: ignore[index] # of three channels
-    assert shown["facts"].startswith("3000 × 2000 pixels · 1.50 s · shown at 71% of its size")
+    assert (image.format, image.size) == ("JPEG", (750, 600))
+    facts = shown["facts"].split(" · ")
+    assert facts[:2] == ["3000 × 2400 pixels", "1.50 s"]
+    assert facts[2].startswith("shown at 25% of its size")
+    assert facts[3] == "not scored: too large"
 
 
 def test_scores_are_beside_bicubic_s_with_means(tmp_path: Path) -> None:

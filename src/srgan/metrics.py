@@ -16,6 +16,7 @@ _Y_WEIGHTS = (65.481, 128.553, 24.966)
 _Y_OFFSET = 16.0
 _PEAK = 255.0
 _SSIM_WINDOW, _SSIM_SIGMA = 11, 1.5  # Wang et al. 2004, §3
+_BAND_PIXELS = 2**20  # of a picture, that are measured at once
 _PLANES = {"y": slice(0, 1), "rgb": slice(1, 4)}  # of what `_planes` makes
 _CHANNELS = {"y": "Y of studio-range BT.601, not rounded again", "rgb": "RGB"}
 _SSIM_VARIANT = (
@@ -127,7 +128,7 @@ def card_stamp(scale: int) -> dict[str, dict[str, str | int]]:
 
 def psnr(sr: Tensor, hr: Tensor) -> float:
     """Peak signal-to-noise ratio in dB of pictures in [0, 255], over all their pixels; inf if they are equal."""
-    return _decibel((sr - hr).square())
+    return _decibel((sr - hr).square().mean().item())
 
 
 def ssim(sr: Tensor, hr: Tensor) -> float:
@@ -141,18 +142,35 @@ def ssim(sr: Tensor, hr: Tensor) -> float:
 
 
 def _scores(sr: Tensor, hr: Tensor, wanted: Mapping[str, tuple[str, int]]) -> dict[str, float]:
-    """Scores by the ends of their names, each with its channel and border: error maps once, averaged over insides."""
+    """Scores by the ends of their names, each with its channel and border: sums over insides, band by band of rows.
+
+    In bands, since the maps of a large picture would take a quarter of a kilobyte for each of its pixels.
+    """
     _check(sr, hr, largest_border=max(border for _, border in wanted.values()))
-    pairs = list(zip(_planes(sr), _planes(hr), strict=True))
-    errors = torch.cat([(a - b).square() for a, b in pairs], dim=1)
-    # Channel by channel, since a window's many products of a large picture's channels would fill the memory. The
-    # windows inside a cropped picture are the whole one's but for as many at each side as pixels are cropped.
-    similarity = torch.cat([_ssim_map(a, b) for a, b in pairs], dim=1)
+    height, width = sr.shape[-2:]
+    rows = max(_BAND_PIXELS // width, _SSIM_WINDOW)
+    errors, similarities = ({suffix: [0.0, 0.0] for suffix in wanted} for _ in range(2))  # sums and numbers of values
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        # Windows belong to the band that their first row is in, and reach beyond it.
+        band = slice(top, min(bottom + _SSIM_WINDOW - 1, height))
+        pairs = list(zip(_planes(sr[..., band, :]), _planes(hr[..., band, :]), strict=True))
+        squares = torch.cat([(a - b).square()[..., : bottom - top, :] for a, b in pairs], dim=1)
+        maps = [(squares, height, errors)]
+        if band.stop - top >= _SSIM_WINDOW:
+            # Channel by channel, since a window's many products are as large as the band each.
+            similarity = torch.cat([_ssim_map(a, b) for a, b in pairs], dim=1)
+            maps.append((similarity, height - _SSIM_WINDOW + 1, similarities))
+        for suffix, (channel, border) in wanted.items():
+            for values, length, sums in maps:
+                first, last = max(border - top, 0), max(length - border - top, 0)
+                inside = values[:, _PLANES[channel], first:last, border : values.shape[-1] - border]
+                sums[suffix][0] += inside.sum().item()
+                sums[suffix][1] += inside.numel()
     scores = {}
-    for suffix, (channel, border) in wanted.items():
-        inside = (slice(None), _PLANES[channel], *[slice(border, -border or None)] * 2)
-        scores[f"psnr_{suffix}"] = _decibel(errors[inside])
-        scores[f"ssim_{suffix}"] = float(similarity[inside].mean())
+    for suffix in wanted:
+        scores[f"psnr_{suffix}"] = _decibel(errors[suffix][0] / errors[suffix][1])
+        scores[f"ssim_{suffix}"] = similarities[suffix][0] / similarities[suffix][1]
     return scores
 
 
@@ -170,8 +188,7 @@ def _planes(images: Tensor) -> tuple[Tensor, ...]:
     return (to_y(rgb), *rgb.chunk(3, dim=1))
 
 
-def _decibel(squared_errors: Tensor) -> float:
-    mse = squared_errors.mean().item()
+def _decibel(mse: float) -> float:
     return math.inf if mse == 0 else 10 * math.log10(_PEAK**2 / mse)
 
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from srgan.evaluation import BICUBIC, Distance, ScoreCard, score_table
-from srgan.images import find_images, read_image
+from srgan.images import find_images
 from srgan.lpips import Lpips, NoBackboneError
+from srgan.pictures.viewing import Seen, read_seen
 from srgan.score_file import PREDICTED, write_scores
 
 
@@ -23,6 +24,7 @@ class References:
         folder: Where the originals are.
         scale: How many times the results are enlarged.
         method: What to call the results, such as the name of the weights.
+        max_pixels: The most pixels an original may have.
         device: Where to measure LPIPS, if its weights are at hand.
 
     Raises:
@@ -30,8 +32,8 @@ class References:
         ValueError: If two originals differ in nothing but their extension.
     """
 
-    def __init__(self, folder: Path, *, scale: int, method: str, device: torch.device) -> None:
-        self._folder, self._scale, self._method = folder, scale, method
+    def __init__(self, folder: Path, *, scale: int, method: str, max_pixels: int, device: torch.device) -> None:
+        self._folder, self._scale, self._method, self._max_pixels = folder, scale, method, max_pixels
         self._paths: dict[str, Path] = {}
         for path in find_images(folder):
             other = self._paths.setdefault(_stem(path.relative_to(folder)), path)
@@ -45,7 +47,7 @@ class References:
             self._stamps["lpips"] = f"left out: {reason}"
         self._card = ScoreCard(distances)
 
-    def read(self, name: PurePath, *, size: tuple[int, int]) -> Tensor | None:
+    def read(self, name: PurePath, *, size: tuple[int, int]) -> Seen | None:
         """The original of a picture.
 
         Args:
@@ -54,7 +56,7 @@ class References:
                 sides are no multiples of it: the rest at the bottom and the right is left out, as papers do.
 
         Returns:
-            Float RGB in [0, 1], shape (1, 3, height, width); None where the folder has none of that name.
+            The original, of that size; None where the folder has none of that name.
 
         Raises:
             ValueError: If the original is of another size, or cannot be read; the message names it.
@@ -63,14 +65,19 @@ class References:
         path = self._paths.get(stem) or self._paths.get(stem.removesuffix(f"x{self._scale}"))
         if path is None:
             return None
-        hr = read_image(path)
-        surplus = [found - wanted for found, wanted in zip(hr.shape[-2:], size, strict=True)]
+        hr = read_seen(path, max_pixels=self._max_pixels)
+        surplus = [found - wanted for found, wanted in zip(hr.size, size, strict=True)]
         if not all(0 <= each < self._scale for each in surplus):
             raise ValueError(
                 f"Expected {path} to be the original of {name}, {size[1]}x{size[0]} pixels or less than {self._scale}"
-                f" more, got {hr.shape[-1]}x{hr.shape[-2]}. Give originals {self._scale} times as large as the inputs."
+                f" more, got {hr.size[1]}x{hr.size[0]}. Give originals {self._scale} times as large as the inputs."
             )
-        return hr[..., : size[0], : size[1]]
+        return hr.top_left(size)
+
+    @property
+    def any_scored(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self._card.scores)
 
     def score(
         self, name: PurePath, *, lr: Tensor, bicubic: Tensor, sr: Tensor, hr: Tensor
@@ -102,7 +109,7 @@ class References:
         Raises:
             ValueError: If no picture was scored.
         """
-        if not self._card.scores:
+        if not self.any_scored:
             raise ValueError(
                 f"None of the pictures has an original in {self._folder}. Originals are found by name: a/b.jpg or"
                 f" a/bx{self._scale}.jpg has a/b.png."

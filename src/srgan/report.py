@@ -8,7 +8,7 @@ import html
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.resources import files
@@ -23,7 +23,7 @@ from srgan.files import atomic_write
 from srgan.images import to_uint8
 
 _LOSSLESS_PIXELS = 400_000  # up to here PNG, above JPEG of full chroma, a tenth of the size
-_VIEWING_PIXELS = 3_000_000  # above, a picture is shown smaller: else some dozens would not fit into a browser
+VIEWING_PIXELS = 3_000_000  # pictures come no larger: else some dozens would not fit into a browser
 _JPEG_QUALITY = 92
 _TRUST_SIDE, _PREVIEW_SIDE = 1024, 144
 _TRUST_COLOUR = (255, 96, 0)
@@ -38,13 +38,15 @@ class Entry:
 
     Attributes:
         name: What to call it, such as its path in the folder.
-        bicubic: The input, enlarged; float RGB in [0, 1], shape (1, 3, H, W).
+        bicubic: The input, enlarged; float RGB in [0, 1], shape (1, 3, H, W), of at most ``VIEWING_PIXELS``.
         sr: The result, same shape.
         reference: The original, same shape, where there is one.
         trust: Where detail is invented, 0 … 1, shape (1, 1, h, w); any size, it is stretched over the picture.
         scores: Scores of ``sr`` against the reference by their names in ``srgan.metrics``.
         bicubic_scores: The same of ``bicubic``.
         seconds: How long the enlargement took, if that is known.
+        size: Height and width of the written file, where ``sr`` is smaller.
+        unscored: Why there are no scores, though there should be.
     """
 
     name: str
@@ -55,6 +57,8 @@ class Entry:
     scores: Mapping[str, float] = field(default_factory=dict)
     bicubic_scores: Mapping[str, float] = field(default_factory=dict)
     seconds: float | None = None
+    size: tuple[int, int] | None = None
+    unscored: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,20 +100,14 @@ def write_report(path: Path, entries: Iterable[Entry], *, title: str) -> None:
 
 def _write_picture(file: BinaryIO, entry: Entry) -> _Row:
     _check(entry)
-    height, width = entry.sr.shape[-2:]
-    shown, layers = 1.0, {}
-    for name, image in (("bicubic", entry.bicubic), ("sr", entry.sr), ("reference", entry.reference)):
-        if image is not None:
-            layers[name], shown = _viewable(image)
-    facts = [f"{width} × {height} pixels", *([] if entry.seconds is None else [f"{entry.seconds:.2f} s"])]
-    if shown < 1:
-        facts.append(f"shown at {shown:.0%} of its size, so that the page stays small: the written file has it all")
+    height, width = entry.size or entry.sr.shape[-2:]
+    layers = {"bicubic": entry.bicubic, "sr": entry.sr, "reference": entry.reference}
     content = {
         "name": entry.name,
         "width": width,
         "height": height,
-        "facts": " · ".join(facts),
-        "layers": layers,
+        "facts": " · ".join(_facts(entry, height, width)),
+        "layers": {name: _viewable(image) for name, image in layers.items() if image is not None},
         "trust": None if entry.trust is None else _trust_overlay(entry.trust),
         "scores": [
             [_label(name), _number(name, entry.bicubic_scores.get(name)), _number(name, value)]
@@ -131,6 +129,17 @@ def _write_picture(file: BinaryIO, entry: Entry) -> _Row:
     )
 
 
+def _facts(entry: Entry, height: int, width: int) -> Iterator[str]:
+    yield f"{width} × {height} pixels"
+    if entry.seconds is not None:
+        yield f"{entry.seconds:.2f} s"
+    shown = math.sqrt(entry.sr.shape[-2] * entry.sr.shape[-1] / (height * width))
+    if shown < 1:
+        yield f"shown at {shown:.0%} of its size, so that the page stays small: the written file has it all"
+    if entry.unscored is not None:
+        yield f"not scored: {entry.unscored}"
+
+
 def _check(entry: Entry) -> None:
     shapes = {tuple(image.shape) for image in (entry.bicubic, entry.sr, entry.reference) if image is not None}
     if len(shapes) != 1 or not all(len(shape) == 4 and shape[:2] == (1, 3) for shape in shapes):
@@ -139,16 +148,11 @@ def _check(entry: Entry) -> None:
         raise ValueError(f"Expected a trust map of {entry.name!r} of (1, 1, h, w), got {tuple(entry.trust.shape)}.")
 
 
-def _viewable(image: Tensor) -> tuple[str, float]:
-    """A picture as data, and the factor by which it was reduced."""
+def _viewable(image: Tensor) -> str:
     picture = _to_pillow(image)
-    shown = min(math.sqrt(_VIEWING_PIXELS / (picture.width * picture.height)), 1.0)
-    if shown < 1:
-        size = (max(round(picture.width * shown), 1), max(round(picture.height * shown), 1))
-        picture = picture.resize(size, Image.Resampling.LANCZOS)
     if picture.width * picture.height <= _LOSSLESS_PIXELS:
-        return _data(picture, "PNG"), shown
-    return _data(picture, "JPEG", quality=_JPEG_QUALITY, subsampling=0), shown
+        return _data(picture, "PNG")
+    return _data(picture, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
 
 
 def _trust_overlay(trust: Tensor) -> str:

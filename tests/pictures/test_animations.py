@@ -1,10 +1,12 @@
 """Tests of files with more than one picture: animations and pages."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageCms, ImageSequence
 from torch import Tensor
 
@@ -14,8 +16,10 @@ SUFFIXES = {"png": ".png", "webp": ".webp", "tiff": ".tif", "same": ".gif", "jpg
 DURATIONS = [50, 70, 200]
 
 
-def enlarge(lr: Tensor) -> Tensor:
-    return lr.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
+def enlarge(lr: Tensor, *, bits: int) -> Tensor:
+    """Each pixel four by four times, in the file's own levels."""
+    levels: Tensor = (lr * (2**bits - 1)).round().to(torch.uint8 if bits == 8 else torch.uint16)
+    return levels.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
 
 
 def moving_square(mode: str) -> list[Image.Image]:
@@ -37,7 +41,9 @@ def save(path: Path, frames: list[Image.Image], **options: Any) -> Path:
 
 def convert(source: Path, format: str) -> Path:
     target = source.parent / "out" / f"x{SUFFIXES[format]}"
-    frames = [upscale_picture(frame, enlarge) for frame in read_pictures(source, max_pixels=10**6)]
+    frames = [
+        upscale_picture(frame, partial(enlarge, bits=frame.bits)) for frame in read_pictures(source, max_pixels=10**6)
+    ]
     write_pictures(target, frames, format=format, quality=95)
     return target
 

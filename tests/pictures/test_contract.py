@@ -3,6 +3,7 @@
 import struct
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import kornia_rs.io
 import numpy as np
 import pytest
 import tifffile
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -37,12 +39,16 @@ HALF_CLEAR = np.full((6, 5, 4), (39999, 10000, 200, 32768), dtype=np.uint16)
 MULTIPLIED = np.full((6, 5, 4), (20000, 5000, 100, 32768), dtype=np.uint16)
 
 
-def enlarge(lr: Tensor) -> Tensor:
-    return lr.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
+def enlarge(lr: Tensor, *, bits: int) -> Tensor:
+    """Each pixel four by four times, in the file's own levels."""
+    levels: Tensor = (lr * (2**bits - 1)).round().to(torch.uint8 if bits == 8 else torch.uint16)
+    return levels.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
 
 
 def convert(source: Path, *, format: str = "same", quality: int = 95, suffix: str = "") -> Path:
-    frames = [upscale_picture(frame, enlarge) for frame in read_pictures(source, max_pixels=10**6)]
+    frames = [
+        upscale_picture(frame, partial(enlarge, bits=frame.bits)) for frame in read_pictures(source, max_pixels=10**6)
+    ]
     target = (source.parent / "out" / source.name).with_suffix(suffix or source.suffix)
     write_pictures(target, frames, format=format, quality=quality)
     return target

@@ -84,3 +84,27 @@ def test_gray_stays_gray_though_the_network_tints() -> None:
     assert torch.equal(sr[:, 0], sr[:, 1])
     assert torch.equal(sr[:, 0], sr[:, 2])
     assert torch.allclose(sr, torch.tensor(0.5))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
+@pytest.mark.parametrize("size", [(7, 9), (300, 300)])  # in one band and in several
+def test_gray_and_alpha_are_the_same_in_levels_as_in_floats(dtype: torch.dtype, size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    peak = torch.iinfo(dtype).max
+    lr = picture(torch.rand(1, 1, *size).expand(-1, 3, -1, -1), torch.rand(1, 1, *size).round(decimals=1), gray=True)
+    rooms: list[tuple[tuple[int, ...], torch.dtype]] = []
+
+    def levels(rgb: Tensor) -> Tensor:
+        return (noisy(rgb).clamp(0, 1) * peak).round().to(dtype)
+
+    def room(shape: tuple[int, ...], *, dtype: torch.dtype) -> Tensor:
+        rooms.append((shape, dtype))
+        return torch.empty(shape, dtype=dtype)
+
+    found, expected = upscale_picture(lr, levels, room=room), upscale_picture(lr, lambda rgb: noisy(rgb).clamp(0, 1))
+    assert found.alpha is not None
+    assert expected.alpha is not None
+    assert (found.rgb.dtype, found.alpha.dtype) == (dtype, dtype)
+    for one, other in ((found.rgb, expected.rgb), (found.alpha, expected.alpha)):
+        assert (one.float() - other * peak).abs().max() < 0.51 + 0.5  # three roundings, and that of their mean
+    assert rooms == [((1, 1, 4 * size[0], 4 * size[1]), dtype)] * 2

@@ -143,7 +143,7 @@ def test_format_that_cannot_hold_a_picture_is_refused_with_one_that_can(
 
 
 def test_opaque_alpha_is_no_obstacle_to_a_jpeg(tmp_path: Path) -> None:
-    write_pictures(tmp_path / "x.jpg", [picture(alpha=1)], format="jpg", quality=90)
+    write_pictures(tmp_path / "x.jpg", [picture(alpha=1.0)], format="jpg", quality=90)
     assert read_pictures(tmp_path / "x.jpg", max_pixels=100)[0].alpha is None
 
 
@@ -192,3 +192,15 @@ def test_picture_of_many_bands_is_whole(tmp_path: Path, monkeypatch: pytest.Monk
         write_pictures(tmp_path / name, read_pictures(tmp_path / "x.png", max_pixels=10**6), format=format, quality=90)
         with Image.open(tmp_path / name) as out:
             assert np.array_equal(np.array(out), PIXELS)
+
+
+@pytest.mark.parametrize(("level", "seen"), [(127, 0), (129, 255)])
+def test_half_transparent_levels_are_refused_by_jpeg_and_hardened_by_gif(tmp_path: Path, level: int, seen: int) -> None:
+    alpha = torch.full((1, 1, 8, 8), 255, dtype=torch.uint8)
+    alpha[..., 0] = level
+    frame = replace(picture(format="GIF"), alpha=alpha)
+    with pytest.raises(PictureFormatError, match="JPEG holds no transparency"):
+        write_pictures(tmp_path / "x.jpg", [frame], format="jpg", quality=90)
+    write_pictures(tmp_path / "x.gif", [frame], format="same", quality=90)
+    with Image.open(tmp_path / "x.gif") as image:
+        assert np.array(image.convert("RGBA"))[0, :, 3].tolist() == [seen] + [255] * 7

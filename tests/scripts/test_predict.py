@@ -5,7 +5,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -76,17 +78,39 @@ def test_tiles_leave_no_seam(weights: Path, photos: Path, tmp_path: Path) -> Non
     assert (tiled - whole).abs().max() <= 1 / 255 + 1e-6  # a rounding to 8 bit may fall to the other side
 
 
+@pytest.mark.parametrize(("mode", "values_per_pixel"), [("RGB", 3), ("L", 1), ("RGBA", 4), ("LA", 2), ("I;16", 1)])
 def test_a_result_too_large_for_the_memory_lies_in_a_file_and_is_the_same(
-    weights: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, values_per_pixel: int
 ) -> None:
-    run(weights, photos / "photo_0.png", tmp_path / "memory")
+    rng = np.random.default_rng(0)
+    shape = (9, 11) if values_per_pixel == 1 else (9, 11, values_per_pixel)
+    Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint16 if mode == "I;16" else np.uint8)).save(
+        tmp_path / "a.png"
+    )
+    run(weights, tmp_path / "a.png", tmp_path / "memory")
     monkeypatch.setattr("srgan.prediction.enlarge.available_memory", lambda device: 0)
-    run(weights, photos / "photo_0.png", tmp_path / "disk")
-    in_memory, on_disk = (read_image(tmp_path / name / "photo_0.png") for name in ("memory", "disk"))
-    assert torch.equal(in_memory, on_disk)
-    assert pictures(tmp_path / "disk") == ["photo_0.png"]
+    disk = Mock(return_value=SimpleNamespace(free=10**9))
+    monkeypatch.setattr("shutil.disk_usage", disk)
+    run(weights, tmp_path / "a.png", tmp_path / "disk")
+    rooms = {"RGB": 1, "L": 2, "RGBA": 3, "LA": 4, "I;16": 2}  # for all that is as large as the result
+    assert disk.call_count == rooms[mode]
+    with Image.open(tmp_path / "memory" / "a.png") as one, Image.open(tmp_path / "disk" / "a.png") as other:
+        assert one.mode == mode
+        assert np.array_equal(np.array(one), np.array(other))
+    assert pictures(tmp_path / "disk") == ["a.png"]
+
+
+def test_a_result_too_large_for_the_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("srgan.prediction.enlarge.available_memory", lambda device: 0)
     with pytest.raises(OSError, match="No space left"):
-        make_canvas(10**9, 10**9, dtype=torch.uint8, scratch=tmp_path)
+        make_canvas((1, 3, 10**9, 10**9), dtype=torch.uint8, scratch=tmp_path)
+
+
+@pytest.mark.parametrize("quality", [0, 101])
+def test_a_quality_that_there_is_not_is_said_once(weights: Path, photos: Path, tmp_path: Path, quality: int) -> None:
+    with pytest.raises(ValueError, match=f"quality from 1 to 100, got {quality}"):
+        run(weights, photos, tmp_path / "out", quality=quality)
+    assert not (tmp_path / "out").exists()
 
 
 def test_sixteen_bits_stay_sixteen(weights: Path, tmp_path: Path) -> None:
@@ -104,6 +128,17 @@ def test_a_trust_map_lies_beside_the_picture(weights: Path, photos: Path, tmp_pa
     assert run(weights, source, tmp_path, trust_map=True).written  # the picture was there, the map was not
     assert pictures(tmp_path) == ["photo_0.png", "photo_0.png.trust.png"]
     assert run(weights, source, tmp_path).skipped
+
+
+def test_a_trust_map_takes_hidden_colours_for_those_beside_them(weights: Path, tmp_path: Path) -> None:
+    pixels = np.full((12, 12, 4), (90, 120, 60, 255), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "opaque.png")
+    pixels[3:9, 3:9] = (255, 0, 255, 0)  # what lies under is not what the result is of
+    Image.fromarray(pixels).save(tmp_path / "hole.png")
+    for name in ("opaque.png", "hole.png"):
+        run(weights, tmp_path / name, tmp_path / "out", trust_map=True)
+    maps = [read_image(tmp_path / "out" / f"{name}.png.trust.png") for name in ("opaque", "hole")]
+    assert (maps[0] - maps[1]).abs().max() < 0.1
 
 
 def test_settings_that_change_no_result_do_no_work_again(weights: Path, photos: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from srgan.pictures.enlarging import fill_transparent, upscale_picture
 from srgan.pictures.picture import Picture, PictureFormatError
 from srgan.pictures.pillow import from_image, to_image
 from srgan.pictures.reading import EXTENSIONS, read_pictures
-from srgan.pictures.writing import FORMATS, require_writable, write_pictures
+from srgan.pictures.writing import FORMATS, require_quality, require_writable, write_pictures
 
 __all__ = [
     "EXTENSIONS",
@@ -19,6 +19,7 @@ __all__ = [
     "from_array",
     "from_image",
     "read_pictures",
+    "require_quality",
     "require_writable",
     "to_array",
     "to_image",

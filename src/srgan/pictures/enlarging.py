@@ -1,4 +1,8 @@
-"""Enlarging a picture with a network that knows RGB alone: colours, gray and alpha each in the way they need."""
+"""Enlarging a picture with a network that knows RGB alone: colours, gray and alpha each in the way they need.
+
+What comes of the enlargement is reduced to gray or to alpha some rows at a time, in the type that it came in: of a
+large picture there is never a second whole one, nor one of floats.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,23 +13,31 @@ from torch.nn import functional
 
 from srgan.pictures.picture import Picture
 
+_BAND_PIXELS = 2**20  # of a result, that are floats at once
 
-def upscale_picture(picture: Picture, enlarge: Callable[[Tensor], Tensor]) -> Picture:
+
+def upscale_picture(
+    picture: Picture, enlarge: Callable[[Tensor], Tensor], *, room: Callable[..., Tensor] = torch.empty
+) -> Picture:
     """Enlarge the colours and, apart from them, the alpha of a picture.
 
     Args:
         picture: Any picture.
-        enlarge: Maps float RGB in [0, 1] of shape (1, 3, H, W) to (1, 3, s·H, s·W) for a whole number s.
+        enlarge: Maps float RGB in [0, 1] of shape (1, 3, H, W) to (1, 3, s·H, s·W) for a whole number s: float, or
+            levels of uint8 or uint16.
+        room: Gives a tensor of a shape and a ``dtype`` as ``torch.empty`` does, such as one on disk.
 
     Returns:
-        The picture with ``rgb`` and ``alpha`` enlarged and all else kept.
+        The picture with ``rgb`` and ``alpha`` enlarged, of the type that ``enlarge`` gives, and all else kept.
     """
     alpha = picture.alpha
-    rgb = picture.rgb if alpha is None else fill_transparent(picture.rgb, alpha)
-    sr = enlarge(rgb)
-    if picture.gray:
-        sr = sr.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
-    return replace(picture, rgb=sr, alpha=None if alpha is None else _enlarge_alpha(alpha, enlarge, sr.shape[-2:]))
+    if alpha is None:
+        return replace(picture, rgb=_enlarge_colours(picture.rgb, enlarge, room, gray=picture.gray))
+    # Alpha comes first, since the room of its three channels is free again when that of the colours is taken.
+    filled = fill_transparent(picture.rgb, alpha)
+    large = None if alpha.min() == alpha.max() else _enlarge_alpha(alpha, enlarge, room)
+    sr = _enlarge_colours(filled, enlarge, room, gray=picture.gray)
+    return replace(picture, rgb=sr, alpha=alpha[..., :1, :1].expand(1, 1, *sr.shape[-2:]) if large is None else large)
 
 
 def fill_transparent(rgb: Tensor, alpha: Tensor) -> Tensor:
@@ -58,11 +70,35 @@ def _halve(values: Tensor) -> Tensor:
     return functional.avg_pool2d(values, 2, ceil_mode=True, count_include_pad=False)
 
 
-def _enlarge_alpha(alpha: Tensor, enlarge: Callable[[Tensor], Tensor], size: torch.Size) -> Tensor:
+def _enlarge_colours(
+    rgb: Tensor, enlarge: Callable[[Tensor], Tensor], room: Callable[..., Tensor], *, gray: bool
+) -> Tensor:
+    sr = enlarge(rgb)
+    return _one_channel(sr, room).expand(-1, 3, -1, -1) if gray else sr
+
+
+def _enlarge_alpha(alpha: Tensor, enlarge: Callable[[Tensor], Tensor], room: Callable[..., Tensor]) -> Tensor:
     """Enlarge opacity as if it were gray, within what surrounds each pixel: opaque stays opaque, clear stays clear."""
-    if alpha.min() == alpha.max():
-        return alpha[..., :1, :1].expand(1, 1, *size)
-    enlarged = enlarge(alpha.expand(-1, 3, -1, -1)).mean(dim=1, keepdim=True)
     highest = functional.max_pool2d(alpha, 3, stride=1, padding=1)
     lowest = -functional.max_pool2d(-alpha, 3, stride=1, padding=1)
-    return enlarged.clamp(functional.interpolate(lowest, size), functional.interpolate(highest, size))
+    return _one_channel(enlarge(alpha.expand(-1, 3, -1, -1)), room, within=(lowest, highest))
+
+
+def _one_channel(sr: Tensor, room: Callable[..., Tensor], *, within: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    """The mean of the channels, (1, 1, H, W), in the type of ``sr``; within two small pictures in [0, 1] if given."""
+    height, width = sr.shape[-2:]
+    peak = 1 if sr.is_floating_point() else torch.iinfo(sr.dtype).max
+    reduced = room((1, 1, height, width), dtype=sr.dtype)
+    small_height = height if within is None else within[0].shape[-2]
+    scale = height // small_height
+    rows = max(_BAND_PIXELS // (width * scale), 1)
+    for top in range(0, small_height, rows):
+        band = slice(top * scale, min(top + rows, small_height) * scale)
+        mean = sr[..., band, :].float().mean(dim=1, keepdim=True)
+        if within is not None:
+            low, high = (
+                functional.interpolate(each[..., top : top + rows, :], mean.shape[-2:]) * peak for each in within
+            )
+            mean = mean.clamp(low, high)
+        reduced[..., band, :] = (mean if sr.is_floating_point() else mean.round()).to(sr.dtype)
+    return reduced

@@ -1,7 +1,9 @@
 """EXIF and resolution: read without what no longer holds of the enlarged picture, given to each format as it wants."""
 
 import struct
+from typing import Any
 
+from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 _PREFIX = b"Exif\0\0"
@@ -20,6 +22,17 @@ def orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8, that is left to apply; a TIFF's is applied by Pillow as it loads."""
     value = _exif(image).get(ExifTags.Base.Orientation, 1)
     return value if value in range(1, 9) else 1
+
+
+def upright(values: NDArray[Any], turn: int) -> NDArray[Any]:
+    """A view of values (H, W, C) as they are to be seen, by what ``orientation`` says."""
+    if turn > 4:  # a quarter turn, in one of four ways
+        values = values.swapaxes(0, 1)
+    if turn in (3, 4, 7, 8):
+        values = values[::-1]
+    if turn in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    return values
 
 
 def read_exif(image: Image.Image) -> bytes | None:

@@ -36,14 +36,18 @@ def pixels_of(image: Image.Image) -> Pixels:
         return Pixels(np.asarray(_to_srgb(image, profile)), None, 8, None)
     gray = image.mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
-        values = np.asarray(image.convert("LA" if gray else "RGBA"))
+        values = np.asarray(_in_mode(image, "LA" if gray else "RGBA"))
         colours, alpha = values[..., :-1], values[..., -1:]
     else:
-        values = np.asarray(image.convert("L" if gray else "RGB"))
+        values = np.asarray(_in_mode(image, "L" if gray else "RGB"))
         colours, alpha = values.reshape(*values.shape[:2], -1), None
     if image.mode == "P" and not profile and (colours == colours[..., :1]).all():
         colours = colours[..., :1]  # a GIF of a gray picture has no other way to say so
     return Pixels(colours, alpha, 8, profile)
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)  # which copies a large picture needlessly
 
 
 def _deep_gray(image: Image.Image, profile: bytes | None) -> Pixels:

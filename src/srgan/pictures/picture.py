@@ -16,7 +16,7 @@ class Picture:
     Attributes:
         rgb: Float RGB in [0, 1], shape (1, 3, H, W), not multiplied by alpha; three equal channels where ``gray``. A
             picture to be written may have uint8 or uint16 levels instead, which take less room.
-        alpha: Opacity in [0, 1], shape (1, 1, H, W); None if the file has none.
+        alpha: Opacity in [0, 1], or in levels as above, shape (1, 1, H, W); None if the file has none.
         gray: Whether the file holds shades of gray only, and is to again.
         bits: Depth of a channel in the file: 8 or 16.
         icc_profile: The colour profile that ``rgb`` is in; None for sRGB.

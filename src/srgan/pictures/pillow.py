@@ -85,11 +85,5 @@ def as_tensor(values: NDArray[Any], *, levels: int, orientation: int = 1) -> Ten
         levels: The largest value.
         orientation: As EXIF has it, 1 to 8.
     """
-    if orientation > 4:  # a quarter turn, in one of four ways
-        values = values.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        values = values[::-1]
-    if orientation in (2, 3, 6, 7):
-        values = values[:, ::-1]
-    planes = np.array(np.moveaxis(values, -1, 0), dtype=np.float32, order="C")
+    planes = np.array(np.moveaxis(metadata.upright(values, orientation), -1, 0), dtype=np.float32, order="C")
     return torch.from_numpy(planes).div_(levels).unsqueeze(0)

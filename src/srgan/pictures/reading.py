@@ -13,6 +13,8 @@ from PIL import Image
 
 from srgan import images
 from srgan.images import ImageReadError
+from srgan.pictures import metadata
+from srgan.pictures.modes import Pixels, pixels_of
 from srgan.pictures.picture import Picture
 from srgan.pictures.pillow import from_image
 from srgan.pictures.sixteen_bits import read_deep
@@ -39,13 +41,44 @@ def read_pictures(source: Path | BinaryIO, *, max_pixels: int, scale: int = 4) -
         ImageReadError: If the file is missing, empty, truncated, no picture, or has more than ``max_pixels``.
     """
     name = source if isinstance(source, Path) else Path(str(getattr(source, "name", "stream")).strip("<>"))
-    with images.reading(name):
+    with _reading(name):
         if isinstance(source, Path) and source.is_dir():
             raise IsADirectoryError
         stored = source if isinstance(source, Path) else _Stored(source)
+        return _read_frames(stored, name, max_pixels, scale)
+
+
+def read_levels(path: Path, *, max_pixels: int) -> Pixels:
+    """Read the first frame or page of a picture file, upright, without making floats of it.
+
+    Raises:
+        ImageReadError: As above; ``max_pixels`` is for the frame alone.
+    """
+    with _reading(path):
+        if path.is_dir():
+            raise IsADirectoryError
+        with Image.open(path) as image:
+            for index in _frames(image):
+                image.seek(index)
+                if not _is_preview(image):
+                    break
+            if image.width * image.height > max_pixels:
+                raise ImageReadError(_too_large(image, path, image.width * image.height, max_pixels, scale=1))
+            deep = read_deep(image, path, index)
+            image.load()
+            pixels, turn = deep or pixels_of(image), metadata.orientation(image)
+    colours = metadata.upright(pixels.colours, turn)
+    return pixels._replace(
+        colours=colours, alpha=None if pixels.alpha is None else metadata.upright(pixels.alpha, turn)
+    )
+
+
+@contextmanager
+def _reading(name: Path) -> Iterator[None]:
+    with images.reading(name):
         try:
             with _without_pillow_limit():
-                return _read_frames(stored, name, max_pixels, scale)
+                yield
         except _BROKEN as error:  # what Pillow stumbles over in a file that is damaged in ways it does not foresee
             raise OSError(f"the file is damaged ({type(error).__name__}: {error})") from error
 

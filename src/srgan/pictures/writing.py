@@ -6,6 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import torch
+from torch import Tensor
+
 from srgan.files import atomic_write
 from srgan.pictures import metadata
 from srgan.pictures.picture import Picture, PictureFormatError
@@ -35,8 +38,7 @@ def write_pictures(target: Path | BinaryIO, frames: Sequence[Picture], *, format
         OSError: If they cannot be written.
     """
     pillow_format = require_writable(frames, format=format)
-    if not 1 <= quality <= 100:
-        raise ValueError(f"Expected quality from 1 to 100, got {quality}.")
+    require_quality(quality)
     if isinstance(target, Path):
         with atomic_write(target) as file:
             _WRITERS[pillow_format](file, frames, quality)
@@ -47,6 +49,12 @@ def write_pictures(target: Path | BinaryIO, frames: Sequence[Picture], *, format
     encoded = io.BytesIO()  # encoders go back and forth
     _WRITERS[pillow_format](encoded, frames, quality)
     target.write(encoded.getbuffer())
+
+
+def require_quality(quality: int) -> None:
+    """Raise ValueError unless it is a quality that JPEG and WebP have."""
+    if not 1 <= quality <= 100:
+        raise ValueError(f"Expected quality from 1 to 100, got {quality}.")
 
 
 def require_writable(frames: Sequence[Picture], *, format: str, scale: int = 1) -> str:
@@ -68,7 +76,7 @@ def require_writable(frames: Sequence[Picture], *, format: str, scale: int = 1) 
         )
     if len(frames) > 1 and first.duration is None and pillow_format != "TIFF":
         raise PictureFormatError(f"{pillow_format} holds no pages, but there are {len(frames)}; choose format=tiff.")
-    if pillow_format == "JPEG" and any(frame.alpha is not None and frame.alpha.min() < 1 for frame in frames):
+    if pillow_format == "JPEG" and any(_is_clear_somewhere(frame) for frame in frames):
         raise PictureFormatError("JPEG holds no transparency, but this picture has some; choose format=png or webp.")
     if pillow_format == "TIFF":
         require_size(frames, scale=scale)
@@ -79,6 +87,13 @@ def require_writable(frames: Sequence[Picture], *, format: str, scale: int = 1) 
             f"{pillow_format} holds at most {largest} pixels a side, but there would be {side}; choose format=png."
         )
     return pillow_format
+
+
+def _is_clear_somewhere(picture: Picture) -> bool:
+    if picture.alpha is None:
+        return False
+    alpha = picture.alpha if picture.alpha.is_floating_point() else picture.alpha / torch.iinfo(picture.alpha.dtype).max
+    return bool(alpha.min() < 1)
 
 
 def _write_png(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
@@ -116,8 +131,14 @@ def _write_webp(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None
 
 
 def _write_gif(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
-    hard = [frame if frame.alpha is None else replace(frame, alpha=frame.alpha.round()) for frame in frames]
+    hard = [frame if frame.alpha is None else replace(frame, alpha=_hardened(frame.alpha)) for frame in frames]
     _write_moving(file, hard, "GIF", disposal=2 if any(frame.alpha is not None for frame in frames) else 0)
+
+
+def _hardened(alpha: Tensor) -> Tensor:
+    """Levels of what is seen or not, in place of shares."""
+    peak = 1 if alpha.is_floating_point() else torch.iinfo(alpha.dtype).max
+    return (alpha.float() > peak / 2).to(torch.uint8) * 255
 
 
 def _write_bmp(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:

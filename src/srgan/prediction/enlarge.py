@@ -6,7 +6,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -17,7 +16,15 @@ from torch import Tensor
 
 from srgan.images import to_uint8
 from srgan.inference import available_memory, new_canvas
-from srgan.pictures import Picture, read_pictures, require_writable, upscale_picture, write_pictures
+from srgan.pictures import (
+    Picture,
+    fill_transparent,
+    read_pictures,
+    require_quality,
+    require_writable,
+    upscale_picture,
+    write_pictures,
+)
 from srgan.prediction.batches import Batches
 from srgan.prediction.jobs import Job
 from srgan.upscaler import Upscaler
@@ -36,9 +43,13 @@ class Enlarger:
         quality: Of JPEG and WebP, 1 to 100.
         max_pixels: The most pixels a file may have.
         scratch: A folder for results that are too large for the memory.
+
+    Raises:
+        ValueError: If there is no such quality.
     """
 
     def __init__(self, upscaler: Upscaler, *, format: str, quality: int, max_pixels: int, scratch: Path) -> None:
+        require_quality(quality)  # once, rather than of each picture
         self._upscaler, self._max_pixels, self._scratch = upscaler, max_pixels, scratch
         self._batches = Batches(upscaler, max_pixels=max_pixels)
         self.look_ahead = self._batches.look_ahead  # how many of the jobs to come it has use for
@@ -61,7 +72,7 @@ class Enlarger:
         self.seconds[job.name] = time.perf_counter() - start + self._batches.settle(job.source)
         writers: dict[Path, Callable[[BinaryIO], None]] = {job.picture: partial(self._write, frames=sr)}
         for target in job.targets[:-1]:
-            writers[target] = partial(_write_png, self._upscaler.trust_map(lr[0].rgb, sr[0].rgb))
+            writers[target] = partial(_write_png, self._upscaler.trust_map(_colours(lr[0]), sr[0].rgb))
         return writers
 
     def stream(self, source: BinaryIO, target: BinaryIO) -> None:
@@ -74,38 +85,50 @@ class Enlarger:
         return lr, [self._frame(frame) for frame in lr]
 
     def _frame(self, frame: Picture) -> Picture:
-        if frame.gray or frame.alpha is not None:
-            return upscale_picture(frame, self._batches.enlarge)
-        # Plain colours need no more arithmetic: in the file's own levels they take a quarter or half of float's room.
+        # In the file's own levels a picture takes a quarter or half of float's room.
+        room = partial(make_canvas, scratch=self._scratch)
         height, width = (side * self._upscaler.scale for side in frame.size)
-        canvas = make_canvas(height, width, dtype=_LEVELS[frame.bits], scratch=self._scratch)
-        return replace(frame, rgb=self._batches.enlarge(frame.rgb, out=canvas))
+
+        def enlarge(lr: Tensor) -> Tensor:
+            return self._batches.enlarge(lr, out=room((1, 3, height, width), dtype=_LEVELS[frame.bits]))
+
+        return upscale_picture(frame, enlarge, room=room)
 
 
-def make_canvas(height: int, width: int, *, dtype: torch.dtype, scratch: Path) -> Tensor:
+def make_canvas(shape: tuple[int, int, int, int], *, dtype: torch.dtype, scratch: Path) -> Tensor:
     """Room for a picture: in memory, or in a nameless file where that is short.
 
     Args:
-        height: Rows.
-        width: Columns.
+        shape: (1, C, height, width).
         dtype: ``torch.uint8`` or ``torch.uint16``.
         scratch: The folder of the file; of a disk, not of memory.
 
     Returns:
-        Shape (1, 3, height, width).
+        A tensor of that shape; its values lie row by row, pixel by pixel.
 
     Raises:
         OSError: If the disk has no room for it.
     """
-    num_bytes = height * width * 3 * dtype.itemsize
+    _, channels, height, width = shape
+    num_values = channels * height * width
+    num_bytes = num_values * dtype.itemsize
     left = available_memory(torch.device("cpu"))
+    canvas = partial(new_canvas, 1, -(-num_values // 3), dtype=dtype)  # its values are in one run, three a pixel
     if left is None or num_bytes <= _SHARE * left:
-        return new_canvas(height, width, dtype=dtype)
-    if num_bytes > shutil.disk_usage(scratch).free:  # a mapped file that finds no room ends the process
+        run = canvas()
+    elif num_bytes > shutil.disk_usage(scratch).free:  # a mapped file that finds no room ends the process
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(scratch))
-    # Without its name the file lasts as long as its mapping: nothing is left behind, not even by a kill.
-    with tempfile.TemporaryDirectory(dir=scratch, prefix=".srgan-canvas-", ignore_cleanup_errors=True) as folder:
-        return new_canvas(height, width, dtype=dtype, file=Path(folder) / "canvas")
+    else:
+        # Without its name the file lasts as long as its mapping: nothing is left behind, not even by a kill.
+        with tempfile.TemporaryDirectory(dir=scratch, prefix=".srgan-canvas-", ignore_cleanup_errors=True) as folder:
+            run = canvas(file=Path(folder) / "canvas")
+    values = run.permute(0, 2, 3, 1).flatten()[:num_values]
+    return values.view(height, width, channels).permute(2, 0, 1).unsqueeze(0)
+
+
+def _colours(picture: Picture) -> Tensor:
+    """What the network was given of a picture's colours."""
+    return picture.rgb if picture.alpha is None else fill_transparent(picture.rgb, picture.alpha)
 
 
 def _write_png(image: Tensor, file: BinaryIO) -> None:

@@ -1,19 +1,23 @@
 """Looking at what a run made: its page, and its scores against originals; read back from the written files."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from srgan.images import read_image
+from srgan.images import read_image, to_uint8
+from srgan.inference import available_memory
 from srgan.inference.trust import undrawn
-from srgan.pictures import read_pictures
+from srgan.pictures.viewing import Rows, Seen, read_seen, reduce_rows
 from srgan.prediction.jobs import Job
 from srgan.prediction.run import Summary
-from srgan.report import Entry, write_report
+from srgan.report import VIEWING_PIXELS, Entry, write_report
 from srgan.resize import upscale
 from srgan.score_file import PREDICTED, SCORES
 
@@ -21,6 +25,40 @@ if TYPE_CHECKING:  # torchvision comes with it
     from srgan.references import References
 
 PAGE = "index.html"
+SCORED_PIXELS = 25_000_000  # of a result: scores of one of the size of a camera's photo take 1.5 GB
+_BYTES_PER_PIXEL = 14  # of a result, that decoding it takes at the peak
+_BICUBIC_MARGIN = 3  # input pixels beyond those that bicubic enlarging looks at
+_Scores = tuple[Mapping[str, float], Mapping[str, float]]  # of the result, and of bicubic
+_TROUBLES = (OSError, ValueError, MemoryError, RuntimeError)  # that a picture, a disk, or a device can be in
+
+
+@dataclass
+class ReviewedSummary(Summary):
+    """What came of a run and of looking at it.
+
+    Args:
+        unseen: A message for each result that could not be looked at.
+        unscored: A message for each result with an original that it could not be scored against.
+        trouble: Why there is no page or are no scores.
+    """
+
+    unseen: list[str] = field(default_factory=list)
+    unscored: list[str] = field(default_factory=list)
+    trouble: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was asked for is done."""
+        return super().complete and not self.unseen and not self.unscored and self.trouble is None
+
+    def __str__(self) -> str:
+        lines = [super().__str__()]
+        for what, messages in (("looked at", self.unseen), ("scored", self.unscored)):
+            if messages:
+                lines += [f"{len(messages)} results could not be {what}:", *(f"  {each}" for each in messages)]
+        if self.trouble is not None:
+            lines.append(self.trouble)
+        return "\n".join(lines)
 
 
 @dataclass
@@ -30,62 +68,134 @@ class Review:
     Args:
         references: Originals to score against, if there are any.
         seconds: By a job's name, how long it took; those of earlier runs are not known.
+        scale: How many times the results are enlarged.
         max_pixels: The most pixels an input may have.
+        page_title: What the page calls the run; None for no page.
     """
 
     references: "References | None"
     seconds: Mapping[str, float]
+    scale: int
     max_pixels: int
-    failures: list[str] = field(default_factory=list)
+    page_title: str | None
+    unseen: list[str] = field(default_factory=list)
+    unscored: list[str] = field(default_factory=list)
 
-    def conclude(self, summary: Summary, folder: Path, *, title: str | None) -> str:
-        """Show and score all that is finished, also by earlier runs; what fails is added to the summary's failures.
+    def conclude(self, summary: Summary, folder: Path) -> tuple[ReviewedSummary, str]:
+        """Show and score all that is finished, also by earlier runs.
 
         Args:
             summary: What came of the run.
             folder: Where ``index.html`` and ``scores.json`` go.
-            title: What the page calls the run; None for no page.
 
         Returns:
-            What to tell the user.
-
-        Raises:
-            ValueError: If no picture has an original.
+            The summary, which tells what went wrong with the review, too; and where the page is, and the scores.
         """
-        entries = self._entries(sorted([*summary.written, *summary.skipped], key=lambda job: job.name))
-        lines = []
-        if title is None:
-            deque(entries, maxlen=0)  # only scored
-        else:
-            write_report(folder / PAGE, entries, title=title)
-            lines.append(f"Page  {folder / PAGE}")
-        if self.references is not None:
-            lines.append(self.references.write(folder))
-        summary.failures += self.failures
-        return "\n".join(lines)
+        lines, trouble = [], None
+        interrupted = summary.interrupted
+        try:
+            for line in self._steps(sorted([*summary.written, *summary.skipped], key=lambda job: job.name), folder):
+                lines.append(line)
+        except KeyboardInterrupt:
+            interrupted = True
+        except _TROUBLES as error:
+            trouble = str(error) or type(error).__name__
+        reviewed = ReviewedSummary(**vars(replace(summary, interrupted=interrupted)))
+        reviewed.unseen, reviewed.unscored, reviewed.trouble = self.unseen, self.unscored, trouble
+        return reviewed, "\n".join(lines)
+
+    def _steps(self, jobs: Sequence[Job], folder: Path) -> Iterator[str]:
+        """Do one thing after the other and tell of each."""
+        entries = self._entries(jobs)
+        if self.page_title is not None:
+            write_report(folder / PAGE, entries, title=self.page_title)
+            yield f"Page  {folder / PAGE}"
+        deque(entries, maxlen=0)  # without a page they are only scored
+        if self.references is None:
+            return
+        if not jobs:
+            raise ValueError("There are no scores, since there is no result.")
+        if self.references.any_scored or not (self.unscored or self.unseen):  # else it is told why there are none
+            yield self.references.write(folder)
 
     def _entries(self, jobs: Iterable[Job]) -> Iterator[Entry]:
         for job in jobs:
             try:
                 yield self._entry(job)
-            except ValueError as error:  # an original of another size, or a file that has changed in the meantime
-                self.failures.append(str(error))
+            except _TROUBLES as error:  # one that is too large, or that has changed in the meantime
+                self.unseen.append(_message(job, error))
 
     def _entry(self, job: Job) -> Entry:
-        lr = read_pictures(job.source, max_pixels=self.max_pixels)[0].rgb
-        sr = _read_result(job.picture)
-        scale = sr.shape[-1] // lr.shape[-1]
-        bicubic = upscale(lr, scale).clamp(0, 1)
-        trust = undrawn(read_image(job.targets[0]), lr.shape[-2:]) if len(job.targets) > 1 else None
-        entry = Entry(job.name, bicubic, sr, trust=trust, seconds=self.seconds.get(job.name))
+        lr = read_seen(job.source, max_pixels=self.max_pixels)
+        height, width = size = lr.size[0] * self.scale, lr.size[1] * self.scale
+        _require_memory(height * width)
+        sr = read_seen(job.picture, max_pixels=2**62)  # its size was agreed to when it was made
+        if sr.size != size:
+            raise ValueError(f"Expected {job.picture} to be {width}x{height} pixels, got {sr.size[1]}x{sr.size[0]}.")
+        small = lr.whole()
+        hr, (scores, of_bicubic), unscored = self._scored(job, lr=small, sr=sr)
+        if unscored is not None:
+            self.unscored.append(f"{job.name}: {unscored}")
+
+        def shown(rows: Rows) -> Tensor:
+            return reduce_rows(rows, size, max_pixels=VIEWING_PIXELS)
+
+        return Entry(
+            job.name,
+            bicubic=shown(_bicubic_rows(small, self.scale)),
+            sr=shown(sr.rows),
+            reference=None if hr is None else shown(hr.rows),
+            trust=undrawn(read_image(job.targets[0]), lr.size) if len(job.targets) > 1 else None,
+            scores=scores,
+            bicubic_scores=of_bicubic,
+            seconds=self.seconds.get(job.name),
+            size=size,
+            unscored=unscored,
+        )
+
+    def _scored(self, job: Job, *, lr: Tensor, sr: Seen) -> tuple[Seen | None, _Scores, str | None]:
+        """The original, the scores against it, and why there are none."""
+        hr: Seen | None = None
+        none: _Scores = ({}, {})
         if self.references is None:
-            return entry
-        name = PurePath(job.name)
-        hr = self.references.read(name, size=(sr.shape[-2], sr.shape[-1]))
-        if hr is None:
-            return entry
-        scores, of_bicubic = self.references.score(name, lr=lr, bicubic=bicubic, sr=sr, hr=hr)
-        return Entry(job.name, bicubic, sr, hr, trust, scores, of_bicubic, entry.seconds)
+            return hr, none, None
+        name, (height, width) = PurePath(job.name), sr.size
+        try:
+            hr = self.references.read(name, size=sr.size)
+            if hr is None:
+                return hr, none, None
+            if height * width > SCORED_PIXELS:
+                return hr, none, f"{height * width} pixels, and up to {SCORED_PIXELS} are scored"
+            bicubic = upscale(lr, self.scale).clamp(0, 1)
+            scores = self.references.score(name, lr=lr, bicubic=bicubic, sr=sr.whole(), hr=hr.whole())
+        except _TROUBLES as error:
+            return hr, none, str(error) or type(error).__name__
+        return hr, scores, None
+
+
+def _bicubic_rows(lr: Tensor, scale: int) -> Rows:
+    """Rows of the input as bicubic enlarges it, made as they are asked for."""
+
+    def rows(first: int, last: int) -> NDArray[np.uint8]:
+        top = max(first // scale - _BICUBIC_MARGIN, 0)
+        bottom = min(-(-last // scale) + _BICUBIC_MARGIN, lr.shape[-2])
+        large = upscale(lr[..., top:bottom, :], scale)[..., first - top * scale : last - top * scale, :]
+        return to_uint8(large[0]).permute(1, 2, 0).contiguous().numpy()
+
+    return rows
+
+
+def _require_memory(num_pixels: int) -> None:
+    left = available_memory(torch.device("cpu"))
+    if left is not None and num_pixels * _BYTES_PER_PIXEL > left:
+        raise MemoryError(
+            f"looking at it takes {num_pixels * _BYTES_PER_PIXEL / 1e9:.1f} GB, {left / 1e9:.1f} are free"
+        )
+
+
+def _message(job: Job, error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    return text if str(job.source) in text else f"{job.name}: {text}"
 
 
 def require_own(folder: Path, *, page: bool, scores: bool) -> None:
@@ -100,8 +210,3 @@ def require_own(folder: Path, *, page: bool, scores: bool) -> None:
                 f"Expected {path} to be from predict.py, which it is not: name another output folder, or set"
                 " overwrite=true to replace it."
             )
-
-
-def _read_result(path: Path) -> Tensor:
-    # Its size was agreed to when it was made.
-    return read_pictures(path, max_pixels=2**62)[0].rgb
