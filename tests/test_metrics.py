@@ -144,3 +144,14 @@ def test_the_smallest_picture_that_can_be_scored_is_one_window_inside_the_border
 def test_mismatched_shapes_raise(sr: tuple[int, ...], hr: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"Expected sr and hr of one shape \(1, 3, H, W\), got"):
         score(torch.rand(sr), torch.rand(hr), crop_border=4)
+
+
+@pytest.mark.parametrize("height", [19, 41, 44, 50])  # the last band has no window of its own, some, and its border
+def test_a_picture_in_bands_has_the_scores_of_the_whole(height: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    hr = torch.rand(1, 3, height, 30)
+    sr = (hr + 0.1 * torch.randn(hr.shape)).clamp(0, 1)
+    whole = score_card(sr, hr, scale=4)
+    for band in (1, 30 * 13, 30 * 40):
+        monkeypatch.setattr("srgan.metrics._BAND_PIXELS", band)
+        assert score_card(sr, hr, scale=4) == pytest.approx(whole, rel=1e-12)

@@ -34,11 +34,13 @@ class Seen:
 
     Attributes:
         size: Height and width.
+        bits: Depth of a channel in the file: 8 or 16.
     """
 
     def __init__(self, pixels: Pixels) -> None:
         self._pixels, self._conversion = pixels, _to_srgb(pixels)
         self.size: tuple[int, int] = pixels.colours.shape[0], pixels.colours.shape[1]
+        self.bits = pixels.bits
 
     def rows(self, first: int, last: int) -> NDArray[np.uint8]:
         """Some rows: (last - first, W, 3)."""

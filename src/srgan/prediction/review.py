@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # torchvision comes with it
 
 PAGE = "index.html"
 SCORED_PIXELS = 25_000_000  # of a result: scores of one of the size of a camera's photo take 1.5 GB
-_BYTES_PER_PIXEL = 14  # of a result, that decoding it takes at the peak
+_BYTES_PER_BIT = 2  # of a pixel's channel: what decoding a result takes at the peak, 10 to 12 and 20 to 27 measured
 _BICUBIC_MARGIN = 3  # input pixels beyond those that bicubic enlarging looks at
 _Scores = tuple[Mapping[str, float], Mapping[str, float]]  # of the result, and of bicubic
 _TROUBLES = (OSError, ValueError, MemoryError, RuntimeError)  # that a picture, a disk, or a device can be in
@@ -128,7 +128,7 @@ class Review:
     def _entry(self, job: Job) -> Entry:
         lr = read_seen(job.source, max_pixels=self.max_pixels)
         height, width = size = lr.size[0] * self.scale, lr.size[1] * self.scale
-        _require_memory(height * width)
+        _require_memory(height * width * lr.bits * _BYTES_PER_BIT)
         sr = read_seen(job.picture, max_pixels=2**62)  # its size was agreed to when it was made
         if sr.size != size:
             raise ValueError(f"Expected {job.picture} to be {width}x{height} pixels, got {sr.size[1]}x{sr.size[0]}.")
@@ -185,12 +185,10 @@ def _bicubic_rows(lr: Tensor, scale: int) -> Rows:
     return rows
 
 
-def _require_memory(num_pixels: int) -> None:
+def _require_memory(needed: int) -> None:
     left = available_memory(torch.device("cpu"))
-    if left is not None and num_pixels * _BYTES_PER_PIXEL > left:
-        raise MemoryError(
-            f"looking at it takes {num_pixels * _BYTES_PER_PIXEL / 1e9:.1f} GB, {left / 1e9:.1f} are free"
-        )
+    if left is not None and needed > left:  # asked before, as many a system ends a process rather than say no
+        raise MemoryError(f"to look at it takes {needed / 1e9:.1f} GB of memory, and {left / 1e9:.1f} GB are free")
 
 
 def _message(job: Job, error: Exception) -> str:
