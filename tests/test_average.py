@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from srgan.average import moving_average
+from srgan.networks import Generator
 
 
 def test_follows_with_a_decay_that_warms_up() -> None:
@@ -27,6 +28,17 @@ def test_batchnorm_buffers_are_averaged_and_nothing_takes_a_gradient() -> None:
         average.update_parameters(network)
     assert float(average.module.state_dict()["running_mean"]) == pytest.approx(1 - 2 / 11)
     assert not any(parameter.requires_grad for parameter in average.parameters())
+
+
+def test_the_average_of_a_generator_that_stays_as_it_is_makes_the_same_picture() -> None:
+    """Its tail holds indices, which an average of numbers would move by one."""
+    generator = Generator(num_blocks=1, channels=4, norm="batch").eval()
+    average = moving_average(generator, decay=0.999)
+    for _ in range(100):
+        average.update_parameters(generator)
+    lr = torch.rand(1, 3, 6, 5)
+    with torch.no_grad():
+        torch.testing.assert_close(average.module(lr), generator(lr))
 
 
 @pytest.mark.parametrize("decay", [0.0, 1.0, -0.1, 2])

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -22,6 +23,10 @@ def moving_average(generator: nn.Module, decay: float) -> AveragedModel:
         raise ValueError(f"Expected model.ema_decay between 0 and 1, or null for no average, got {decay}.")
 
     def follow(averaged: Any, current: Any, num_averaged: Any) -> None:
+        if not averaged[0].is_floating_point():
+            # Counters and indices have no mean: 0.999 · 40 + 0.001 · 40 may come out as 39.
+            torch._foreach_copy_(averaged, current)
+            return
         n = int(num_averaged)
         get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))(averaged, current, n)  # type: ignore[no-untyped-call]
 
