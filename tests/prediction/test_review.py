@@ -110,7 +110,7 @@ def test_a_bad_original_leaves_its_picture_unscored_and_on_the_page(
     summary = run(folder, weights, report=report, reference=str(folder / "hr"))
     assert not summary.complete
     first, title, line = str(summary).splitlines()
-    assert (first, title) == ("2 enlarged", "1 results could not be scored:")
+    assert (first, title) == ("2 enlarged", "1 unscored:")
     assert str(folder / "hr" / "a.png") in line
     assert reason in line
     assert list(scored(folder)) == ["sub/b.png"]
@@ -129,7 +129,7 @@ def test_one_that_is_too_small_or_too_large_to_score_is_shown_beside_its_origina
     Image.new("RGB", (120, 120), "teal").save(folder / "hr" / "large.png")
     monkeypatch.setattr("srgan.prediction.review.SCORED_PIXELS", 14399)
     summary = str(run(folder, weights, report=True, reference=str(folder / "hr")))
-    assert re.search(r"2 results could not be scored:\n  a\.png: .*at least 19 pixels.*\n  large\.png: 14400 ", summary)
+    assert re.search(r"2 unscored:\n  a\.png: .*at least 19 pixels.*\n  large\.png: 14400 ", summary)
     assert list(scored(folder)) == ["sub/b.png"]
     assert all("reference" in shown(folder)[name]["layers"] for name in ("a.png", "large.png"))
     assert "up to 14399 are scored" in shown(folder)["large.png"]["facts"]
@@ -161,9 +161,10 @@ def test_no_memory_for_one_picture_leaves_the_others_on_the_page(
 ) -> None:
     Image.new("RGB", (30, 30)).save(folder / "lr" / "large.png")
     monkeypatch.setattr("srgan.prediction.review.available_memory", lambda device: 14400 * 16 - 1)
-    summary = run(folder, weights, report=True)
+    summary = run(folder, weights, report=True, reference=str(folder / "hr"))
     assert not summary.complete
-    assert "3 enlarged\n1 results could not be looked at:\n  large.png: " in str(summary)
+    assert "3 enlarged\n1 cannot be looked at:\n  large.png: " in str(summary)
+    assert re.search(r"1 unscored:\n  sub/b\.png: this takes .* of memory", str(summary))  # scoring takes more
     assert list(shown(folder)) == ["a.png", "sub/b.png"]
 
 
@@ -251,7 +252,7 @@ def test_originals_may_be_as_large_as_results(folder: Path, weights: Path, monke
     assert run(folder, weights, max_pixels=320, report=True, reference=str(folder / "hr")).complete
     assert list(scored(folder)) == ["sub/b.png"]
     Image.new("RGB", (80, 65)).save(folder / "hr" / "a.png")
-    assert "max_pixels=5120" in str(run(folder, weights, max_pixels=320, reference=str(folder / "hr")))
+    assert "at most 5120 pixels" in str(run(folder, weights, max_pixels=320, reference=str(folder / "hr")))
 
 
 @pytest.mark.parametrize("name", ["index.html", "scores.json"])
