@@ -23,6 +23,7 @@ from srgan.inference.trust import trust_map, undrawn
 from srgan.metrics import score_card
 from srgan.networks import Generator
 from srgan.prediction import Summary
+from srgan.prediction.review import bicubic_rows
 from srgan.resize import upscale
 from srgan.weights import save_generator
 from tests.profiles import exchanging_profile
@@ -91,6 +92,14 @@ def test_what_is_shown_and_scored_is_what_the_files_hold(folder: Path, weights: 
     for name, expected in (("sr", sr), ("reference", hr), ("bicubic", bicubic)):
         assert np.array_equal(layer(block, name), to_uint8(expected[0]).permute(1, 2, 0).numpy())
     assert scored(folder)["sub/b.png"] == pytest.approx(score_card(sr, hr, scale=4))
+
+
+def test_some_rows_of_bicubic_are_those_of_the_whole() -> None:
+    lr = torch.rand(1, 3, 12, 9, generator=torch.Generator().manual_seed(0))
+    whole = to_uint8(upscale(lr, 4)[0]).permute(1, 2, 0).numpy()
+    rows = bicubic_rows(lr, 4)
+    for first, last in ((0, 48), (0, 5), (21, 23), (17, 30), (47, 48)):
+        assert np.array_equal(rows(first, last), whole[first:last])
 
 
 def broken(path: Path) -> None:

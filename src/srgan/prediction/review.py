@@ -25,9 +25,9 @@ if TYPE_CHECKING:  # torchvision comes with it
     from srgan.references import References
 
 PAGE = "index.html"
-SCORED_PIXELS = 25_000_000  # of a result: scores of one of the size of a camera's photo take 1.5 GB
+SCORED_PIXELS = 25_000_000  # of a result: those of a photo of 24 megapixels take 2.2 GB
 _BYTES_PER_BIT = 2  # of a pixel's channel: what decoding a result takes at the peak, 10 to 12 and 20 to 27 measured
-_BYTES_PER_SCORED_PIXEL = 60
+_BYTES_PER_SCORED_PIXEL = 90
 _BICUBIC_MARGIN = 3  # input pixels beyond those that bicubic enlarging looks at
 _Scores = tuple[Mapping[str, float], Mapping[str, float]]  # of the result, and of bicubic
 _TROUBLES = (OSError, ValueError, MemoryError, RuntimeError)  # that a picture, a disk, or a device can be in
@@ -143,7 +143,7 @@ class Review:
 
         return Entry(
             job.name,
-            bicubic=shown(_bicubic_rows(small, self.scale)),
+            bicubic=shown(bicubic_rows(small, self.scale)),
             sr=shown(sr.rows),
             reference=None if hr is None else shown(hr.rows),
             trust=undrawn(read_image(job.targets[0]), lr.size) if len(job.targets) > 1 else None,
@@ -175,8 +175,13 @@ class Review:
         return hr, scores, None
 
 
-def _bicubic_rows(lr: Tensor, scale: int) -> Rows:
-    """Rows of the input as bicubic enlarges it, made as they are asked for."""
+def bicubic_rows(lr: Tensor, scale: int) -> Rows:
+    """Rows of an input as bicubic enlarges it, made as they are asked for.
+
+    Args:
+        lr: Float RGB in [0, 1], shape (1, 3, h, w).
+        scale: How many times larger.
+    """
 
     def rows(first: int, last: int) -> NDArray[np.uint8]:
         top = max(first // scale - _BICUBIC_MARGIN, 0)
