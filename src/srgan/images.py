@@ -78,6 +78,8 @@ def reading(path: Path) -> Iterator[None]:
     """Turn whatever Pillow raises of a picture file into an ImageReadError that names the file and the reason."""
     try:
         yield
+    except ImageReadError:  # says all that there is to say
+        raise
     except FileNotFoundError as error:
         raise ImageReadError(f"Expected a picture, but {path} does not exist.") from error
     except IsADirectoryError as error:

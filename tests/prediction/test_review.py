@@ -23,6 +23,7 @@ from srgan.inference.trust import trust_map, undrawn
 from srgan.metrics import score_card
 from srgan.networks import Generator
 from srgan.prediction import Summary
+from srgan.prediction.review import bicubic_rows
 from srgan.resize import upscale
 from srgan.weights import save_generator
 from tests.profiles import exchanging_profile
@@ -93,6 +94,14 @@ def test_what_is_shown_and_scored_is_what_the_files_hold(folder: Path, weights: 
     assert scored(folder)["sub/b.png"] == pytest.approx(score_card(sr, hr, scale=4))
 
 
+def test_some_rows_of_bicubic_are_those_of_the_whole() -> None:
+    lr = torch.rand(1, 3, 12, 9, generator=torch.Generator().manual_seed(0))
+    whole = to_uint8(upscale(lr, 4)[0]).permute(1, 2, 0).numpy()
+    rows = bicubic_rows(lr, 4)
+    for first, last in ((0, 48), (0, 5), (21, 23), (17, 30), (47, 48)):
+        assert np.array_equal(rows(first, last), whole[first:last])
+
+
 def broken(path: Path) -> None:
     path.write_bytes(b"no picture")
 
@@ -110,7 +119,7 @@ def test_a_bad_original_leaves_its_picture_unscored_and_on_the_page(
     summary = run(folder, weights, report=report, reference=str(folder / "hr"))
     assert not summary.complete
     first, title, line = str(summary).splitlines()
-    assert (first, title) == ("2 enlarged", "1 results could not be scored:")
+    assert (first, title) == ("2 enlarged", "1 unscored:")
     assert str(folder / "hr" / "a.png") in line
     assert reason in line
     assert list(scored(folder)) == ["sub/b.png"]
@@ -129,7 +138,7 @@ def test_one_that_is_too_small_or_too_large_to_score_is_shown_beside_its_origina
     Image.new("RGB", (120, 120), "teal").save(folder / "hr" / "large.png")
     monkeypatch.setattr("srgan.prediction.review.SCORED_PIXELS", 14399)
     summary = str(run(folder, weights, report=True, reference=str(folder / "hr")))
-    assert re.search(r"2 results could not be scored:\n  a\.png: .*at least 19 pixels.*\n  large\.png: 14400 ", summary)
+    assert re.search(r"2 unscored:\n  a\.png: .*at least 19 pixels.*\n  large\.png: 14400 ", summary)
     assert list(scored(folder)) == ["sub/b.png"]
     assert all("reference" in shown(folder)[name]["layers"] for name in ("a.png", "large.png"))
     assert "up to 14399 are scored" in shown(folder)["large.png"]["facts"]
@@ -161,9 +170,10 @@ def test_no_memory_for_one_picture_leaves_the_others_on_the_page(
 ) -> None:
     Image.new("RGB", (30, 30)).save(folder / "lr" / "large.png")
     monkeypatch.setattr("srgan.prediction.review.available_memory", lambda device: 14400 * 16 - 1)
-    summary = run(folder, weights, report=True)
+    summary = run(folder, weights, report=True, reference=str(folder / "hr"))
     assert not summary.complete
-    assert "3 enlarged\n1 results could not be looked at:\n  large.png: " in str(summary)
+    assert "3 enlarged\n1 cannot be looked at:\n  large.png: " in str(summary)
+    assert re.search(r"1 unscored:\n  sub/b\.png: this takes .* of memory", str(summary))  # scoring takes more
     assert list(shown(folder)) == ["a.png", "sub/b.png"]
 
 
@@ -251,7 +261,7 @@ def test_originals_may_be_as_large_as_results(folder: Path, weights: Path, monke
     assert run(folder, weights, max_pixels=320, report=True, reference=str(folder / "hr")).complete
     assert list(scored(folder)) == ["sub/b.png"]
     Image.new("RGB", (80, 65)).save(folder / "hr" / "a.png")
-    assert "max_pixels=5120" in str(run(folder, weights, max_pixels=320, reference=str(folder / "hr")))
+    assert "at most 5120 pixels" in str(run(folder, weights, max_pixels=320, reference=str(folder / "hr")))
 
 
 @pytest.mark.parametrize("name", ["index.html", "scores.json"])

@@ -267,6 +267,15 @@ def test_a_sweep_has_a_folder_for_each_strength_and_one_for_all_parts(weights: P
     assert pictures(tmp_path / "parts") == [f"{number}.png" for number in range(6)]
 
 
+def test_a_run_that_cannot_be_scored_is_summed_up_first(weights: Path, photos: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    done = finish(command(weights, "input=a.png", f"reference={photos}", "report=true"), tmp_path, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-2] == "1 enlarged"
+    assert done.stderr.splitlines()[-1].startswith(f"None of the pictures has an original in {photos}")
+    assert "Page  out/index.html" in done.stdout
+
+
 def test_standard_input_goes_to_standard_output(weights: Path, tmp_path: Path) -> None:
     stored = io.BytesIO()
     Image.new("LA", (7, 5), (80, 200)).save(stored, "PNG")

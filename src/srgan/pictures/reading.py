@@ -63,7 +63,10 @@ def read_levels(path: Path, *, max_pixels: int) -> Pixels:
                 if not _is_preview(image):
                     break
             if image.width * image.height > max_pixels:
-                raise ImageReadError(_too_large(image, path, image.width * image.height, max_pixels, scale=1))
+                raise ImageReadError(
+                    f"Cannot read {path}: expected at most {max_pixels} pixels, after max_pixels, but it has"
+                    f" {image.width}x{image.height}. If it is what it claims to be, raise max_pixels."
+                )
             deep = read_deep(image, path, index)
             image.load()
             pixels, turn = deep or pixels_of(image), metadata.orientation(image)

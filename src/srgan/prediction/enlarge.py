@@ -122,7 +122,7 @@ def make_canvas(shape: tuple[int, int, int, int], *, dtype: torch.dtype, scratch
         # Without its name the file lasts as long as its mapping: nothing is left behind, not even by a kill.
         with tempfile.TemporaryDirectory(dir=scratch, prefix=".srgan-canvas-", ignore_cleanup_errors=True) as folder:
             run = canvas(file=Path(folder) / "canvas")
-    values = run.permute(0, 2, 3, 1).flatten()[:num_values]
+    values = run.permute(0, 2, 3, 1).view(-1)[:num_values]
     return values.view(height, width, channels).permute(2, 0, 1).unsqueeze(0)
 
 

@@ -25,8 +25,9 @@ if TYPE_CHECKING:  # torchvision comes with it
     from srgan.references import References
 
 PAGE = "index.html"
-SCORED_PIXELS = 25_000_000  # of a result: scores of one of the size of a camera's photo take 1.5 GB
+SCORED_PIXELS = 25_000_000  # of a result: those of a photo of 24 megapixels take 2.2 GB
 _BYTES_PER_BIT = 2  # of a pixel's channel: what decoding a result takes at the peak, 10 to 12 and 20 to 27 measured
+_BYTES_PER_SCORED_PIXEL = 90
 _BICUBIC_MARGIN = 3  # input pixels beyond those that bicubic enlarging looks at
 _Scores = tuple[Mapping[str, float], Mapping[str, float]]  # of the result, and of bicubic
 _TROUBLES = (OSError, ValueError, MemoryError, RuntimeError)  # that a picture, a disk, or a device can be in
@@ -53,9 +54,9 @@ class ReviewedSummary(Summary):
 
     def __str__(self) -> str:
         lines = [super().__str__()]
-        for what, messages in (("looked at", self.unseen), ("scored", self.unscored)):
+        for what, messages in (("cannot be looked at", self.unseen), ("unscored", self.unscored)):
             if messages:
-                lines += [f"{len(messages)} results could not be {what}:", *(f"  {each}" for each in messages)]
+                lines += [f"{len(messages)} {what}:", *(f"  {each}" for each in messages)]
         if self.trouble is not None:
             lines.append(self.trouble)
         return "\n".join(lines)
@@ -142,7 +143,7 @@ class Review:
 
         return Entry(
             job.name,
-            bicubic=shown(_bicubic_rows(small, self.scale)),
+            bicubic=shown(bicubic_rows(small, self.scale)),
             sr=shown(sr.rows),
             reference=None if hr is None else shown(hr.rows),
             trust=undrawn(read_image(job.targets[0]), lr.size) if len(job.targets) > 1 else None,
@@ -166,6 +167,7 @@ class Review:
                 return hr, none, None
             if height * width > SCORED_PIXELS:
                 return hr, none, f"{height * width} pixels, and up to {SCORED_PIXELS} are scored"
+            _require_memory(height * width * _BYTES_PER_SCORED_PIXEL)
             bicubic = upscale(lr, self.scale).clamp(0, 1)
             scores = self.references.score(name, lr=lr, bicubic=bicubic, sr=sr.whole(), hr=hr.whole())
         except _TROUBLES as error:
@@ -173,8 +175,13 @@ class Review:
         return hr, scores, None
 
 
-def _bicubic_rows(lr: Tensor, scale: int) -> Rows:
-    """Rows of the input as bicubic enlarges it, made as they are asked for."""
+def bicubic_rows(lr: Tensor, scale: int) -> Rows:
+    """Rows of an input as bicubic enlarges it, made as they are asked for.
+
+    Args:
+        lr: Float RGB in [0, 1], shape (1, 3, h, w).
+        scale: How many times larger.
+    """
 
     def rows(first: int, last: int) -> NDArray[np.uint8]:
         top = max(first // scale - _BICUBIC_MARGIN, 0)
@@ -188,7 +195,7 @@ def _bicubic_rows(lr: Tensor, scale: int) -> Rows:
 def _require_memory(needed: int) -> None:
     left = available_memory(torch.device("cpu"))
     if left is not None and needed > left:  # asked before, as many a system ends a process rather than say no
-        raise MemoryError(f"to look at it takes {needed / 1e9:.1f} GB of memory, and {left / 1e9:.1f} GB are free")
+        raise MemoryError(f"this takes {needed / 1e9:.1f} GB of memory, and {left / 1e9:.1f} GB are free")
 
 
 def _message(job: Job, error: Exception) -> str:
