@@ -369,7 +369,7 @@ def _load_counting(folder: Path, cache_dir: Path, start: Any, counts: Any) -> No
         decoded += 1
         return read_uint8(path)
 
-    collection_module.read_uint8 = watched
+    vars(collection_module)["read_uint8"] = watched  # in a process of its own
     start.wait()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
