@@ -107,6 +107,21 @@ def test_official_lr_is_used_where_it_is_asked_for(compose_train: Compose, downl
             )
 
 
+@pytest.mark.parametrize("data", ["div2k", "flickr2k", "df2k", "div2k_official_lr"])
+def test_a_collection_is_mixed_with_ones_own_photos_from_the_command_line(
+    compose_train: Compose, downloads: Path, photos: Path, data: str
+) -> None:
+    mine = ["+data.root.mine=" + str(photos), "+data.root.weights.mine=1000"]
+    partners = ["+data.lr_root.mine=null"] if data.endswith("lr") else []
+    small = (f"download_dir={downloads}", "data.hr_crop_size=32", "data.num_workers=0", "data.batch_size=10")
+    module = instantiate(compose_train(f"data={data}", *mine, *partners, *small, tiny=False).data, _convert_="all")
+    module.setup("fit")
+    names = [name for batch in islice(module.train_dataloader(), 5) for name in batch["name"]]
+    assert sum(name.startswith(photos.name) for name in names) > 40
+    others = {name.split("/")[0] for name in names} - {photos.name}
+    assert others <= {"DIV2K_train_HR", "Flickr2K_HR"}
+
+
 @pytest.mark.parametrize("benchmark", options("benchmark"))
 def test_every_benchmark_is_found_where_it_was_downloaded(
     compose_train: Compose, downloads: Path, benchmark: str

@@ -10,26 +10,21 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from srgan.data import SuperResolutionDataModule, cache
 from srgan.data import collection as collection_module
 from srgan.data.cache import CacheWarning, DecodedCache
-from srgan.data.collection import Collection, Pair, read_pair
-from srgan.data.photos import LeftOutWarning, Photo, find_pairs, find_photos
+from srgan.data.collection import Collection
+from srgan.data.entry import Entry
+from srgan.data.pairs import read_pair
+from srgan.data.photos import LeftOutWarning, Photo, find_pairs, find_photos, with_reductions
+from srgan.images import read_uint8
+from tests.data.pictures import save
 
 NUM_PHOTOS = 4
 ENTRY_BYTES = 64 + 3 * 64 * 48 + 3 * 16 * 12
-
-
-def save(path: Path, *, seed: int, width: int = 64, height: int = 48) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(path)
-    return path
 
 
 @pytest.fixture
@@ -42,14 +37,14 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the photos that were decoded so far."""
+    """Names of the HR files that were decoded so far to be looked at."""
     names: list[str] = []
 
-    def watched(photo: Photo, *, scale: int) -> Pair:
-        names.append(photo.name)
-        return read_pair(photo, scale=scale)
+    def watched(path: Path) -> torch.Tensor:
+        names.append(path.name)
+        return read_uint8(path)
 
-    monkeypatch.setattr(collection_module, "read_pair", watched)
+    monkeypatch.setattr(collection_module, "read_uint8", watched)
     return names
 
 
@@ -128,6 +123,56 @@ def test_unusable_photos_are_not_decoded_again(folder: Path, tmp_path: Path, dec
     assert len(decoded) == NUM_PHOTOS + 1
 
 
+def test_a_photo_is_decoded_once_for_all_its_reductions(folder: Path, tmp_path: Path, decoded: list[str]) -> None:
+    reduced = with_reductions(find_photos(folder), [1, 1.5, 2])
+    collection = load(reduced, tmp_path / "cache", min_size=16)
+    assert sorted(decoded) == [f"{number}.bmp" for number in range(NUM_PHOTOS)]
+    assert [photo.name for photo in collection.photos] == [photo.name for photo in reduced]
+    assert_as_decoded(collection)
+    load(with_reductions(find_photos(folder), [1, 2, 3]), tmp_path / "cache", min_size=16)
+    assert len(decoded) == 2 * NUM_PHOTOS  # for the third alone
+    Collection(reduced, scale=4, min_size=16, purpose="training")
+    assert len(decoded) == 3 * NUM_PHOTOS  # without a cache as well
+
+
+@pytest.mark.parametrize(("size", "reduction"), [((30, 20), 8), ((6, 9), 8), ((6, 9), 7.5), ((3, 2), 1)])
+def test_a_reduction_to_less_than_an_lr_pixel_is_not_decoded_again(
+    folder: Path, tmp_path: Path, decoded: list[str], size: tuple[int, int], reduction: float
+) -> None:
+    path = save(tmp_path / "speck.bmp", seed=9, width=size[0], height=size[1])
+    speck = Photo("speck", path, reduction=reduction)
+    for _ in range(2):
+        with pytest.warns(LeftOutWarning, match=r"speck\.bmp.* is \d+x\d+, smaller than the 32x32"):
+            assert_as_decoded(load([*find_photos(folder), speck], tmp_path / "cache"))
+    assert decoded.count("speck.bmp") == 1
+    assert sorted(path.stat().st_size for path in entries(tmp_path / "cache"))[0] == 64  # a header alone
+
+
+def test_a_run_that_goes_on_keeps_its_entries_from_another_that_needs_room(folder: Path, tmp_path: Path) -> None:
+    found = find_photos(folder)
+    running = load(found[:2], tmp_path / "cache")
+    for path in entries(tmp_path / "cache"):
+        os.utime(path, (1e9, 1e9))
+    load(found[2:3], tmp_path / "cache")
+    unneeded = max(entries(tmp_path / "cache"), key=lambda path: path.stat().st_mtime)
+    os.utime(unneeded, (1.5e9, 1.5e9))  # younger than the others were when their run began
+    for index in range(2):
+        assert running[index]
+    load(found[3:], tmp_path / "cache", num_entries=3)
+    assert not unneeded.exists()
+    assert_as_decoded(running)  # from the cache: a warning would be an error
+
+
+def test_reading_touches_an_entry_of_the_last_hour_no_more(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = load(find_photos(folder), tmp_path / "cache")
+    touched: list[Path] = []
+    monkeypatch.setattr(os, "utime", touched.append)
+    assert_as_decoded(collection)
+    assert touched == []
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -169,12 +214,12 @@ def test_a_kill_while_building_leaves_no_half_entry(
     unfinished.parent.mkdir()
     unfinished.write_bytes(b"srganp01" + bytes(1000))
 
-    def interrupted(self: cache.Entry, file: BinaryIO, lr: torch.Tensor, hr: torch.Tensor) -> None:
+    def interrupted(self: Entry, file: BinaryIO, lr: torch.Tensor, hr: torch.Tensor) -> None:
         file.write(b"srganp01" + bytes(100))
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(cache.Entry, "write", interrupted)
+        patch.setattr(Entry, "write", interrupted)
         with pytest.raises(KeyboardInterrupt):
             load(find_photos(folder), tmp_path / "cache")
     assert entries(tmp_path / "cache") == [unfinished]
@@ -319,12 +364,12 @@ def test_writing_to_a_picture_changes_no_file(folder: Path, tmp_path: Path) -> N
 def _load_counting(folder: Path, cache_dir: Path, start: Any, counts: Any) -> None:
     decoded = 0
 
-    def watched(photo: Photo, *, scale: int) -> Pair:
+    def watched(path: Path) -> torch.Tensor:
         nonlocal decoded
         decoded += 1
-        return read_pair(photo, scale=scale)
+        return read_uint8(path)
 
-    collection_module.read_pair = watched
+    vars(collection_module)["read_uint8"] = watched  # in a process of its own
     start.wait()
     with warnings.catch_warnings():
         warnings.simplefilter("error")

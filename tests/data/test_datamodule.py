@@ -6,7 +6,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -17,15 +16,9 @@ from srgan.data.degradations import ClassicalDegradation
 from srgan.data.random_operators import RandomBlur
 from srgan.images import read_uint8
 from srgan.resize import downscale
+from tests.data.pictures import save
 
 VAL_NAMES = ["astronaut.png", "brushes.png", "chelsea.png", "coffee.png"]
-
-
-def save(path: Path, *, seed: int, width: int = 64, height: int = 48) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(path)
-    return path
 
 
 @pytest.fixture
@@ -185,12 +178,30 @@ def test_loaders_work_without_a_trainer(folder: Path) -> None:
         ({"scale": 0}, "scale.* got 0"),
         ({"batch_size": 0}, "batch_size to be a whole number of 1 or more, got 0"),
         ({"num_crop_candidates": 0}, "num_crop_candidates to be a whole number of 1 or more, got 0"),
-        ({"lr_root": "lr", "val_root": "val"}, r"data\.val_lr_root"),
+        ({"lr_root": "lr", "hr_reductions": [1, 2]}, r"hr_reductions=\[1\] where data\.lr_root"),
+        ({"val_lr_root": "lr"}, r"Expected data\.val_root"),
     ],
 )
 def test_senseless_argument_is_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SuperResolutionDataModule(root="photos", **arguments)
+
+
+def test_partners_to_train_on_want_partners_to_validate_on_which_a_layout_brings(
+    folder: Path, benchmark_set: Path, tmp_path: Path
+) -> None:
+    for seed in range(10):
+        save(tmp_path / "lr" / f"{seed}.png", seed=100 + seed, width=16, height=12)
+    [first, _] = ready(root=folder, lr_root=tmp_path / "lr", val_root=benchmark_set).val_dataloader()
+    given = read_uint8(benchmark_set / "LR_bicubic" / "X4" / "ax4.png")
+    assert torch.equal((first["lr"][0] * 255).round(), given.float())
+    with pytest.raises(ValueError, match=r"data\.val_lr_root, the LR partners of .*train in data\.val_root"):
+        ready(root=folder, lr_root=tmp_path / "lr", val_root=[benchmark_set, tmp_path / "train"])
+
+
+def test_reductions_of_photos_whose_layout_brings_lr_are_refused_before_anything_is_read(benchmark_set: Path) -> None:
+    with pytest.raises(ValueError, match=r"hr_reductions=\[1\] where .* the layout of data\.root"):
+        SuperResolutionDataModule(root=benchmark_set, hr_reductions=[1, 2])
 
 
 @pytest.mark.parametrize("key", ["root", "val_root", "lr_root"])

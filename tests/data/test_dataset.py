@@ -1,5 +1,6 @@
 """Tests of srgan.data.dataset: samples that depend on the seed and their number alone, and how processes share them."""
 
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from itertools import chain, islice
@@ -8,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
+from srgan.data import dataset as dataset_module
 from srgan.data.collection import Collection
 from srgan.data.dataset import EndlessBatches, PairItem, TrainingDataset, ValidationDataset, draw_round
 from srgan.data.photos import find_photos
@@ -128,6 +131,24 @@ def test_validation_gives_whole_pictures_in_order(collection: Collection) -> Non
         assert torch.equal(item["hr"], pair.hr / 255)
         assert torch.equal(item["lr"], pair.lr / 255)
         assert item["hr"].shape == (3, 80, 96)
+
+
+def test_degraded_validation_pictures_are_kept_up_to_a_size_and_the_same_beyond(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    num_made = 0
+
+    def noisy(hr: Tensor, *, scale: int, rngs: Sequence[np.random.Generator]) -> Tensor:
+        nonlocal num_made
+        num_made += 1
+        (rng,) = rngs
+        return torch.from_numpy(rng.random((1, 3, hr.shape[-2] // scale, hr.shape[-1] // scale), np.float32))
+
+    monkeypatch.setattr(dataset_module, "_KEPT_BYTES", 2 * 3 * 20 * 24 + 5)  # two of the five
+    validation = ValidationDataset(collection, noisy)
+    first, again = ([validation[index] for index in range(NUM_PHOTOS)] for _ in range(2))
+    assert all(same(one, other) for one, other in zip(first, again, strict=True))
+    assert num_made == NUM_PHOTOS + 3
 
 
 @pytest.mark.parametrize("world_size", [2, 4])

@@ -283,12 +283,27 @@ def test_command_that_cannot_run_says_why_and_2(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        pytest.param(["data.lr_root={0}/lr", "data.val_root={0}/val"], "data.val_lr_root", id="no-val-lr"),
+        pytest.param(["data.lr_root={0}/lr", "data.hr_reductions=[1,2]"], "data.hr_reductions=[1]", id="reductions"),
+        pytest.param(["data.val_lr_root={0}/lr"], "data.val_root", id="no-val"),
+        pytest.param(["data.hr_crop_size=98"], "data.hr_crop_size", id="crop"),
+        pytest.param(["data.lr_root={0}/lr", "data/degradation=real"], "data/degradation=bicubic", id="degradation"),
+        pytest.param(["data.val_root={0}/train"], "not those to validate on, found none", id="all-held-out"),
+    ],
+)
+def test_what_the_data_module_refuses_the_doctor_refuses_in_its_words(
+    sick: Path, overrides: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["data=folder", f"data.root={sick / 'train'}", *(each.format(sick) for each in overrides)]
+    assert doctor.main(command) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_a_long_list_is_cut_short_on_the_console() -> None:
     findings = [Finding("unreadable", f"{number}.png", "empty") for number in range(25)]
     lines = doctor.table(doctor.Checkup({"train": 25}, findings)).splitlines()
     assert len(lines) == 22
     assert "and 5 more" in lines[20]
-
-
-def test_too_small_to_validate_on_is_what_the_data_module_says() -> None:
-    assert doctor._MIN_VAL_SIZE == datamodule._MIN_VAL_SIZE

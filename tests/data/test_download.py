@@ -18,6 +18,7 @@ import pytest
 
 from srgan.data.download import Archive, DownloadError, fetch
 
+_LEFTOVERS = (".unfinished", ".unpacking", ".downloaded")
 PHOTOS = {f"set/HR/{number}.png": np.random.default_rng(number).bytes(20_000) for number in range(3)}
 
 
@@ -121,7 +122,7 @@ def visible(folder: Path) -> set[str]:
 
 
 def leftovers(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir() if path.name.startswith((".unfinished", ".unpacking"))}
+    return {path.name for path in folder.iterdir() if path.name.startswith(_LEFTOVERS)}
 
 
 @pytest.mark.parametrize(
@@ -339,11 +340,14 @@ def test_a_kill_while_unpacking_leaves_no_half_collection(
     with pytest.raises(KeyboardInterrupt):
         fetch(site.archive(), tmp_path)
     monkeypatch.undo()
-    assert visible(tmp_path) == {"set.zip"}
+    assert visible(tmp_path) == set()
     (tmp_path / ".unpacking-set.zip" / "set" / "HR").mkdir(parents=True)  # as SIGKILL would leave it
     (tmp_path / ".unpacking-set.zip" / "set" / "HR" / "half.png").touch()
     fetch(site.archive(), tmp_path)
     assert_complete(tmp_path)
+    assert len(site.requests) == 1
+    assert visible(tmp_path) == {"set"}  # what was downloaded is removed all the same
+    assert leftovers(tmp_path) == set()
 
 
 def test_of_two_at_once_one_downloads_and_the_other_waits(
@@ -377,7 +381,17 @@ def test_a_full_disk_names_the_setting(site: Site, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(zipfile.ZipFile, "extract", full)
     with pytest.raises(DownloadError, match=r"No space left on device.*download_dir="):
         fetch(site.archive(), tmp_path)
-    assert visible(tmp_path) == {"set.zip"}  # there is no need to download it again
+    monkeypatch.undo()
+    fetch(site.archive(), tmp_path)
+    assert len(site.requests) == 1  # there was no need to download it again
+    assert_complete(tmp_path)
+    assert leftovers(tmp_path) == set()
+
+
+def test_a_downloaded_file_that_was_damaged_meanwhile_is_downloaded_again(site: Site, tmp_path: Path) -> None:
+    (tmp_path / ".downloaded-set.zip").write_bytes(b"zeros after a power cut")
+    fetch(site.archive(), tmp_path)
+    assert_complete(tmp_path)
     assert leftovers(tmp_path) == set()
 
 

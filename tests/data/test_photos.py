@@ -8,17 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
-from srgan.data.collection import Collection, Pair, read_pair
+from srgan.data.collection import Collection
 from srgan.data.degradations import bicubic
+from srgan.data.pairs import read_pair
 from srgan.data.photos import LeftOutWarning, Photo, find_pairs, find_photos, split_by_name, with_reductions
 from srgan.images import ImageReadError, read_uint8
-
-
-def save(path: Path, *, width: int = 64, height: int = 48, seed: int = 0) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(path)
-    return path
+from tests.data.pictures import save
 
 
 def named(*names: str) -> list[Photo]:
@@ -213,18 +208,18 @@ def test_nothing_left_is_an_error_with_the_reasons(tmp_path: Path) -> None:
 
 
 def test_photos_are_let_go_while_loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    photos = [Photo(str(number), save(tmp_path / "1.png")) for number in range(80)]
+    photos = [Photo(str(number), save(tmp_path / f"{number}.png")) for number in range(80)]
     decoded: list[weakref.ref[torch.Tensor]] = []
     num_alive = []
 
-    def watched(photo: Photo, *, scale: int) -> Pair:
-        pair = read_pair(photo, scale=scale)
-        decoded.append(weakref.ref(pair.hr))
+    def watched(path: Path) -> torch.Tensor:
+        pixels = read_uint8(path)
+        decoded.append(weakref.ref(pixels))
         num_alive.append(sum(reference() is not None for reference in decoded))
-        return pair
+        return pixels
 
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    monkeypatch.setattr("srgan.data.collection.read_pair", watched)
+    monkeypatch.setattr("srgan.data.collection.read_uint8", watched)
     assert len(load(photos)) == 80
     assert max(num_alive) <= 40
 

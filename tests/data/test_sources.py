@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from srgan.data.photos import Photo
-from srgan.data.sources import SAMPLE_PHOTOS, find, make_sources
+from srgan.data.sources import SAMPLE_PHOTOS, find, make_sources, weighted
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +50,17 @@ def test_each_photo_has_the_weight_of_its_folder() -> None:
         "b/1.png": 0.5,
         "b/2.png": 0.5,
     }
+
+
+def test_named_folders_have_the_weights_of_their_names() -> None:
+    touch("a/1.png", "b/1.png")
+    photos = found(weighted({"mine": 3}, div2k=Path("a"), mine="b"))
+    assert {photo.name: photo.weight for photo in photos} == {"a/1.png": 1, "b/1.png": 3}
+    assert found(weighted(div2k=Path("a"))) == found("a")
+    with pytest.raises(ValueError, match=r"data\.root\.weights of div2k, mine alone, got one of mein"):
+        weighted({"mein": 3}, div2k="a", mine="b")
+    with pytest.raises(ValueError, match=r"different folders in data\.root"):
+        weighted(div2k=Path("a"), mine="a")
 
 
 def test_sample_photos_can_be_mixed_in() -> None:

@@ -1,79 +1,25 @@
 """What a run reads: photos decoded and checked once, then mapped from the cache or decoded at each use."""
 
-import math
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from torch import Tensor
-from torch.nn.functional import interpolate
 from tqdm import tqdm
 
-from srgan.data.cache import CacheWarning, DecodedCache, Entry, entry_name
-from srgan.data.degradations import bicubic
+from srgan.data.cache import CacheWarning, DecodedCache
+from srgan.data.entry import Entry, entry_name
+from srgan.data.pairs import Pair, make_pair, read_pair
 from srgan.data.photos import MAX_LISTED, LeftOutWarning, Photo
-from srgan.images import ImageReadError, read_uint8, to_float, to_uint8
+from srgan.images import ImageReadError, read_uint8
+
+_SPARE_THREADS = 2  # beyond one for each core, since some always wait until the disk has what they wrote
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A decoded photo: ``lr`` uint8 (3, h, w) and ``hr`` uint8 (3, scale * h, scale * w)."""
-
-    lr: Tensor
-    hr: Tensor
-
-
-def read_pair(photo: Photo, *, scale: int) -> Pair:
-    """Decode a photo and make, or decode, its LR picture.
-
-    Rows and columns beyond a multiple of the scale are cut off HR at its bottom and right, as the papers do.
-
-    Raises:
-        ImageReadError: If a file cannot be read.
-        ValueError: If a partner's size is not the HR size divided by the scale; names both files and sizes.
-    """
-    hr = read_uint8(photo.hr_path)
-    if photo.lr_path is None:
-        if min(hr.shape[1:]) < photo.reduction * scale:
-            side = math.ceil(photo.reduction * scale)
-            raise ImageReadError(f"{photo.hr_path} is smaller than {side}x{side} pixels.")
-        hr = _trimmed(_reduced(hr, photo.reduction), scale)
-        return Pair(bicubic(hr, scale), hr)
-    lr = read_uint8(photo.lr_path)
-    if not _fit(hr, lr, scale):
-        fits = next((f" They fit scale={factor}." for factor in range(1, 9) if _fit(hr, lr, factor)), "")
-        raise ValueError(
-            f"Expected {photo.hr_path} to be {scale} times as large as {photo.lr_path}, got {_size(hr)} and {_size(lr)}"
-            f" (width x height).{fits} Correct the pair or set scale to match."
-        )
-    return Pair(lr, hr[:, : scale * lr.shape[1], : scale * lr.shape[2]])
-
-
-def _fit(hr: Tensor, lr: Tensor, factor: int) -> bool:
-    return all(0 <= large - factor * small < factor for large, small in zip(hr.shape[1:], lr.shape[1:], strict=True))
-
-
-def _reduced(image: Tensor, factor: float) -> Tensor:
-    """The picture made smaller by bicubic; by whole factors in MATLAB's convention, borders included."""
-    if factor == 1:
-        return image
-    if float(factor).is_integer():
-        return bicubic(_trimmed(image, int(factor)), int(factor))
-    size = [round(side / factor) for side in image.shape[-2:]]
-    return to_uint8(interpolate(to_float(image)[None], size=size, mode="bicubic", antialias=True))[0]
-
-
-def _trimmed(image: Tensor, factor: int) -> Tensor:
-    """The picture without the last rows and columns that are no multiple of the factor."""
-    height, width = image.shape[-2:]
-    return image[:, : height // factor * factor, : width // factor * factor]
 
 
 class Collection:
@@ -105,7 +51,7 @@ class Collection:
         for photo, entry in zip(photos, seen, strict=True):
             if isinstance(entry, str):
                 left_out.append(entry)
-            elif min(entry.hr_size) < min_size:
+            elif min(entry.hr_size) < min_size or entry.is_empty:
                 left_out.append(_too_small(photo, entry, min_size))
             else:
                 self.photos.append(photo)
@@ -138,45 +84,73 @@ def _too_small(photo: Photo, entry: Entry, min_size: int) -> str:
     return f"{photo.hr_path}{reduced} is {width}x{height}, smaller than the {min_size}x{min_size} pixels needed."
 
 
-def _decoded(photos: Sequence[Photo], *, scale: int) -> Iterator[Entry | str]:
+def _decoded(photos: Sequence[Photo], *, scale: int) -> list[Entry | str]:
     """Look at each photo by decoding it; a reason where that fails."""
+    seen: dict[int, Entry | str] = {}
 
-    def look(photo: Photo) -> Entry | str:
-        try:
-            pair = read_pair(photo, scale=scale)
-        except ImageReadError as error:
-            return str(error)
-        return Entry.of(pair.lr, pair.hr)
+    def look(indices: Sequence[int]) -> list[Entry | str]:
+        return list(_made(photos, indices, lambda _, pair: Entry.of(pair.lr, pair.hr), scale=scale))
 
-    return _in_threads(look, photos)
+    groups = _by_file(photos, range(len(photos)))
+    for indices, entries in zip(groups, _in_threads(look, groups), strict=True):
+        seen.update(zip(indices, entries, strict=True))
+    return [seen[index] for index in range(len(photos))]
 
 
 def _cached(photos: Sequence[Photo], cache: DecodedCache, *, scale: int, purpose: str) -> list[Entry | str]:
     """Look each photo up, and decode those that are new into the cache; a reason where that fails."""
     names = [_entry_name(photo, scale) for photo in photos]
     entries = [cache.find(name) if name else None for name in names]
-    seen: list[Entry | str | None] = [*entries]
+    seen: dict[int, Entry | str] = {index: entry for index, entry in enumerate(entries) if entry is not None}
 
-    def make(index: int) -> Entry | str:
+    def keep(index: int, pair: Pair) -> Entry:
         name = names[index]
-        entry = cache.find(name) if name else None
-        if entry is not None and entry != entries[index]:
-            return entry  # from another process, while this one waited
-        try:
-            pair = read_pair(photos[index], scale=scale)
-        except ImageReadError as error:
-            return str(error)
         return cache.store(name, pair.lr, pair.hr) if name else Entry.of(pair.lr, pair.hr)
+
+    def make(indices: Sequence[int]) -> dict[int, Entry | str]:
+        again = {index: cache.find(name) for index in indices if (name := names[index])}
+        # From another process, while this one waited.
+        found = {index: entry for index, entry in again.items() if entry is not None and entry != entries[index]}
+        rest = [index for index in indices if index not in found]
+        return {**found, **dict(zip(rest, _made(photos, rest, keep, scale=scale), strict=True))}
 
     missing = cache.missing(entries)
     if missing:
+        groups = _by_file(photos, missing)
         with cache.building():
-            made = _in_threads(make, missing)
+            made = _in_threads(make, groups)
             # The bar is for people, and for what they would notice.
-            shown = tqdm(made, f"Decoding {purpose} photos", len(missing), unit="photo", delay=1, disable=None)
-            for index, entry in zip(missing, shown, strict=True):
-                seen[index] = entry
-    return [entry for entry in seen if entry is not None]
+            for each in tqdm(made, f"Decoding {purpose} photos", len(groups), unit="photo", delay=1, disable=None):
+                seen.update(each)
+    return [seen[index] for index in range(len(photos))]
+
+
+def _by_file(photos: Sequence[Photo], indices: Iterable[int]) -> list[list[int]]:
+    """The indices of photos in groups, each of one HR file, which is decoded once for all of its reductions."""
+    groups: dict[Path, list[int]] = defaultdict(list)
+    for index in indices:
+        groups[photos[index].hr_path].append(index)
+    return list(groups.values())
+
+
+def _made(
+    photos: Sequence[Photo], indices: Sequence[int], use: Callable[[int, Pair], Entry], *, scale: int
+) -> Iterator[Entry | str]:
+    """What becomes of some photos of one HR file, one after the other; a reason where one cannot be read."""
+    if not indices:
+        return
+    try:
+        hr = read_uint8(photos[indices[0]].hr_path)
+    except ImageReadError as error:
+        yield from [str(error)] * len(indices)
+        return
+    for index in indices:
+        try:
+            pair = make_pair(photos[index], hr, scale=scale)
+        except ImageReadError as error:
+            yield str(error)
+        else:
+            yield use(index, pair)
 
 
 def _entry_name(photo: Photo, scale: int) -> str | None:
@@ -188,15 +162,20 @@ def _entry_name(photo: Photo, scale: int) -> str | None:
 
 
 def _in_threads(function: Callable[[_In], _Out], items: Sequence[_In]) -> Iterator[_Out]:
-    num_threads = os.cpu_count() or 1
+    """The results in order. Only so many items are taken up ahead that no thread waits, and memory stays flat."""
+    num_threads = (os.cpu_count() or 1) + _SPARE_THREADS
+    results: deque[Future[_Out]] = deque()
     with ThreadPoolExecutor(max_workers=num_threads) as pool:
-        for batch in _batched(items, 4 * num_threads):  # by itself, map would not stop before all is done
-            yield from pool.map(function, batch)
-
-
-def _batched(items: Sequence[_In], size: int) -> Iterator[Sequence[_In]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+        try:
+            for item in items:
+                results.append(pool.submit(function, item))
+                if len(results) > 4 * num_threads:
+                    yield results.popleft().result()
+            while results:
+                yield results.popleft().result()
+        finally:
+            for result in results:
+                result.cancel()
 
 
 def _report(left_out: list[str], *, num_used: int, purpose: str) -> None:
@@ -207,7 +186,3 @@ def _report(left_out: list[str], *, num_used: int, purpose: str) -> None:
     if not num_used:
         raise ValueError(f"None of the {len(left_out)} {purpose} photos can be used:\n  {lines}{more}")
     warnings.warn(f"Left out {len(left_out)} {purpose} photos:\n  {lines}{more}", LeftOutWarning, stacklevel=3)
-
-
-def _size(image: Tensor) -> str:
-    return f"{image.shape[-1]}x{image.shape[-2]}"

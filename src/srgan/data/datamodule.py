@@ -12,18 +12,15 @@ from torch.utils.data import DataLoader
 from srgan.data.augmentations import Augmentation
 from srgan.data.batches import BatchChanges
 from srgan.data.cache import DecodedCache
+from srgan.data.checks import MIN_VAL_SIZE, check_lr_is_made, check_sizes, check_val_lr
 from srgan.data.collection import Collection
 from srgan.data.dataset import EndlessBatches, PairItem, TrainingDataset, ValidationDataset
 from srgan.data.degradations import Degradation
 from srgan.data.manifest import Manifest, changes, fingerprint, manifest, packed, unpacked
-from srgan.data.photos import Photo, split_by_name, with_reductions
+from srgan.data.photos import Photo, split_by_name, with_reductions, without
 from srgan.data.sources import LrRoots, Roots, find, make_sources
 
 log = logging.getLogger(__name__)
-
-_MIN_CROP_SIZE = 32
-_LR_IS_GIVEN = "Expected data/degradation=bicubic where data.lr_root, or the layout of data.root, gives the LR."
-_MIN_VAL_SIZE = 48  # SSIM's window, and borders cropped off at the largest scale, must fit
 
 
 class SuperResolutionDataModule(LightningDataModule):
@@ -79,35 +76,24 @@ class SuperResolutionDataModule(LightningDataModule):
         augmentation: Augmentation | None = None,
     ) -> None:
         super().__init__()
-        counts = {"scale": scale, "batch_size": batch_size, "num_crop_candidates": num_crop_candidates}
-        for name, value in counts.items():
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"Expected data.{name} to be a whole number of 1 or more, got {value!r}.")
-        if not isinstance(hr_crop_size, int) or hr_crop_size % scale or hr_crop_size < _MIN_CROP_SIZE:
-            raise ValueError(
-                f"Expected data.hr_crop_size to be a multiple of the scale {scale} of at least {_MIN_CROP_SIZE}, which"
-                f" the discriminator needs, got {hr_crop_size!r}."
-            )
-        if not hr_reductions or any(not isinstance(factor, int | float) or factor < 1 for factor in hr_reductions):
-            raise ValueError(f"Expected data.hr_reductions to be numbers of 1 or more, got {hr_reductions!r}.")
-        if lr_root is not None and list(hr_reductions) != [1]:
-            raise ValueError("Expected data.hr_reductions=[1] where data.lr_root gives the LR pictures.")
-        if val_root is not None and lr_root is not None and val_lr_root is None:
-            raise ValueError(
-                "Expected data.val_lr_root, the LR partners of data.val_root, since data.lr_root is given."
-            )
+        check_sizes(
+            scale=scale,
+            batch_size=batch_size,
+            num_crop_candidates=num_crop_candidates,
+            hr_crop_size=hr_crop_size,
+            hr_reductions=hr_reductions,
+            cache_gigabytes=cache_gigabytes,
+        )
+        check_lr_is_made(degradation, hr_reductions, lr_is_given=lr_root is not None)
         if val_lr_root is not None and val_root is None:
             raise ValueError("Expected data.val_root, the HR photos that data.val_lr_root are the partners of.")
-        if cache_gigabytes < 0:
-            raise ValueError(f"Expected data.cache_gigabytes of 0 (off) or more, got {cache_gigabytes!r}.")
-        if degradation is not None and lr_root is not None:
-            raise ValueError(_LR_IS_GIVEN)
         self._degradation = degradation
         self._change = BatchChanges(degradation, augmentation, scale=scale, seed=seed)
         self._sources = make_sources(root, lr_root, scale=scale, split="train")
-        if degradation is not None and any(source.lr_root is not None for source in self._sources):
-            raise ValueError(_LR_IS_GIVEN)
+        check_lr_is_made(degradation, hr_reductions, lr_is_given=any(each.lr_root for each in self._sources))
         self._val_sources = [] if val_root is None else make_sources(val_root, val_lr_root, scale=scale, split="val")
+        if lr_root is not None and val_lr_root is None:
+            check_val_lr(self._val_sources)
         self._test_sources = [] if test_root is None else make_sources(test_root, scale=scale, split="val")
         self._val_fraction = val_fraction
         self._scale = scale
@@ -134,7 +120,7 @@ class SuperResolutionDataModule(LightningDataModule):
         """
         if self._test_sources and self._test is None:
             photos = find(self._test_sources, scale=self._scale)
-            self._test = self._load(photos, min_size=_MIN_VAL_SIZE, cache=None, purpose="test")
+            self._test = self._load(photos, min_size=MIN_VAL_SIZE, cache=None, purpose="test")
         if self._test is not None and stage == "test":
             return
         train, val = self._find()
@@ -143,7 +129,7 @@ class SuperResolutionDataModule(LightningDataModule):
             reduced = with_reductions(train, self._hr_reductions)
             self._training = self._load(reduced, min_size=self._hr_crop_size, cache=cache, purpose="training")
         if self._validation is None:
-            self._validation = self._load(val, min_size=_MIN_VAL_SIZE, cache=cache, purpose="validation")
+            self._validation = self._load(val, min_size=MIN_VAL_SIZE, cache=cache, purpose="validation")
         if cache is not None and cache.num_bytes and self._place["rank"] == 0:
             log.info("Decoded photos: %.3g GB in %s", cache.num_bytes / 1e9, cache.folder)
         if self._training is not None and not self._manifests:
@@ -209,12 +195,7 @@ class SuperResolutionDataModule(LightningDataModule):
         if not self._val_sources:
             return split_by_name(train, val_fraction=self._val_fraction)
         val = find(self._val_sources, scale=self._scale)
-        held_out = {photo.hr_path.resolve() for photo in val}  # where val_root lies inside root
-        train = [photo for photo in train if photo.hr_path.resolve() not in held_out]
-        if not train:
-            roots = ", ".join(str(source.hr_root) for source in self._sources)
-            raise ValueError(f"Expected photos in {roots} that are not those to validate on, found none.")
-        return train, val
+        return without(train, val), val
 
     def _log_photos(self) -> None:
         numbers = {f"num_{purpose}_photos": len(each) for purpose, each in self._manifests.items()}

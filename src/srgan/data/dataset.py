@@ -15,6 +15,8 @@ from srgan.data.degradations import Degradation
 from srgan.data.transforms import NUM_ORIENTATIONS, choose_crop, crop_pair, orient
 from srgan.images import to_float, to_uint8
 
+_KEPT_BYTES = 256 * 2**20
+
 
 class PairItem(TypedDict):
     """One sample: ``lr`` float RGB in [0, 1] (3, h, w), ``hr`` (3, scale * h, scale * w), and the photo's name."""
@@ -98,14 +100,15 @@ class ValidationDataset(Dataset[PairItem]):
 
     Args:
         collection: The photos.
-        degradation: Makes LR of pictures that have no LR file, at their first use, the same each time; None keeps the
-            collection's.
+        degradation: Makes LR of pictures that have no LR file, the same each time; None keeps the collection's. It is
+            kept from the first use on as far as 256 MiB go, some 90 megapixels of LR, and made anew beyond.
     """
 
     def __init__(self, collection: Collection, degradation: Degradation | None = None) -> None:
         self._collection = collection
         self._degradation = degradation
-        self._degraded: dict[int, Tensor] = {}  # a sixteenth of HR's pixels, and seconds to make for large ones
+        self._kept: dict[int, Tensor] = {}  # degraded LR, uint8: it takes seconds to make for a large picture
+        self._room = _KEPT_BYTES
 
     def __len__(self) -> int:
         """Number of pictures."""
@@ -113,13 +116,22 @@ class ValidationDataset(Dataset[PairItem]):
 
     def __getitem__(self, index: int) -> PairItem:
         """Picture ``index``."""
-        pair, name = self._collection[index], self._collection.photos[index].name
-        lr, hr = (to_float(image).contiguous() for image in (pair.lr, pair.hr))
-        made_here = self._collection.photos[index].lr_path is None
-        if self._degradation is not None and made_here and index not in self._degraded:
-            degraded = degrade_by_name(self._degradation, hr, scale=self._collection.scale, name=name)
-            self._degraded[index] = to_uint8(degraded)
-        return PairItem(lr=to_float(self._degraded[index]) if index in self._degraded else lr, hr=hr, name=name)
+        pair, photo = self._collection[index], self._collection.photos[index]
+        hr = to_float(pair.hr).contiguous()
+        lr = pair.lr
+        if self._degradation is not None and photo.lr_path is None:
+            lr = self._degraded(index, hr, self._degradation)
+        return PairItem(lr=to_float(lr).contiguous(), hr=hr, name=photo.name)
+
+    def _degraded(self, index: int, hr: Tensor, degradation: Degradation) -> Tensor:
+        if index in self._kept:
+            return self._kept[index]
+        name = self._collection.photos[index].name
+        lr = to_uint8(degrade_by_name(degradation, hr, scale=self._collection.scale, name=name))
+        if lr.numel() <= self._room:
+            self._room -= lr.numel()
+            self._kept[index] = lr
+        return lr
 
 
 class EndlessBatches(Sampler[list[int]]):

@@ -23,17 +23,18 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from torch import Tensor
 
+from srgan.data.checks import MIN_VAL_SIZE
+from srgan.data.datamodule import SuperResolutionDataModule
 from srgan.data.doctor_findings import NAMES, Finding
 from srgan.data.doctor_pairs import pair_findings
 from srgan.data.doctor_photos import Portrait, collection_findings, photo_findings, portrait, read_or_finding
-from srgan.data.photos import Photo, find_photos, match_partners, split_by_name
+from srgan.data.photos import Photo, find_photos, match_partners, split_by_name, without
 from srgan.data.sources import LrRoots, Roots, make_sources, require_hr
 from srgan.files import atomic_write
 from srgan.images import find_images
 
 CLEAN, FINDINGS, CANNOT_RUN = 0, 1, 2
 _CONF = Path(__file__).parents[3] / "conf"
-_MIN_VAL_SIZE = 48  # as in the data module
 _USAGE = "python -m srgan.data.doctor data=folder data.root=/photos [out=report.json]"
 _MAX_LISTED = 20  # findings of one name on the console; the JSON has all
 
@@ -102,12 +103,9 @@ def check(
     else:
         val, val_findings = _search(val_root, val_lr_root, side="val", scale=scale)
         findings += val_findings
-        held_out = {photo.hr_path.resolve() for photo in val}  # where val_root lies inside root
-        train = [photo for photo in train if photo.hr_path.resolve() not in held_out]
-        if not train:
-            raise ValueError(f"Expected photos in {root} that are not those to validate on, found none.")
+        train = without(train, val)
     jobs = [_Job(photo, "train", min_size, scale) for photo in train]
-    jobs += [_Job(photo, "val", _MIN_VAL_SIZE, scale) for photo in val]
+    jobs += [_Job(photo, "val", MIN_VAL_SIZE, scale) for photo in val]
     findings += _examine_all(jobs)
     findings.sort(key=lambda finding: (NAMES.index(finding.name), finding.file))
     return Checkup({"train": len(train), "val": len(val)}, findings)
@@ -198,7 +196,8 @@ def _settings(overrides: list[str]) -> dict[str, Any]:
     """The arguments of ``check`` as the project's configuration has them.
 
     Raises:
-        ValueError: If an override is wrong, or a value is missing.
+        FileNotFoundError: If a folder does not exist.
+        ValueError: If an override is wrong, a value is missing, or the data module refuses what ``train.py`` would.
     """
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(_CONF)):
@@ -206,6 +205,7 @@ def _settings(overrides: list[str]) -> dict[str, Any]:
         data = instantiate(config.data, _target_="builtins.dict", _convert_="all")
     except Exception as error:  # of many kinds, each of which says what is wrong with which key
         raise ValueError(f"{error.__cause__ or error}\nUsage: {_USAGE}") from error
+    SuperResolutionDataModule(**data)  # looks at the settings and for the folders, no further
     min_size = data["hr_crop_size"] * min(data["hr_reductions"])
     names = ("root", "lr_root", "val_root", "val_lr_root", "val_fraction", "scale")
     return {"min_size": min_size, **{name: data[name] for name in names}}

@@ -83,33 +83,32 @@ def fetch(archive: Archive, folder: str | Path, subfolder: str = "") -> Path:
 
 
 def _download_and_unpack(archive: Archive, folder: Path) -> None:
-    file = folder / archive.name
-    by_hand = file.exists()
-    if by_hand:
-        _check(archive, file)
-    else:
-        _download(archive, file)
+    # What was downloaded has a name of its own, so that the next run, after a kill, knows it from what was put there.
+    placed, downloaded = folder / archive.name, folder / f".downloaded-{archive.name}"
+    file = placed if placed.exists() else downloaded
+    if placed.exists():
+        _check(archive, placed)
+    elif not (downloaded.exists() and _is_right(archive, downloaded)):
+        _download(archive, downloaded)
     if archive.sha256 is None:
-        _write_checksum(file)
+        _write_checksum(file, folder / f"{archive.name}.sha256", archive.name)
     temporary = folder / f".unpacking-{archive.name}"
     shutil.rmtree(temporary, ignore_errors=True)  # what a kill has left
     try:
         unpack(file, temporary)
         _put_in_place(temporary / archive.unpacked, folder / archive.unpacked)
     except UnpackError as error:
-        if not by_hand:
-            file.unlink()
+        downloaded.unlink(missing_ok=True)
         raise DownloadError(f"{error}. {_by_hand(archive, folder)}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    if not by_hand:
-        file.unlink()
+    downloaded.unlink(missing_ok=True)
     log.info("Unpacked to %s", folder / archive.unpacked)
 
 
 def _download(archive: Archive, file: Path) -> None:
     """Leave the whole, checked file under its name, or nothing under that name."""
-    unfinished = file.with_name(f".unfinished-{file.name}")
+    unfinished = file.with_name(f".unfinished-{archive.name}")
     size = f" ({archive.num_bytes / 1e6:,.0f} MB)" if archive.num_bytes else ""
     log.info("Downloading %s%s to %s", archive.url, size, file.parent)
     try:
@@ -127,12 +126,18 @@ def _download(archive: Archive, file: Path) -> None:
 
 
 def _check(archive: Archive, file: Path) -> None:
-    num_bytes, sha256 = file.stat().st_size, archive.sha256 and _sha256(file)
-    if num_bytes != (archive.num_bytes or num_bytes) or sha256 != archive.sha256:
+    if not _is_right(archive, file):
+        num_bytes, sha256 = file.stat().st_size, archive.sha256 and _sha256(file)
         raise DownloadError(
             f"The file {file} from {archive.url} is not the one expected: it has {num_bytes} bytes"
             f"{f' and sha256 {sha256}' if sha256 else ''}. {_by_hand(archive, file.parent)}"
         )
+
+
+def _is_right(archive: Archive, file: Path) -> bool:
+    if archive.num_bytes is not None and file.stat().st_size != archive.num_bytes:
+        return False
+    return archive.sha256 is None or _sha256(file) == archive.sha256
 
 
 def _put_in_place(unpacked: Path, target: Path) -> None:
@@ -161,9 +166,9 @@ def _sha256(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _write_checksum(file: Path) -> None:
+def _write_checksum(file: Path, path: Path, name: str) -> None:
     """In the format of ``sha256sum``, so that two machines can be compared."""
-    file.with_name(f"{file.name}.sha256").write_text(f"{_sha256(file)}  {file.name}\n", encoding="utf-8")
+    path.write_text(f"{_sha256(file)}  {name}\n", encoding="utf-8")
 
 
 def _is_filled(folder: Path) -> bool:

@@ -121,6 +121,22 @@ def with_reductions(photos: Sequence[Photo], reductions: Sequence[float]) -> lis
     ]
 
 
+def without(photos: Sequence[Photo], held_out: Sequence[Photo]) -> list[Photo]:
+    """The photos to train on where those to validate on lie among them.
+
+    Raises:
+        ValueError: If none is left.
+    """
+    files = {photo.hr_path.resolve() for photo in held_out}
+    left = [photo for photo in photos if photo.hr_path.resolve() not in files]
+    if not left:
+        raise ValueError(
+            f"Expected photos in data.root that are not those to validate on, found none: all {len(photos)}, of which"
+            f" {photos[0].hr_path} is the first, are in data.val_root as well."
+        )
+    return left
+
+
 def split_by_name(photos: Sequence[Photo], *, val_fraction: float) -> tuple[list[Photo], list[Photo]]:
     """Set part of a collection aside for validation, by a hash of each name, so that new files move no old one.
 

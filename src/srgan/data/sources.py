@@ -38,9 +38,28 @@ class Source:
     weight: float = 1.0
 
 
-def joined(**roots: Path) -> list[Path]:
-    """Several downloads as one list of roots, for ``conf/data/df2k.yaml``: Hydra can put named parts together only."""
+def joined(**roots: Root | None) -> list[Root | None]:
+    """LR roots as a list, in the order of the HR roots: Hydra can put parts together only where they have names."""
     return list(roots.values())
+
+
+def weighted(weights: Mapping[str, float] | None = None, **roots: Root) -> dict[Root, float]:
+    """Named roots as a mapping to the weights at which their photos are drawn, for ``conf/data/div2k.yaml`` and others.
+
+    Args:
+        weights: By name; 1 for those that it does not name.
+        **roots: Folders by name; a command line adds ``+data.root.mine=/photos +data.root.weights.mine=3``.
+
+    Raises:
+        ValueError: If a weight is that of no root, or two roots are one folder.
+    """
+    weights = weights or {}
+    nobodys = sorted(weights.keys() - roots.keys())
+    if nobodys:
+        raise ValueError(f"Expected data.root.weights of {', '.join(roots)} alone, got one of {', '.join(nobodys)}.")
+    if len(set(map(str, roots.values()))) < len(roots):
+        raise ValueError(f"Expected different folders in data.root, got {[str(root) for root in roots.values()]}.")
+    return {root: weights.get(name, 1) for name, root in roots.items()}
 
 
 def make_sources(roots: Roots, lr_roots: LrRoots | None = None, *, scale: int, split: str) -> list[Source]:
