@@ -157,6 +157,20 @@ def test_missing_partners_are_counted_and_another_scale_is_pointed_out() -> None
     assert "is scale=2 meant?" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("files", "both"),
+    [
+        pytest.param(["hr/1.png", "lr/1.jpg", "lr/1.png"], "lr/1.jpg and lr/1.png", id="lr"),
+        pytest.param(["hr/a/1.jpg", "hr/a/1.png", "lr/a/1.png"], "hr/a/1.jpg and hr/a/1.png", id="hr"),
+        pytest.param(["hr/1.png", "hr/1x4.png", "lr/1x4.png"], "hr/1.png and hr/1x4.png", id="hr-suffix"),
+    ],
+)
+def test_names_that_leave_the_partner_open_are_refused(files: list[str], both: str) -> None:
+    touch(*files)
+    with pytest.raises(ValueError, match=re.escape(both)):
+        found("hr", "lr")
+
+
 def test_partners_of_nobody_are_listed() -> None:
     touch("hr/1.png", "lr/1x4.png", "lr/2x4.png")
     with pytest.warns(
