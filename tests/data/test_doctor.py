@@ -16,6 +16,8 @@ from srgan.data.degradations import bicubic
 from srgan.data.doctor_findings import NAMES, Finding
 from srgan.data.doctor_pairs import pair_findings
 from srgan.data.doctor_sharpness import find_enlargement
+from srgan.data.photos import split_by_name
+from srgan.data.sources import Roots, find, make_sources
 from srgan.images import find_images, read_uint8
 
 SAMPLE = Path(datamodule.__file__).parents[1] / "assets" / "photos"
@@ -72,7 +74,7 @@ def assert_close(finding: Finding, values: dict[str, float | str]) -> None:
         assert finding.values[key] == (value if isinstance(value, str) else pytest.approx(value, rel=0.02))
 
 
-def check(root: Path, lr_root: Path | None = None, val_root: Path | None = None) -> list[Finding]:
+def check(root: Roots, lr_root: Path | None = None, val_root: Path | None = None) -> list[Finding]:
     checkup = doctor.check(
         root=root,
         lr_root=lr_root,
@@ -238,6 +240,19 @@ def test_the_split_by_name_leaks_too(tmp_path: Path) -> None:
         save(tmp_path / f"{seed}.png", textured(seed % 3))
     names = {each.name for each in check(tmp_path)}
     assert "leakage" in names  # of three pairs of the same picture, two photos are held out
+
+
+def test_leakage_between_two_folders_is_that_of_trainings_own_split(tmp_path: Path) -> None:
+    roots = [tmp_path / "a", tmp_path / "b"]
+    for seed in range(6):
+        for root in roots:
+            save(root / f"{seed}.png", textured(seed, width=96, height=96))
+    train, val = split_by_name(find(make_sources(roots, scale=4, split="train"), scale=4), val_fraction=0.3)
+    trained_on = {photo.hr_path.name for photo in train}
+    leaked = {photo.hr_path.name for photo in val if photo.hr_path.name in trained_on}
+    assert leaked
+    findings = check(roots)
+    assert {Path(each.file).name for each in findings if each.name == "leakage"} == leaked
 
 
 def test_flat_photos_are_near_no_other(tmp_path: Path) -> None:

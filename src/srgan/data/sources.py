@@ -112,9 +112,14 @@ def find(sources: Sequence[Source], *, scale: int) -> list[Photo]:
             require_hr(found, source.hr_root)
         else:
             found = find_pairs(source.hr_root, source.lr_root, scale=scale)
-        prefix = f"{source.label}/" if source.label else ""
-        photos += [replace(photo, name=f"{prefix}{photo.name}", weight=source.weight) for photo in found]
+        photos += labelled(found, source)
     return photos
+
+
+def labelled(photos: Sequence[Photo], source: Source) -> list[Photo]:
+    """The photos of a source under the names and with the weight that they have among those of all sources."""
+    prefix = f"{source.label}/" if source.label else ""
+    return [replace(photo, name=f"{prefix}{photo.name}", weight=source.weight) for photo in photos]
 
 
 def _weights(roots: Roots) -> dict[Root, float]:
