@@ -242,6 +242,19 @@ def test_the_split_by_name_leaks_too(tmp_path: Path) -> None:
     assert "leakage" in names  # of three pairs of the same picture, two photos are held out
 
 
+def test_partners_of_other_scales_are_not_missed(tmp_path: Path) -> None:
+    for seed in range(3):
+        hr = textured(seed)
+        save(tmp_path / "hr" / f"{seed}.png", hr)
+        for scale in (2, 4):
+            save(tmp_path / "lr" / f"X{scale}" / f"{seed}x{scale}.png", bicubic(hr, scale))
+    assert check(tmp_path / "hr", tmp_path / "lr") == []
+    save(tmp_path / "lr" / "X4" / "9x4.png", textured(9, width=64, height=48))
+    assert [(each.name, Path(each.file).name) for each in check(tmp_path / "hr", tmp_path / "lr")] == [
+        ("missing_partner", "9x4.png")
+    ]
+
+
 def test_leakage_between_two_folders_is_that_of_trainings_own_split(tmp_path: Path) -> None:
     roots = [tmp_path / "a", tmp_path / "b"]
     for seed in range(6):

@@ -28,7 +28,7 @@ from srgan.data.datamodule import SuperResolutionDataModule
 from srgan.data.doctor_findings import NAMES, Finding
 from srgan.data.doctor_pairs import pair_findings
 from srgan.data.doctor_photos import Portrait, collection_findings, photo_findings, portrait, read_or_finding
-from srgan.data.photos import Photo, find_photos, match_partners, split_by_name, without
+from srgan.data.photos import Photo, find_photos, match_partners, partner_folder, split_by_name, without
 from srgan.data.sources import LrRoots, Roots, labelled, make_sources, require_hr
 from srgan.files import atomic_write
 from srgan.images import find_images
@@ -186,7 +186,8 @@ def _search(roots: Roots, lr_roots: LrRoots | None, *, side: str, scale: int) ->
             photos = match_partners(photos, source.lr_root, scale=scale)
             partners = {photo.lr_path for photo in photos}
             lonely = {photo.hr_path: source.lr_root for photo in photos if photo.lr_path is None}
-            lonely |= {path: source.hr_root for path in find_images(source.lr_root) if path not in partners}
+            lr_paths = find_images(partner_folder(source.lr_root, scale=scale))
+            lonely |= {path: source.hr_root for path in lr_paths if path not in partners}
             findings += [Finding("missing_partner", str(path), f"none in {other}") for path, other in lonely.items()]
         found += labelled(photos, source)
     return found, findings

@@ -68,10 +68,15 @@ def match_partners(photos: Sequence[Photo], lr_root: Path, *, scale: int) -> lis
     return _matched(photos, _partners(lr_root, scale=scale), scale=scale)
 
 
+def partner_folder(lr_root: Path, *, scale: int) -> Path:
+    """Where the LR pictures of a scale lie: in ``X<scale>`` where there is one, as in DIV2K."""
+    folder = lr_root / f"X{scale}"
+    return folder if folder.is_dir() else lr_root
+
+
 def _partners(lr_root: Path, *, scale: int) -> dict[str, Path]:
     """The LR pictures of a folder, by relative path without extension."""
-    folder = lr_root / f"X{scale}"
-    folder = folder if folder.is_dir() else lr_root
+    folder = partner_folder(lr_root, scale=scale)
     partners: dict[str, Path] = {}
     for path in find_images(folder):
         other = partners.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
