@@ -15,6 +15,7 @@ from srgan.data import datamodule, doctor
 from srgan.data.degradations import bicubic
 from srgan.data.doctor_findings import NAMES, Finding
 from srgan.data.doctor_pairs import pair_findings
+from srgan.data.doctor_photos import Portrait, collection_findings, portrait
 from srgan.data.doctor_sharpness import find_enlargement
 from srgan.data.photos import split_by_name
 from srgan.data.sources import Roots, find, make_sources
@@ -240,6 +241,32 @@ def test_the_split_by_name_leaks_too(tmp_path: Path) -> None:
         save(tmp_path / f"{seed}.png", textured(seed % 3))
     names = {each.name for each in check(tmp_path)}
     assert "leakage" in names  # of three pairs of the same picture, two photos are held out
+
+
+def test_a_copy_without_a_differing_sign_is_near_not_the_same() -> None:
+    original, compressed = textured(1), levels(textured(1) + 1.0)
+    (finding,) = collection_findings(
+        [portrait(each, file=file, side="train") for each, file in ((original, "a"), (compressed, "b"))]
+    )
+    assert finding.values["distance"] == 0
+    assert (finding.name, finding.amount) == ("near_duplicate", "0 of 255 signs differ from a")
+
+
+def test_of_a_burst_each_photo_is_set_beside_the_nearest_before_it_on_each_side() -> None:
+    signature = torch.ones(256)
+    burst = []
+    for number in range(20):  # one sign more changes with each photo
+        burst.append(Portrait(str(number), "train", bytes([number]), signature.clone()))
+        signature[number] = -1
+    held_out = [Portrait(f"val{number}", "val", b"v%d" % number, signature.clone()) for number in range(2)]
+    findings = collection_findings([*burst, *held_out])
+    assert [(each.name, each.file, each.values["other"]) for each in findings] == [
+        *(("near_duplicate", str(number), str(number - 1)) for number in range(1, 20)),
+        ("leakage", "val0", "19"),
+        ("leakage", "val1", "19"),
+        ("near_duplicate", "val1", "val0"),
+    ]
+    assert findings[0].values["distance"] == 1
 
 
 def test_partners_of_other_scales_are_not_missed(tmp_path: Path) -> None:
