@@ -1,6 +1,9 @@
 """Tests of srgan.data.doctor: each planted fault is found and named, and a sound collection is left alone."""
 
+import io
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -316,6 +319,31 @@ def test_command_on_a_sick_collection_reports_and_says_1(
     for part in ("too_small", small["what"], "95x192", small["advice"]):
         assert part in line
     assert {each["name"] for each in report["findings"]} <= set(NAMES)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8 exist there alone")
+def test_names_that_are_not_utf8_are_shown_and_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = tmp_path / "photos" / os.fsdecode(b"\xff.png")
+    save(tmp_path / "photos" / "1.png", textured(1))
+    save(tmp_path / "photos" / "2.png", textured(2))
+    odd.touch()
+    console = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", console)
+    report = tmp_path / "report.json"
+    assert doctor.main(["data=folder", f"data.root={tmp_path / 'photos'}", f"out={report}"]) == 1
+    console.seek(0)
+    assert f"{tmp_path}/photos/\\udcff.png: cannot be read" in console.read()
+    (finding,) = json.loads(report.read_text(encoding="utf-8"))["findings"]
+    assert finding["file"] == str(odd)
+
+
+def test_findings_are_shown_where_the_report_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert doctor.main(["data=sample", f"out={tmp_path}"]) == 2
+    captured = capsys.readouterr()
+    assert "photos checked: nothing found." in captured.out
+    assert str(tmp_path) in captured.err
 
 
 def test_command_on_the_sample_photos_says_0(capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,7 +30,7 @@ from srgan.data.doctor_pairs import pair_findings
 from srgan.data.doctor_photos import Portrait, collection_findings, photo_findings, portrait, read_or_finding
 from srgan.data.photos import Photo, find_photos, match_partners, partner_folder, split_by_name, without
 from srgan.data.sources import LrRoots, Roots, labelled, make_sources, require_hr
-from srgan.files import atomic_write
+from srgan.files import atomic_write, show_any_name
 from srgan.images import find_images
 
 CLEAN, FINDINGS, CANNOT_RUN = 0, 1, 2
@@ -61,14 +61,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     overrides = parser.parse_args(arguments).overrides
     out = next((each.removeprefix("out=") for each in overrides if each.startswith("out=")), None)
     torch.set_num_threads(1)  # the threads are one per photo
+    show_any_name()
     try:
         checkup = check(**_settings([each for each in overrides if not each.startswith("out=")]))
+        print(table(checkup))  # noqa: T201 - a command
         if out:
             write_report(Path(out), checkup)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command
         return CANNOT_RUN
-    print(table(checkup))  # noqa: T201 - a command
     return FINDINGS if checkup.findings else CLEAN
 
 
@@ -140,7 +141,8 @@ def write_report(path: Path, checkup: Checkup) -> None:
     ]
     report = {"clean": not findings, "num_photos": dict(checkup.num_photos), "findings": findings}
     with atomic_write(path) as file:
-        file.write((json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode())
+        # A name that is not UTF-8 becomes JSON's own escapes, of which a reader makes the name again.
+        file.write((json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode(errors="backslashreplace"))
 
 
 @dataclass(frozen=True)
