@@ -60,8 +60,10 @@ def train(cfg: DictConfig) -> tuple[float, ...] | None:
     from lightning import seed_everything
 
     from srgan.console import quieten
+    from srgan.files import show_any_name
 
     quieten()
+    show_any_name()
     torch.set_float32_matmul_precision("high")
     seed_everything(cfg.seed, workers=True, verbose=False)
     datamodule: LightningDataModule = instantiate(cfg.data, _convert_="all")

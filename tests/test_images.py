@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
@@ -104,6 +105,23 @@ def test_what_is_no_picture_is_named(tmp_path: Path, name: str, content: bytes |
         path.write_bytes(content)
     with pytest.raises(ImageReadError, match=f"{re.escape(str(path))}.*{reason}"):
         read_uint8(path)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_16_bit_planes_apart_are_refused_rather_than_misread(tmp_path: Path, compression: str | None) -> None:
+    planes = np.random.default_rng(0).integers(0, 65536, (3, 8, 10), dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "x.tif", planes, photometric="rgb", planarconfig="separate", compression=compression)
+    with pytest.raises(ImageReadError, match=r"x\.tif.*separate planes.*interleaved"):
+        read_uint8(tmp_path / "x.tif")
+
+
+@pytest.mark.parametrize("value", [1.01, 255.0, np.inf, np.nan])
+def test_floats_beyond_one_are_refused_rather_than_white(tmp_path: Path, value: float) -> None:
+    values = np.full((6, 8), 0.5, dtype=np.float32)
+    values[2, 3] = value
+    Image.fromarray(values).save(tmp_path / "x.tif")
+    with pytest.raises(ImageReadError, match=rf"x\.tif: it holds floats up to {value:g}, expected .*\[0, 1\]"):
+        read_uint8(tmp_path / "x.tif")
 
 
 @pytest.mark.filterwarnings("ignore:Truncated File Read:UserWarning")  # Pillow, of a TIFF, before it gives up

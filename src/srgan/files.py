@@ -1,6 +1,7 @@
-"""Writing files whole or not at all, and one process at a time."""
+"""Writing files whole or not at all, one process at a time; and showing their names, whatever these are."""
 
 import hashlib
+import io
 import logging
 import os
 import secrets
@@ -44,6 +45,15 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
             _close_on_windows(file)
             unfinished.unlink(missing_ok=True)
             raise
+
+
+def show_any_name() -> None:
+    """Have stdout, as stderr already does, write what it cannot encode as an escape, instead of ending the command.
+
+    File names are bytes: those that are not UTF-8 Python keeps as letters that no encoding has.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from srgan.files import atomic_write
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
 _WHITE = (255, 255, 255, 255)
+_PLANES_APART = 2  # TIFF's PlanarConfiguration
 _UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
 
 
@@ -66,9 +67,11 @@ def read_uint8(path: Path) -> Tensor:
         Shape (3, H, W), uint8.
 
     Raises:
-        ImageReadError: If the file is missing, empty, truncated, or no picture.
+        ImageReadError: If the file is missing, empty, truncated, no picture, a TIFF of 16-bit planes, or one of floats
+            beyond 1.
     """
     with reading(path), Image.open(path) as image:
+        refuse_deep_planes(image)
         pixels = np.array(_to_rgb(ImageOps.exif_transpose(image)))
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
@@ -89,6 +92,13 @@ def reading(path: Path) -> Iterator[None]:
         raise ImageReadError(f"Cannot read {path}: {reason}. Replace or remove it.") from error
     except _UNREADABLE as error:
         raise ImageReadError(f"Cannot read {path}: {error}. Replace or remove it.") from error
+
+
+def refuse_deep_planes(image: Image.Image) -> None:
+    """Raise ValueError of a 16-bit TIFF whose channels lie one after another: Pillow reads it wrongly or at 8 bits."""
+    tags = getattr(image, "tag_v2", {})
+    if tags.get(284) == _PLANES_APART and tags.get(258, ())[1:2] == (16,):
+        raise ValueError("it is a 16-bit TIFF with its channels in separate planes; save it with interleaved ones")
 
 
 def read_image(path: Path) -> Tensor:
@@ -150,4 +160,6 @@ def _reduce_high_depth(image: Image.Image) -> Image.Image:
     # Pillow's own conversion clips 16-bit grey at 255, which turns nearly every such picture white.
     values = np.asarray(image, dtype=np.float64)
     peak = 65535.0 if image.mode.startswith("I") else 1.0
+    if peak == 1 and not (highest := values.max()) <= 1:  # nor if it is not a number
+        raise ValueError(f"it holds floats up to {highest:g}, expected values in [0, 1]; save it as 8 or 16 bits")
     return Image.fromarray(np.clip(values / peak * 255, 0, 255).round().astype(np.uint8))

@@ -296,6 +296,30 @@ def test_what_was_used_longest_ago_makes_room(folder: Path, tmp_path: Path, deco
     assert decoded == ["1.bmp"]
 
 
+@pytest.mark.parametrize(("cap", "num_kept"), [(NUM_PHOTOS + 3, 3), (NUM_PHOTOS + 1.5, 1), (2, 0)])
+def test_a_lowered_cap_shrinks_the_cache_where_nothing_is_to_be_decoded(
+    folder: Path, tmp_path: Path, decoded: list[str], cap: float, num_kept: int
+) -> None:
+    cache_dir = tmp_path / "cache"
+    load(find_photos(folder), cache_dir)
+    for path in entries(cache_dir):
+        os.utime(path, (0, 0))  # used longest ago, but for this run
+    others: list[Path] = []
+    for age in range(4):
+        known = set(entries(cache_dir))
+        load([Photo("other", save(tmp_path / f"other{age}.bmp", seed=9 + age))], cache_dir)
+        others += set(entries(cache_dir)) - known
+        os.utime(others[-1], (1e9 - age * 1e5,) * 2)
+    decoded.clear()
+    gigabytes = cap * ENTRY_BYTES / 1e9
+    data = SuperResolutionDataModule(root=folder, hr_crop_size=32, cache_dir=cache_dir, cache_gigabytes=gigabytes)
+    for stage in ("fit", "validate"):  # of which the second looks nothing up
+        data.setup(stage)
+    assert set(others) & set(entries(cache_dir)) == set(others[:num_kept])
+    assert len(entries(cache_dir)) == NUM_PHOTOS + num_kept
+    assert decoded == []
+
+
 def test_photos_beyond_the_cap_are_decoded_at_use_but_checked_once(
     folder: Path, tmp_path: Path, decoded: list[str]
 ) -> None:

@@ -1,6 +1,9 @@
 """Tests of srgan.data.doctor: each planted fault is found and named, and a sound collection is left alone."""
 
+import io
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +18,10 @@ from srgan.data import datamodule, doctor
 from srgan.data.degradations import bicubic
 from srgan.data.doctor_findings import NAMES, Finding
 from srgan.data.doctor_pairs import pair_findings
+from srgan.data.doctor_photos import Portrait, collection_findings, portrait
 from srgan.data.doctor_sharpness import find_enlargement
+from srgan.data.photos import split_by_name
+from srgan.data.sources import Roots, find, make_sources
 from srgan.images import find_images, read_uint8
 
 SAMPLE = Path(datamodule.__file__).parents[1] / "assets" / "photos"
@@ -72,7 +78,7 @@ def assert_close(finding: Finding, values: dict[str, float | str]) -> None:
         assert finding.values[key] == (value if isinstance(value, str) else pytest.approx(value, rel=0.02))
 
 
-def check(root: Path, lr_root: Path | None = None, val_root: Path | None = None) -> list[Finding]:
+def check(root: Roots, lr_root: Path | None = None, val_root: Path | None = None) -> list[Finding]:
     checkup = doctor.check(
         root=root,
         lr_root=lr_root,
@@ -240,6 +246,58 @@ def test_the_split_by_name_leaks_too(tmp_path: Path) -> None:
     assert "leakage" in names  # of three pairs of the same picture, two photos are held out
 
 
+def test_a_copy_without_a_differing_sign_is_near_not_the_same() -> None:
+    original, compressed = textured(1), levels(textured(1) + 1.0)
+    (finding,) = collection_findings(
+        [portrait(each, file=file, side="train") for each, file in ((original, "a"), (compressed, "b"))]
+    )
+    assert finding.values["distance"] == 0
+    assert (finding.name, finding.amount) == ("near_duplicate", "0 of 255 signs differ from a")
+
+
+def test_of_a_burst_each_photo_is_set_beside_the_nearest_before_it_on_each_side() -> None:
+    signature = torch.ones(256)
+    burst = []
+    for number in range(20):  # one sign more changes with each photo
+        burst.append(Portrait(str(number), "train", bytes([number]), signature.clone()))
+        signature[number] = -1
+    held_out = [Portrait(f"val{number}", "val", b"v%d" % number, signature.clone()) for number in range(2)]
+    findings = collection_findings([*burst, *held_out])
+    assert [(each.name, each.file, each.values["other"]) for each in findings] == [
+        *(("near_duplicate", str(number), str(number - 1)) for number in range(1, 20)),
+        ("leakage", "val0", "19"),
+        ("leakage", "val1", "19"),
+        ("near_duplicate", "val1", "val0"),
+    ]
+    assert findings[0].values["distance"] == 1
+
+
+def test_partners_of_other_scales_are_not_missed(tmp_path: Path) -> None:
+    for seed in range(3):
+        hr = textured(seed)
+        save(tmp_path / "hr" / f"{seed}.png", hr)
+        for scale in (2, 4):
+            save(tmp_path / "lr" / f"X{scale}" / f"{seed}x{scale}.png", bicubic(hr, scale))
+    assert check(tmp_path / "hr", tmp_path / "lr") == []
+    save(tmp_path / "lr" / "X4" / "9x4.png", textured(9, width=64, height=48))
+    assert [(each.name, Path(each.file).name) for each in check(tmp_path / "hr", tmp_path / "lr")] == [
+        ("missing_partner", "9x4.png")
+    ]
+
+
+def test_leakage_between_two_folders_is_that_of_trainings_own_split(tmp_path: Path) -> None:
+    roots = [tmp_path / "a", tmp_path / "b"]
+    for seed in range(6):
+        for root in roots:
+            save(root / f"{seed}.png", textured(seed, width=96, height=96))
+    train, val = split_by_name(find(make_sources(roots, scale=4, split="train"), scale=4), val_fraction=0.3)
+    trained_on = {photo.hr_path.name for photo in train}
+    leaked = {photo.hr_path.name for photo in val if photo.hr_path.name in trained_on}
+    assert leaked
+    findings = check(roots)
+    assert {Path(each.file).name for each in findings if each.name == "leakage"} == leaked
+
+
 def test_flat_photos_are_near_no_other(tmp_path: Path) -> None:
     for level in (10, 200):
         save(tmp_path / f"{level}.png", torch.full((3, 96, 96), level, dtype=torch.uint8))
@@ -261,6 +319,31 @@ def test_command_on_a_sick_collection_reports_and_says_1(
     for part in ("too_small", small["what"], "95x192", small["advice"]):
         assert part in line
     assert {each["name"] for each in report["findings"]} <= set(NAMES)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8 exist there alone")
+def test_names_that_are_not_utf8_are_shown_and_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = tmp_path / "photos" / os.fsdecode(b"\xff.png")
+    save(tmp_path / "photos" / "1.png", textured(1))
+    save(tmp_path / "photos" / "2.png", textured(2))
+    odd.touch()
+    console = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", console)
+    report = tmp_path / "report.json"
+    assert doctor.main(["data=folder", f"data.root={tmp_path / 'photos'}", f"out={report}"]) == 1
+    console.seek(0)
+    assert f"{tmp_path}/photos/\\udcff.png: cannot be read" in console.read()
+    (finding,) = json.loads(report.read_text(encoding="utf-8"))["findings"]
+    assert finding["file"] == str(odd)
+
+
+def test_findings_are_shown_where_the_report_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert doctor.main(["data=sample", f"out={tmp_path}"]) == 2
+    captured = capsys.readouterr()
+    assert "photos checked: nothing found." in captured.out
+    assert str(tmp_path) in captured.err
 
 
 def test_command_on_the_sample_photos_says_0(capsys: pytest.CaptureFixture[str]) -> None:

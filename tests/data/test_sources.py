@@ -108,6 +108,10 @@ def test_folder_of_all_scales_is_understood_as_that_of_the_scale() -> None:
         (["a/LR_bicubic/X4/1.png"], "by their names all 1 are LR pictures"),
         (["a/LRbicx4/1.png"], "by their names all 1 are LR pictures"),
         (["a/HR/1.png", "a/LR/1x4.png"], r"HR photos alone in a, but a/LR/1x4\.png is, by its name, the LR partner"),
+        (["a/HR/1.png", "a/LR/1.png"], r"HR photos alone in a, but a/LR/1\.png is"),
+        (["a/1.png", "a/x4/1.png"], r"HR photos alone in a, but a/x4/1\.png is"),
+        (["a/hr/b/1.png", "a/LR_x4/b/1.png"], r"HR photos alone in a, but a/LR_x4/b/1\.png is"),
+        (["a/lr/1.png", "a/X4/1.png"], "by their names all 2 are LR pictures"),
         (["a/DIV2K_HR/1.png", "a/DIV2K_LR_bicubic/X4/1x4.png"], "HR photos alone in a"),
     ],
 )
@@ -120,6 +124,17 @@ def test_lr_pictures_are_not_taken_for_hr(files: list[str], message: str) -> Non
 def test_a_name_that_looks_like_lr_alone_does_no_harm() -> None:
     touch("a/brick 4x2.png", "a/1.png")
     assert len(found("a")) == 2
+
+
+@pytest.mark.parametrize("root", ["LR", "lr", "LR_mild", "X4", "x2"])
+def test_folder_called_lr_itself_is_not_taken_for_hr(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(f"{root}/1.png", f"my{root}/1.png")
+    with pytest.raises(ValueError, match="by their names all 1 are LR pictures"):
+        found(root)
+    assert len(found([f"my{root}"])) == 1
+    monkeypatch.chdir(root)
+    with pytest.raises(ValueError, match="by their names all 1 are LR pictures"):
+        found(".")
 
 
 @pytest.mark.parametrize("weight", [0, -1, float("nan"), float("inf"), "3", True, None])
@@ -155,6 +170,20 @@ def test_missing_partners_are_counted_and_another_scale_is_pointed_out() -> None
         found("hr", "lr")
     assert "each of 3 HR photos among the 2 pictures in lr, but 2 have none. The first is hr/2.png" in str(error.value)
     assert "is scale=2 meant?" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("files", "both"),
+    [
+        pytest.param(["hr/1.png", "lr/1.jpg", "lr/1.png"], "lr/1.jpg and lr/1.png", id="lr"),
+        pytest.param(["hr/a/1.jpg", "hr/a/1.png", "lr/a/1.png"], "hr/a/1.jpg and hr/a/1.png", id="hr"),
+        pytest.param(["hr/1.png", "hr/1x4.png", "lr/1x4.png"], "hr/1.png and hr/1x4.png", id="hr-suffix"),
+    ],
+)
+def test_names_that_leave_the_partner_open_are_refused(files: list[str], both: str) -> None:
+    touch(*files)
+    with pytest.raises(ValueError, match=re.escape(both)):
+        found("hr", "lr")
 
 
 def test_partners_of_nobody_are_listed() -> None:

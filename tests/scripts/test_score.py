@@ -1,6 +1,9 @@
 """Tests of train.py test_only=true: the scores of given weights, without training."""
 
+import io
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +14,9 @@ from PIL import Image
 
 import train
 from srgan.networks import Generator
+from srgan.score_file import read_scores
 from srgan.weights import save_generator
+from tests.conftest import textured_photo
 
 Compose = Callable[..., DictConfig]
 
@@ -72,3 +77,18 @@ def test_without_weights_there_is_nothing_to_score(compose_train: Compose) -> No
 def test_weights_of_another_scale_say_what_to_set(compose_train: Compose, weights: Path) -> None:
     with pytest.raises(ValueError, match="enlarges 4 times: set scale=4"):
         train.train(compose_train("test_only=true", f"ckpt_path={weights}", "scale=2"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8 exist there alone")
+def test_pictures_whose_names_are_not_utf8_are_scored(
+    compose_train: Compose, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = os.fsdecode(b"\xff.png")
+    (tmp_path / "test").mkdir()
+    textured_photo(64, 64, seed=0).save(tmp_path / "test" / odd)
+    console = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", console)
+    train.train(compose_train("test_only=true", f"ckpt_path={weights}", f"data.test_root={tmp_path / 'test'}"))
+    console.seek(0)
+    assert "\\udcff.png" in console.read()
+    assert odd in read_scores(tmp_path / "run")["scores"]["bicubic"]

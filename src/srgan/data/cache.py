@@ -118,6 +118,23 @@ class DecodedCache:
         self._use(entry)
         return entry
 
+    def trim(self) -> None:
+        """Drop what was used longest ago of what this run does not need, where the folder holds more than it may.
+
+        Call it once all photos of the run are looked up; before that it does nothing. Waits for a process that builds
+        only if there is too much.
+        """
+        if not self._in_use:
+            return
+        with suppress(OSError):  # nothing there, or not to be changed
+            self._survey()
+            if not self._is_over_budget():
+                return
+            with alone(self.folder / _LOCK):
+                self._survey()
+                while self._others and self._is_over_budget():
+                    self._drop_oldest()
+
     def _use(self, entry: Entry) -> None:
         with self._guard:
             self._count(os.path.basename(entry.path), entry.num_bytes if entry.stored else 0)
@@ -137,19 +154,24 @@ class DecodedCache:
                 return False
             in_vain = num_bytes > self._free_on_disk() + self._num_other_bytes
             while self._others and not in_vain and not self._has_room(num_bytes):
-                oldest = next(iter(self._others))
-                self._num_other_bytes -= self._others.pop(oldest)
-                with suppress(OSError):
-                    (self.folder / oldest).unlink()
+                self._drop_oldest()
             if not self._has_room(num_bytes):
                 self._refusal = f"the disk of {self.folder} is nearly full. Name another folder with data.cache_dir."
                 return False
             self._count(name, num_bytes)
             return True
 
+    def _drop_oldest(self) -> None:
+        oldest = next(iter(self._others))
+        self._num_other_bytes -= self._others.pop(oldest)
+        with suppress(OSError):
+            (self.folder / oldest).unlink()
+
     def _has_room(self, num_bytes: int) -> bool:
-        within_budget = self.num_bytes + self._num_other_bytes + num_bytes <= self._budget
-        return within_budget and num_bytes <= self._free_on_disk()
+        return not self._is_over_budget(num_bytes) and num_bytes <= self._free_on_disk()
+
+    def _is_over_budget(self, more: int = 0) -> bool:
+        return self.num_bytes + self._num_other_bytes + more > self._budget
 
     def _free_on_disk(self) -> int:
         try:

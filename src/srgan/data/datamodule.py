@@ -130,6 +130,8 @@ class SuperResolutionDataModule(LightningDataModule):
             self._training = self._load(reduced, min_size=self._hr_crop_size, cache=cache, purpose="training")
         if self._validation is None:
             self._validation = self._load(val, min_size=MIN_VAL_SIZE, cache=cache, purpose="validation")
+        if cache is not None:
+            cache.trim()
         if cache is not None and cache.num_bytes and self._place["rank"] == 0:
             log.info("Decoded photos: %.3g GB in %s", cache.num_bytes / 1e9, cache.folder)
         if self._training is not None and not self._manifests:

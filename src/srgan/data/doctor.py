@@ -28,9 +28,9 @@ from srgan.data.datamodule import SuperResolutionDataModule
 from srgan.data.doctor_findings import NAMES, Finding
 from srgan.data.doctor_pairs import pair_findings
 from srgan.data.doctor_photos import Portrait, collection_findings, photo_findings, portrait, read_or_finding
-from srgan.data.photos import Photo, find_photos, match_partners, split_by_name, without
-from srgan.data.sources import LrRoots, Roots, make_sources, require_hr
-from srgan.files import atomic_write
+from srgan.data.photos import Photo, find_photos, match_partners, partner_folder, split_by_name, without
+from srgan.data.sources import LrRoots, Roots, labelled, make_sources, require_hr
+from srgan.files import atomic_write, show_any_name
 from srgan.images import find_images
 
 CLEAN, FINDINGS, CANNOT_RUN = 0, 1, 2
@@ -61,14 +61,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     overrides = parser.parse_args(arguments).overrides
     out = next((each.removeprefix("out=") for each in overrides if each.startswith("out=")), None)
     torch.set_num_threads(1)  # the threads are one per photo
+    show_any_name()
     try:
         checkup = check(**_settings([each for each in overrides if not each.startswith("out=")]))
+        print(table(checkup))  # noqa: T201 - a command
         if out:
             write_report(Path(out), checkup)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command
         return CANNOT_RUN
-    print(table(checkup))  # noqa: T201 - a command
     return FINDINGS if checkup.findings else CLEAN
 
 
@@ -140,7 +141,8 @@ def write_report(path: Path, checkup: Checkup) -> None:
     ]
     report = {"clean": not findings, "num_photos": dict(checkup.num_photos), "findings": findings}
     with atomic_write(path) as file:
-        file.write((json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode())
+        # A name that is not UTF-8 becomes JSON's own escapes, of which a reader makes the name again.
+        file.write((json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode(errors="backslashreplace"))
 
 
 @dataclass(frozen=True)
@@ -186,9 +188,10 @@ def _search(roots: Roots, lr_roots: LrRoots | None, *, side: str, scale: int) ->
             photos = match_partners(photos, source.lr_root, scale=scale)
             partners = {photo.lr_path for photo in photos}
             lonely = {photo.hr_path: source.lr_root for photo in photos if photo.lr_path is None}
-            lonely |= {path: source.hr_root for path in find_images(source.lr_root) if path not in partners}
+            lr_paths = find_images(partner_folder(source.lr_root, scale=scale))
+            lonely |= {path: source.hr_root for path in lr_paths if path not in partners}
             findings += [Finding("missing_partner", str(path), f"none in {other}") for path, other in lonely.items()]
-        found += photos
+        found += labelled(photos, source)
     return found, findings
 
 

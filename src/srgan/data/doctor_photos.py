@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,30 +86,40 @@ def collection_findings(portraits: Sequence[Portrait]) -> list[Finding]:
     by_digest: dict[bytes, list[Portrait]] = {}
     for each in portraits:
         by_digest.setdefault(each.digest, []).append(each)
-    findings = [_twice(again, first, distance=0) for first, *others in by_digest.values() for again in others]
+    findings = [_twice(again, first) for first, *others in by_digest.values() for again in others]
     return findings + list(_near(list(portraits)))
 
 
 def _near(portraits: list[Portrait]) -> Iterable[Finding]:
-    """For each photo the nearest of those before it, if it is near and not the same."""
+    """For each photo the nearest of those before it, one on each side of the split, if it is near and not the same."""
     if not portraits:
         return
     signatures = torch.stack([each.signature for each in portraits])
     lengths = signatures.abs().sum(dim=1)
+    places = torch.arange(len(portraits))
+    digests, sides = (_numbered(keys) for keys in ([p.digest for p in portraits], [p.side for p in portraits]))
     for start in range(0, len(portraits), _BLOCK):
-        rows = signatures[start : start + _BLOCK]
-        differing = (torch.minimum(lengths[start : start + _BLOCK, None], lengths) - rows @ signatures.mT) / 2
-        differing[rows.abs().sum(dim=1) == 0] = math.inf
-        for row, column in (differing <= _NEAR).nonzero().tolist():
-            again, first = portraits[start + row], portraits[column]
-            if column < start + row and first.digest != again.digest and lengths[column]:
-                yield _twice(again, first, distance=int(differing[row, column]))
+        rows = slice(start, start + _BLOCK)
+        differing = (torch.minimum(lengths[rows, None], lengths) - signatures[rows] @ signatures.mT) / 2
+        others = (places < places[rows, None]) & (digests != digests[rows, None]) & (lengths > 0)
+        others &= lengths[rows, None] > 0
+        for side in range(int(sides.max()) + 1):
+            nearest = differing.masked_fill(~(others & (sides == side)), math.inf).min(dim=1)
+            for row in (nearest.values <= _NEAR).nonzero().flatten().tolist():
+                first = portraits[int(nearest.indices[row])]
+                yield _twice(portraits[start + row], first, distance=int(nearest.values[row]))
 
 
-def _twice(again: Portrait, first: Portrait, *, distance: int) -> Finding:
-    leaks = again.side != first.side
-    name = "leakage" if leaks else "near_duplicate" if distance else "duplicate"
-    how = f"{distance} of 255 signs differ from" if distance else "same as"
+def _numbered(keys: Sequence[Hashable]) -> Tensor:
+    """A number for each key, the same for equal ones."""
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return torch.tensor([numbers[key] for key in keys])
+
+
+def _twice(again: Portrait, first: Portrait, *, distance: int = 0) -> Finding:
+    same, leaks = again.digest == first.digest, again.side != first.side
+    name = "leakage" if leaks else "duplicate" if same else "near_duplicate"
+    how = "same as" if same else f"{distance} of 255 signs differ from"
     values: dict[str, float | str] = {"other": first.file, "distance": distance}
     return Finding(name, again.file, f"{how} {first.file}" + (f" ({first.side})" if leaks else ""), values)
 

@@ -43,6 +43,7 @@ def find_pairs(hr_root: Path, lr_root: Path, *, scale: int) -> list[Photo]:
 
     Raises:
         FileNotFoundError: If a folder is missing or empty, or partners are missing; names the first.
+        ValueError: If the names leave open which picture belongs to which.
 
     Warns:
         LeftOutWarning: If LR pictures are nobody's partner.
@@ -62,20 +63,43 @@ def match_partners(photos: Sequence[Photo], lr_root: Path, *, scale: int) -> lis
 
     Raises:
         FileNotFoundError: If the folder is missing or empty.
+        ValueError: If the names leave open which picture belongs to which.
     """
     return _matched(photos, _partners(lr_root, scale=scale), scale=scale)
 
 
+def partner_folder(lr_root: Path, *, scale: int) -> Path:
+    """Where the LR pictures of a scale lie: in ``X<scale>`` where there is one, as in DIV2K."""
+    folder = lr_root / f"X{scale}"
+    return folder if folder.is_dir() else lr_root
+
+
 def _partners(lr_root: Path, *, scale: int) -> dict[str, Path]:
     """The LR pictures of a folder, by relative path without extension."""
-    folder = lr_root / f"X{scale}"
-    folder = folder if folder.is_dir() else lr_root
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in find_images(folder)}
+    folder = partner_folder(lr_root, scale=scale)
+    partners: dict[str, Path] = {}
+    for path in find_images(folder):
+        other = partners.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
+        if other != path:
+            raise ValueError(
+                f"Expected one LR picture of a name, but {other} and {path} differ in their ending alone."
+                " Remove one, or rename it."
+            )
+    return partners
 
 
 def _matched(photos: Sequence[Photo], partners: Mapping[str, Path], *, scale: int) -> list[Photo]:
     found = (partners.get(_stem(photo)) or partners.get(f"{_stem(photo)}x{scale}") for photo in photos)
-    return [replace(photo, lr_path=path) for photo, path in zip(photos, found, strict=True)]
+    matched: list[Photo] = []
+    owners: dict[Path, Path] = {}
+    for photo, path in zip(photos, found, strict=True):
+        if path is not None and owners.setdefault(path, photo.hr_path) != photo.hr_path:
+            raise ValueError(
+                f"Expected an LR partner of its own for each HR photo, but by their names {owners[path]} and"
+                f" {photo.hr_path} both have {path}. Remove one, or rename it and its partner."
+            )
+        matched.append(replace(photo, lr_path=path))
+    return matched
 
 
 def _no_partner(missing: list[Photo], num_hr: int, lr_root: Path, partners: Mapping[str, Path], *, scale: int) -> str:

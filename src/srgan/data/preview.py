@@ -14,27 +14,51 @@ from torch import Tensor
 
 from srgan.comparison import Panel, comparison_sheet
 from srgan.data.datamodule import SuperResolutionDataModule
+from srgan.files import show_any_name
 from srgan.images import write_image
 from srgan.resize import downscale
 
+_CANNOT_RUN = 2  # as the doctor's
 _CONF = Path(__file__).parents[3] / "conf"
+_USAGE = "python -m srgan.data.preview data=folder data.root=/photos [out=preview.png]"
 _NUM_ROWS, _NUM_COLUMNS = 4, 2  # of triples
 _PANEL_SIZE = 192  # pixels, at least
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Compose, take a batch, write the sheet."""
+def main(arguments: Sequence[str]) -> int:
+    """Compose, take a batch, write the sheet, say where; 2 and what is wrong where that cannot be."""
+    show_any_name()
     given = [each for each in arguments if each.startswith("out=")]
     out = Path(given[-1].removeprefix("out=") if given else "preview.png")
+    try:
+        if out.suffix.lower() != ".png":
+            raise ValueError(f"Expected a .png file, got out={out}.")
+        datamodule = _datamodule([each for each in arguments if each not in given])
+        datamodule.setup("fit")
+        batch = datamodule.on_after_batch_transfer(next(iter(datamodule.train_dataloader())), 0)
+        write_image(out, preview_sheet(batch))
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a command
+        return _CANNOT_RUN
+    print(out)  # noqa: T201 - a command
+    return 0
+
+
+def _datamodule(overrides: list[str]) -> SuperResolutionDataModule:
+    """What train.py would read its photos with.
+
+    Raises:
+        ValueError: If an override is wrong, a value is missing, or the data module refuses it.
+    """
     # Some values come from Hydra itself, which is not run here; and reading pictures needs no workers.
-    overrides = ["output_dir=.", "data.num_workers=0", *(each for each in arguments if each not in given)]
-    with initialize_config_dir(version_base="1.3", config_dir=str(_CONF)):
-        settings = compose("train", overrides=overrides)
-    datamodule: SuperResolutionDataModule = instantiate(settings.data, _convert_="all")
-    datamodule.setup("fit")
-    batch = datamodule.on_after_batch_transfer(next(iter(datamodule.train_dataloader())), 0)
-    write_image(out, preview_sheet(batch))
-    sys.stdout.write(f"{out}\n")
+    overrides = ["output_dir=.", "data.num_workers=0", *overrides]
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(_CONF)):
+            settings = compose("train", overrides=overrides)
+        datamodule: SuperResolutionDataModule = instantiate(settings.data, _convert_="all")
+    except Exception as error:  # of many kinds, each of which says what is wrong with which key
+        raise ValueError(f"{error.__cause__ or error}\nUsage: {_USAGE}") from error
+    return datamodule
 
 
 def preview_sheet(batch: Mapping[str, Tensor]) -> Tensor:
@@ -69,4 +93,4 @@ def _enlarged(image: Tensor, factor: int) -> Tensor:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

@@ -15,7 +15,7 @@ SAMPLE_PHOTOS = "sample"  # as a root: the photos that come with the package
 # HR and LR below a data set's folder: BasicSR's, and that of EDSR's benchmark sets.
 _LAYOUTS = (("GTmod12", "LRbicx{scale}"), ("HR", "LR_bicubic/X{scale}"))
 _LR_SUFFIX = re.compile(r"x[2348]$")
-_LR_NAME = re.compile(r"(?:^|/)(?:[^/]*LR_bicubic|LRbicx\d)/|x[2348]\.[^./]+$")
+_LR_NAME = re.compile(r"(?:^|/)(?:[^/]*LR_bicubic|LRbicx\d|LR|lr|LR_[^/]*|[xX][2348])/|x[2348]\.[^./]+$")
 
 Root = str | Path
 # One folder, several, or several with the weight at which photos of each are drawn.
@@ -112,9 +112,14 @@ def find(sources: Sequence[Source], *, scale: int) -> list[Photo]:
             require_hr(found, source.hr_root)
         else:
             found = find_pairs(source.hr_root, source.lr_root, scale=scale)
-        prefix = f"{source.label}/" if source.label else ""
-        photos += [replace(photo, name=f"{prefix}{photo.name}", weight=source.weight) for photo in found]
+        photos += labelled(found, source)
     return photos
+
+
+def labelled(photos: Sequence[Photo], source: Source) -> list[Photo]:
+    """The photos of a source under the names and with the weight that they have among those of all sources."""
+    prefix = f"{source.label}/" if source.label else ""
+    return [replace(photo, name=f"{prefix}{photo.name}", weight=source.weight) for photo in photos]
 
 
 def _weights(roots: Roots) -> dict[Root, float]:
@@ -164,8 +169,8 @@ def _recognised(folder: Path, *, scale: int) -> tuple[Path, Path | None]:
 
 def require_hr(photos: Sequence[Photo], root: Path) -> None:
     """A folder that holds LR pictures as well would train on them as if they were HR."""
-    low = [photo for photo in photos if _LR_NAME.search(f"{root.name}/{photo.name}")]
-    stems = {photo.hr_path.stem for photo in photos} - {photo.hr_path.stem for photo in low}
+    low = [photo for photo in photos if _LR_NAME.search(f"{root.absolute().name}/{photo.name}")]
+    stems = {photo.hr_path.stem for photo in set(photos).difference(low)}
     if len(low) == len(photos):
         raise ValueError(
             f"Expected HR photos in {root}, but by their names all {len(low)} are LR pictures, as {low[0].hr_path}."

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
+from srgan.images import refuse_deep_planes
 from srgan.pictures.modes import Pixels
 
 _BIG_ENDIAN = {"B": True, "L": False, "N": sys.byteorder == "big"}
-_PLANES_APART = 2  # TIFF's PlanarConfiguration
 
 
 def read_deep(image: Image.Image, stored: Path | io.BytesIO, index: int) -> Pixels | None:
@@ -32,11 +32,9 @@ def read_deep(image: Image.Image, stored: Path | io.BytesIO, index: int) -> Pixe
         Values of uint16, or None if the frame holds no 16-bit colour (16-bit gray, Pillow reads as it is).
 
     Raises:
-        ValueError: If the channels are stored one after another, which Pillow reads wrongly or at 8 bits.
+        ValueError: If the channels are stored one after another.
     """
-    tags = getattr(image, "tag_v2", {})
-    if tags.get(284) == _PLANES_APART and tags.get(258, ())[1:2] == (16,):
-        raise ValueError("it is a 16-bit TIFF with its channels in separate planes; save it with interleaved ones")
+    refuse_deep_planes(image)
     kind, order = _raw_mode(image)
     if kind not in ("RGB", "RGBA", "RGBX", "RGBa", "LA"):
         return None
