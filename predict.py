@@ -1,5 +1,6 @@
 """Enlarge photos: weights + pictures in, pictures out. Settings: conf/predict.yaml."""
 
+import io
 import re
 import sys
 import warnings
@@ -33,6 +34,7 @@ _TYPES = {
 def main(cfg: DictConfig) -> None:
     """Run, and turn what a user can mend into one message instead of a traceback."""
     warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
+    _print_any_name()
     try:
         _conclude(enlarge(**_settings(cfg)))
     except MissingMandatoryValue as error:
@@ -213,6 +215,13 @@ def _settings(cfg: DictConfig) -> dict[str, Any]:
 def _job_folder() -> str:
     """In a sweep, the part of the output's path that keeps the jobs of other settings apart."""
     return HydraConfig.get().job.override_dirname.replace("/", "_") if _is_sweep() else ""
+
+
+def _print_any_name() -> None:
+    """What the console has no letters for is shown by numbers, rather than fail what is told of."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _is_sweep() -> bool:

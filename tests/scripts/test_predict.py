@@ -1,6 +1,7 @@
 """Tests of predict.py: pictures in, pictures out, nothing overwritten, one message for a mistake."""
 
 import io
+import os
 import subprocess
 import sys
 import time
@@ -274,6 +275,18 @@ def test_a_run_that_cannot_be_scored_is_summed_up_first(weights: Path, photos: P
     assert done.stderr.splitlines()[-2] == "1 enlarged"
     assert done.stderr.splitlines()[-1].startswith(f"None of the pictures has an original in {photos}")
     assert "Page  out/index.html" in done.stdout
+
+
+@pytest.mark.parametrize(("encoding", "name"), [("latin-1:strict", b"a.png"), ("utf-8:strict", b"\xff.png")])
+def test_what_the_console_cannot_show_fails_nothing(encoding: str, name: bytes, weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for each in (os.fsdecode(name), "b.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / "in" / each)
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = finish(command(weights, "input=in", "report=true"), tmp_path, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == b"2 enlarged"
+    assert len(pictures(tmp_path / "out")) == 3
 
 
 def test_standard_input_goes_to_standard_output(weights: Path, tmp_path: Path) -> None:
