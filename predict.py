@@ -1,6 +1,7 @@
 """Enlarge photos: weights + pictures in, pictures out. Settings: conf/predict.yaml."""
 
 import io
+import os
 import re
 import sys
 import warnings
@@ -209,12 +210,13 @@ def _settings(cfg: DictConfig) -> dict[str, Any]:
         if type(settings[name]) is not kind and not (kind is float and type(settings[name]) is int):
             raise ValueError(f"Expected {name} to be {_KINDS[kind]}, got {settings[name]}.")
     texts = {name: str(settings[name]) for name in _TEXTS if settings[name] is not None}
-    return {**settings, **texts, "strength": float(settings["strength"])}
+    paths = {name: os.path.expanduser(texts[name]) for name in _PATHS if name in texts}
+    return {**settings, **texts, **paths, "strength": float(settings["strength"])}
 
 
 def _job_folder() -> str:
     """In a sweep, the part of the output's path that keeps the jobs of other settings apart."""
-    return HydraConfig.get().job.override_dirname.replace("/", "_") if _is_sweep() else ""
+    return re.sub(r"[/\\]", "_", HydraConfig.get().job.override_dirname.replace("'", "")) if _is_sweep() else ""
 
 
 def _print_any_name() -> None:
@@ -229,16 +231,18 @@ def _is_sweep() -> bool:
 
 
 def _quoted(arguments: list[str]) -> list[str]:
-    """Paths in quotes, where they hold what Hydra's grammar does not take bare: ü, brackets, spaces, ``=``."""
+    """Paths in quotes, so that Hydra takes each as it stands: not 1.50 for a number, nor ~ or ü for a mistake."""
     sweep = "-m" in arguments or "--multirun" in arguments  # where a comma parts values
 
     def quoted(argument: str) -> str:
         name, is_setting, value = argument.partition("=")
-        bare = re.fullmatch(r"[A-Za-z0-9_./:+~-]*", value) or value[:1] in ("'", '"') or (sweep and "," in value)
-        if not is_setting or name not in _PATHS or bare:
+        is_quoted = len(value) > 1 and value[0] in ("'", '"') and value[-1] == value[0]
+        if not is_setting or name not in _PATHS or is_quoted or value in ("null", _STREAM) or (sweep and "," in value):
             return argument
-        escaped = value.replace("'", r"\'")
-        return f"{name}='{escaped}'"
+        # A backslash counts as one unless a quote or an interpolation follows.
+        value = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
+        value = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + (r"\'" if found[2] else ""), value)
+        return f"{name}='{value}'"
 
     return [quoted(argument) for argument in arguments]
 

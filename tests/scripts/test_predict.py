@@ -13,6 +13,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 from PIL import Image
 
 import predict
@@ -44,6 +45,12 @@ def command(weights: Path, *arguments: str) -> list[str]:
 
 def finish(line: list[str], folder: Path, **options: Any) -> "subprocess.CompletedProcess[Any]":
     return subprocess.run(line, cwd=folder, capture_output=True, check=False, **options)
+
+
+def read_settings(*arguments: str) -> dict[str, Any]:
+    """What the settings come to that are typed so."""
+    with initialize_config_dir(version_base="1.3", config_dir=str(PROJECT / "conf")):
+        return predict._settings(compose("predict", overrides=predict._quoted(list(arguments))))
 
 
 def pictures(folder: Path) -> list[str]:
@@ -256,7 +263,8 @@ def test_a_sweep_has_a_folder_for_each_strength_and_one_for_all_parts(weights: P
     done = finish(line, tmp_path, text=True)
     assert done.returncode == 0, done.stderr
     folders = sorted(path.parent for path in (tmp_path / "out").glob("*/a.png"))
-    assert [path.name.rpartition(",")[2] for path in folders] == ["strength=0", "strength=0.5"]
+    named = [f"{name}={weights}".replace("/", "_") for name in ("blend_with", "ckpt")]
+    assert [path.name for path in folders] == [",".join([*named, f"strength={each}"]) for each in ("0", "0.5")]
 
     rng = np.random.default_rng(0)
     (tmp_path / "in").mkdir()
@@ -337,3 +345,25 @@ def test_paths_need_no_quotes_of_hydras_grammar(weights: Path, tmp_path: Path) -
     done = finish(command(weights, f"input={source}", f"output={folder}/größer"), tmp_path, text=True)
     assert done.returncode == 0, done.stderr
     assert pictures(folder / "größer") == ["it's a=b.png"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["2024_05", "1.50", "true", "a\\", "it's\\'", "'tis", "${HOME}/a", "\\${a", "a, b", "{a: b}", "[a]", "~a~/é", "x=y"],
+)
+def test_a_path_arrives_as_it_was_typed(path: str) -> None:
+    settings = read_settings(f"input={path}", f"output={path}", f"ckpt={path}")
+    assert [settings[name] for name in ("input", "output", "ckpt")] == [path] * 3
+
+
+def test_what_stands_for_no_path_keeps_its_meaning() -> None:
+    settings = read_settings("input=-", "output=null", "ckpt='a b'")
+    assert [settings[name] for name in ("input", "output", "ckpt")] == ["-", None, "a b"]
+
+
+def test_the_home_folder_is_found_where_the_shell_does_not_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("USERPROFILE", "/home/me")
+    paths = {name: "~/1.50" for name in ("input", "output", "reference", "ckpt", "blend_with")}
+    settings = read_settings(*(f"{name}={path}" for name, path in paths.items()))
+    assert {name: settings[name] for name in paths} == dict.fromkeys(paths, "/home/me/1.50")
