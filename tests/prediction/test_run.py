@@ -103,11 +103,12 @@ def test_files_of_others_and_edited_results_are_kept_unless_told(source: Path) -
 def test_a_bad_file_is_reported_and_the_rest_goes_on(source: Path) -> None:
     (source / "a.png").write_bytes(b"bad")
     (source / "d.png").symlink_to(source / "nowhere")
+    (source / "e.png").symlink_to(source / "e.png")
     summary = run(source, Enlarger())
     assert files(source.parent / "out") == expected("b.png", "sub/c.png")
     assert not summary.complete
-    assert len(summary.failures) == 2
-    assert all(str(source / name) in str(summary) for name in ("a.png", "d.png"))
+    assert len(summary.failures) == 3
+    assert all(str(source / name) in str(summary) for name in ("a.png", "d.png", "e.png"))
 
 
 def test_a_full_disk_leaves_no_half_file_and_lists_the_rest(source: Path) -> None:

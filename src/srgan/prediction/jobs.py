@@ -112,7 +112,7 @@ def _find_inputs(source: Path, output: Path) -> tuple[list[Path], Path]:
         )
     if not source.is_dir():
         return [source], source.parent
-    if output.resolve() == source.resolve():
+    if _identity(output) == _identity(source):
         raise ValueError(
             f"Expected output= to be another folder than the input's, got {output} for both: results would be taken for"
             " inputs the next time."
@@ -163,4 +163,4 @@ def _check_targets(jobs: Sequence[Job]) -> None:
 
 
 def _identity(path: Path) -> str:
-    return os.path.normcase(path.resolve())
+    return os.path.normcase(os.path.realpath(path))  # unlike resolve, it takes links that lead to themselves
