@@ -182,11 +182,14 @@ def predict_stream(
     target.flush()
 
 
-def _weights(*, ckpt: str, blend_with: str = "srresnet", strength: float = 1.0, **_: Any) -> list[Path]:
+def _weights(*, ckpt: str, blend_with: str | None = None, strength: float = 1.0, **_: Any) -> list[Path]:
     """The weight files that decide the result."""
+    from srgan.upscaler import second_weights
     from srgan.weights import resolve
 
-    return [resolve(Path(path)) for path in ([ckpt] if strength == 1 else [ckpt, blend_with])]
+    first = Path(ckpt)
+    paths = [first] if strength == 1 else [first, second_weights(ckpt, blend_with, strength=strength)]
+    return [resolve(path) for path in paths]
 
 
 def _conclude(summary: "Summary | None") -> None:

@@ -205,8 +205,11 @@ def test_a_wrong_setting_is_told_once_before_any_work(
 
 
 def test_a_strength_needs_a_second_weight_that_fits(weights: Path, photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"got strength=0\.5: strength below 1 needs blend_with="):
+        run(weights, photos, tmp_path / "out", strength=0.5, blend_with=None)
+    assert not (tmp_path / "out").exists()
     with pytest.raises(WeightsError, match=r"channels is 64 in blend_with and 4 in ckpt.*Set blend_with="):
-        run(weights, photos, tmp_path / "out", strength=0.5)
+        run(weights, photos, tmp_path / "out", strength=0.5, blend_with="srresnet")
     assert run(weights, photos, tmp_path / "out", strength=0.5, blend_with=str(weights)).complete
 
 
