@@ -119,8 +119,17 @@ def _find_inputs(source: Path, output: Path) -> tuple[list[Path], Path]:
         )
     inputs = sorted(_walk(source, excluded=output))
     if not inputs:
-        raise FileNotFoundError(f"Expected pictures ({', '.join(sorted(EXTENSIONS))}) under {source}, found none.")
+        kinds = ", ".join(sorted(EXTENSIONS))
+        raise FileNotFoundError(f"Expected pictures ({kinds}) under {source}, found none{_outside(source)}.")
     return inputs, source
+
+
+def _outside(source: Path) -> str:
+    """What to say of results under a folder in which nothing else is."""
+    folders = sorted({path.parent for path in source.rglob(f"{LEDGER}*")} - {source})
+    if not folders:
+        return ""
+    return f" outside of folders of results, which are left out. To enlarge {folders[0]} again, name it as input="
 
 
 def _walk(root: Path, *, excluded: Path) -> Iterator[Path]:
