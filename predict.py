@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # imported where they are used, so that `--help` answers at o
     from srgan.references import References
 
 _INTERRUPTED = 130  # what shells make of Ctrl-C
+_UNREAD = 141  # what shells make of a broken pipe
 _STREAM = "-"
 _PATHS = ("input", "output", "reference", "ckpt", "blend_with")
 _INDIFFERENT = ("ckpt", "blend_with", "device", "tile_size", "batch_size")  # of these, the weights' content decides
@@ -40,6 +41,9 @@ def main(cfg: DictConfig) -> None:
         _conclude(enlarge(**_settings(cfg)))
     except MissingMandatoryValue as error:
         sys.exit(f"Expected a value for {error.full_key}: python predict.py input=<picture or folder> output=<folder>")
+    except BrokenPipeError:  # whoever read the output has gone, such as head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains of it when it ends
+        sys.exit(_UNREAD)
     except (ValueError, OSError) as error:
         if _is_sweep():
             raise  # the other jobs go on, and Hydra shows it at the end
@@ -194,6 +198,7 @@ def _weights(*, ckpt: str, blend_with: str | None = None, strength: float = 1.0,
 
 def _conclude(summary: "Summary | None") -> None:
     """Say what came of the run; anything that is left to do is an error."""
+    sys.stdout.flush()
     if summary is None:
         return
     if summary.interrupted:
@@ -203,7 +208,7 @@ def _conclude(summary: "Summary | None") -> None:
         if _is_sweep():
             raise RuntimeError(str(summary))
         sys.exit(str(summary))
-    print(summary)
+    print(summary, flush=True)
 
 
 def _settings(cfg: DictConfig) -> dict[str, Any]:

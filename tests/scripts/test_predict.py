@@ -310,6 +310,17 @@ def test_standard_input_goes_to_standard_output(weights: Path, tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("source", ["-", "a.png"])
+def test_a_reader_that_leaves_ends_it_quietly(source: str, weights: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with (tmp_path / "a.png").open("rb") as picture, os.fdopen(writing, "wb") as unread:
+        line = command(weights, f"input={source}")
+        done = subprocess.run(line, cwd=tmp_path, stdin=picture, stdout=unread, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_starts_without_what_only_training_needs(weights: Path, tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     script, *arguments = command(weights, "input=a.png")[1:]
