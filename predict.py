@@ -1,5 +1,7 @@
 """Enlarge photos: weights + pictures in, pictures out. Settings: conf/predict.yaml."""
 
+import io
+import os
 import re
 import sys
 import warnings
@@ -17,6 +19,7 @@ if TYPE_CHECKING:  # imported where they are used, so that `--help` answers at o
     from srgan.references import References
 
 _INTERRUPTED = 130  # what shells make of Ctrl-C
+_UNREAD = 141  # what shells make of a broken pipe
 _STREAM = "-"
 _PATHS = ("input", "output", "reference", "ckpt", "blend_with")
 _INDIFFERENT = ("ckpt", "blend_with", "device", "tile_size", "batch_size")  # of these, the weights' content decides
@@ -33,10 +36,14 @@ _TYPES = {
 def main(cfg: DictConfig) -> None:
     """Run, and turn what a user can mend into one message instead of a traceback."""
     warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
+    _print_any_name()
     try:
         _conclude(enlarge(**_settings(cfg)))
     except MissingMandatoryValue as error:
         sys.exit(f"Expected a value for {error.full_key}: python predict.py input=<picture or folder> output=<folder>")
+    except BrokenPipeError:  # whoever read the output has gone, such as head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains of it when it ends
+        sys.exit(_UNREAD)
     except (ValueError, OSError) as error:
         if _is_sweep():
             raise  # the other jobs go on, and Hydra shows it at the end
@@ -179,15 +186,19 @@ def predict_stream(
     target.flush()
 
 
-def _weights(*, ckpt: str, blend_with: str = "srresnet", strength: float = 1.0, **_: Any) -> list[Path]:
+def _weights(*, ckpt: str, blend_with: str | None = None, strength: float = 1.0, **_: Any) -> list[Path]:
     """The weight files that decide the result."""
+    from srgan.upscaler import second_weights
     from srgan.weights import resolve
 
-    return [resolve(Path(path)) for path in ([ckpt] if strength == 1 else [ckpt, blend_with])]
+    first = Path(ckpt)
+    paths = [first] if strength == 1 else [first, second_weights(ckpt, blend_with, strength=strength)]
+    return [resolve(path) for path in paths]
 
 
 def _conclude(summary: "Summary | None") -> None:
     """Say what came of the run; anything that is left to do is an error."""
+    sys.stdout.flush()
     if summary is None:
         return
     if summary.interrupted:
@@ -197,7 +208,7 @@ def _conclude(summary: "Summary | None") -> None:
         if _is_sweep():
             raise RuntimeError(str(summary))
         sys.exit(str(summary))
-    print(summary)
+    print(summary, flush=True)
 
 
 def _settings(cfg: DictConfig) -> dict[str, Any]:
@@ -207,12 +218,20 @@ def _settings(cfg: DictConfig) -> dict[str, Any]:
         if type(settings[name]) is not kind and not (kind is float and type(settings[name]) is int):
             raise ValueError(f"Expected {name} to be {_KINDS[kind]}, got {settings[name]}.")
     texts = {name: str(settings[name]) for name in _TEXTS if settings[name] is not None}
-    return {**settings, **texts, "strength": float(settings["strength"])}
+    paths = {name: os.path.expanduser(texts[name]) for name in _PATHS if name in texts}
+    return {**settings, **texts, **paths, "strength": float(settings["strength"])}
 
 
 def _job_folder() -> str:
     """In a sweep, the part of the output's path that keeps the jobs of other settings apart."""
-    return HydraConfig.get().job.override_dirname.replace("/", "_") if _is_sweep() else ""
+    return re.sub(r"[/\\]", "_", HydraConfig.get().job.override_dirname.replace("'", "")) if _is_sweep() else ""
+
+
+def _print_any_name() -> None:
+    """What the console has no letters for is shown by numbers, rather than fail what is told of."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _is_sweep() -> bool:
@@ -220,16 +239,18 @@ def _is_sweep() -> bool:
 
 
 def _quoted(arguments: list[str]) -> list[str]:
-    """Paths in quotes, where they hold what Hydra's grammar does not take bare: ü, brackets, spaces, ``=``."""
+    """Paths in quotes, so that Hydra takes each as it stands: not 1.50 for a number, nor ~ or ü for a mistake."""
     sweep = "-m" in arguments or "--multirun" in arguments  # where a comma parts values
 
     def quoted(argument: str) -> str:
         name, is_setting, value = argument.partition("=")
-        bare = re.fullmatch(r"[A-Za-z0-9_./:+~-]*", value) or value[:1] in ("'", '"') or (sweep and "," in value)
-        if not is_setting or name not in _PATHS or bare:
+        is_quoted = len(value) > 1 and value[0] in ("'", '"') and value[-1] == value[0]
+        if not is_setting or name not in _PATHS or is_quoted or value in ("null", _STREAM) or (sweep and "," in value):
             return argument
-        escaped = value.replace("'", r"\'")
-        return f"{name}='{escaped}'"
+        # A backslash counts as one unless a quote or an interpolation follows.
+        value = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
+        value = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + (r"\'" if found[2] else ""), value)
+        return f"{name}='{value}'"
 
     return [quoted(argument) for argument in arguments]
 

@@ -180,3 +180,10 @@ def test_pictures_that_do_not_match_are_named_and_leave_no_file(
     with pytest.raises(ValueError, match=message):
         written(tmp_path, Entry("a.png", picture(0), picture(1), **changes))  # type: ignore[arg-type] # pictures alone
     assert not list(tmp_path.iterdir())
+
+
+def test_a_name_that_is_no_text_is_shown_as_far_as_it_is(tmp_path: Path) -> None:
+    write_report(tmp_path / "index.html", [Entry("gr\udcfcn.png", picture(0), picture(1))], title="of \udcfc")
+    page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
+    assert page.pictures[0]["name"] == "gr?n.png"
+    assert "gr?n.png" in page.cells

@@ -202,6 +202,15 @@ def test_strength_lies_between_two_weights(weights: Path, tmp_path: Path) -> Non
         Upscaler(weights, blend_with=_saved(tmp_path / "wide.safetensors", seed=1, channels=6), strength=0.5)
 
 
+def test_only_the_weights_of_the_package_have_a_second_to_be_blended_with(weights: Path) -> None:
+    lr = torch.rand(1, 3, 8, 8)
+    none = Upscaler("srgan", strength=0.0, device="cpu", precision="fp32").enlarge(lr)
+    torch.testing.assert_close(none, Upscaler("srresnet", device="cpu", precision="fp32").enlarge(lr))
+    for path in (weights, "srresnet"):
+        with pytest.raises(ValueError, match="strength below 1 needs blend_with="):
+            Upscaler(path, strength=0.5)
+
+
 def test_missing_weights_are_named() -> None:
     with pytest.raises(WeightsError, match=r"nowhere\.ckpt does not exist"):
         Upscaler("nowhere.ckpt")

@@ -89,11 +89,11 @@ def write_report(path: Path, entries: Iterable[Entry], *, title: str) -> None:
     with atomic_write(path) as file:
         # The summary stands above the pictures but is known after them: room is left for it and filled in at the end.
         before, after = head.replace("{{title}}", html.escape(title)).split("{{summary}}")
-        file.write(before.encode())
+        file.write(_encoded(before))
         summary_at = file.tell()
-        file.write(b" " * _SUMMARY_BYTES + after.encode())
+        file.write(b" " * _SUMMARY_BYTES + _encoded(after))
         rows = list(map(partial(_write_picture, file), entries))  # a loop would hold two at a time
-        file.write((_table(rows) + tail).encode())
+        file.write(_encoded(_table(rows) + tail))
         file.seek(summary_at)
         file.write(_summary(rows).encode())
 
@@ -115,8 +115,8 @@ def _write_picture(file: BinaryIO, entry: Entry) -> _Row:
         ],
     }
     # A name may hold </script>: no < remains in the block.
-    text = json.dumps(content).replace("<", "\\u003c")
-    file.write(f'<script type="application/json" class="picture">{text}</script>\n'.encode())
+    text = json.dumps(content, ensure_ascii=False).replace("<", "\\u003c")
+    file.write(_encoded(f'<script type="application/json" class="picture">{text}</script>\n'))
     preview = _to_pillow(entry.sr)
     preview.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
     return _Row(
@@ -127,6 +127,10 @@ def _write_picture(file: BinaryIO, entry: Entry) -> _Row:
         entry.bicubic_scores,
         _data(preview, "JPEG", quality=80),
     )
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode(errors="replace")  # the names of files need not be text
 
 
 def _facts(entry: Entry, height: int, width: int) -> Iterator[str]:

@@ -43,7 +43,8 @@ class Upscaler:
     Args:
         ckpt: ``srgan`` or ``srresnet``, which come with the package; a ``.safetensors``, a ``.ckpt``, a run's folder.
         strength: Share of ``ckpt`` in the weights, in [0, 1]; the rest is ``blend_with``. Less invents less detail.
-        blend_with: Weights of the same architecture; only read where ``strength`` is below 1.
+        blend_with: Weights of the same architecture; only read where ``strength`` is below 1. None: ``srresnet`` for
+            ``srgan``; others have none of themselves.
         device: ``auto`` or a torch device, such as ``cuda:1``.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``; see ``srgan.inference.with_precision``.
         tile_size: Longest side of the pieces that a picture is computed in, without their margins; ``auto`` looks at
@@ -76,7 +77,7 @@ class Upscaler:
         ckpt: str | Path = "srgan",
         *,
         strength: float = 1.0,
-        blend_with: str | Path = "srresnet",
+        blend_with: str | Path | None = None,
         device: str = "auto",
         precision: Precision = "auto",
         tile_size: TileSize = "auto",
@@ -87,7 +88,8 @@ class Upscaler:
         require_tiles(tile_size, batch_size)
         generator = load_generator(Path(ckpt))
         if strength != 1:
-            generator = blend(load_generator(Path(blend_with)), generator, strength=strength)
+            second = second_weights(ckpt, blend_with, strength=strength)
+            generator = blend(load_generator(second), generator, strength=strength)
         self._plain = with_precision(for_inference(generator).to(choose_device(device)), precision)
         network: Network = SelfEnsemble(self._plain) if self_ensemble else self._plain
         self._network = Consistent(network) if consistency else network
@@ -162,6 +164,22 @@ class Upscaler:
             return self.enlarge(rgb, out=new_canvas(height, width, dtype=dtype))
 
         return upscale_picture(lr, self.enlarge if lr.gray or lr.alpha is not None else on_canvas)
+
+
+def second_weights(ckpt: str | Path, blend_with: str | Path | None, *, strength: float) -> Path:
+    """The weights that have the rest of a strength other than 1; arguments are those of ``Upscaler``.
+
+    Raises:
+        ValueError: If there are none: whether others fit does not show in their architecture.
+    """
+    if blend_with is not None:
+        return Path(blend_with)
+    if str(ckpt) == "srgan":
+        return Path("srresnet")
+    raise ValueError(
+        f"Expected strength=1 with ckpt={ckpt} alone, got strength={strength}: strength below 1 needs blend_with=, such"
+        " as the weights that ckpt was trained on from."
+    )
 
 
 def _described(picture: object) -> str:

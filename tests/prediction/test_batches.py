@@ -46,10 +46,12 @@ def save(path: Path, mode: str = "RGB", size: tuple[int, int] = (12, 10), seed: 
     Image.fromarray(values.squeeze()).save(path)
 
 
-def enlarge(weights: Path, folder: Path, output: str, *, batch_size: int, **options: Any) -> tuple[Summary, Enlarger]:
+def enlarge(
+    weights: Path, folder: Path, output: str, *, batch_size: int, format: str = "png", **options: Any
+) -> tuple[Summary, Enlarger]:
     upscaler = Upscaler(weights, device="cpu", precision="fp32", batch_size=batch_size, **options)
-    enlarger = Enlarger(upscaler, format="png", quality=95, max_pixels=10**6, scratch=folder)
-    jobs = plan_jobs(folder / "in", folder / output, format="png")
+    enlarger = Enlarger(upscaler, format=format, quality=95, max_pixels=10**6, scratch=folder)
+    jobs = plan_jobs(folder / "in", folder / output, format=format)
     ledger = Ledger(folder / output)
     return run_jobs(jobs, enlarger, ledger=ledger, made_with="s", look_ahead=enlarger.look_ahead), enlarger
 
@@ -105,6 +107,18 @@ def test_sizes_that_alternate_are_sorted_out(weights: Path, tmp_path: Path, batc
         save(tmp_path / "in" / f"{number}.png", size=(12, 10) if number % 2 else (10, 12), seed=number)
     assert enlarge(weights, tmp_path, "out", batch_size=4)[0].complete
     assert batches == [(4, 3, 12, 10), (4, 3, 10, 12)]
+
+
+def test_pages_of_different_sizes_leave_the_batch_to_the_files_after_them(
+    weights: Path, tmp_path: Path, batches: list[tuple[int, ...]]
+) -> None:
+    for number in range(1, 3):
+        save(tmp_path / "in" / f"{number}.png", seed=number)
+    pages = [Image.new("RGB", size, "teal") for size in ((12, 10), (8, 6))]
+    pages[0].save(tmp_path / "in" / "0.tif", save_all=True, append_images=pages[1:])
+    summary, _ = enlarge(weights, tmp_path, "out", batch_size=4, format="tiff")
+    assert [job.name for job in summary.written] == ["0.tif", "1.png", "2.png"]
+    assert batches == [(1, 3, 10, 12), (1, 3, 6, 8), (2, 3, 10, 12)]
 
 
 def test_pictures_larger_than_a_tile_are_left_to_their_turn(

@@ -34,6 +34,14 @@ def test_earlier_results_inside_the_input_are_no_inputs(tmp_path: Path) -> None:
     assert targets(tmp_path, tmp_path / "out") == {"a.jpg": "a.png"}
 
 
+def test_results_alone_are_said_to_be_left_out(tmp_path: Path) -> None:
+    for part in ("strength=0", "strength=1"):
+        make(tmp_path / "sweep" / part, ".srgan-ledger.jsonl", "a.png")
+    with pytest.raises(FileNotFoundError, match=r"outside of folders of results.* enlarge .*sweep/strength=0 again"):
+        targets(tmp_path / "sweep", tmp_path / "out")
+    assert targets(tmp_path / "sweep" / "strength=0", tmp_path / "out") == {"a.png": "a.png"}
+
+
 def test_links_to_folders_are_followed_and_loops_end(tmp_path: Path) -> None:
     source = make(tmp_path / "in", "a.png")
     make(tmp_path / "album", "b.png")

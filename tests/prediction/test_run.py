@@ -103,11 +103,23 @@ def test_files_of_others_and_edited_results_are_kept_unless_told(source: Path) -
 def test_a_bad_file_is_reported_and_the_rest_goes_on(source: Path) -> None:
     (source / "a.png").write_bytes(b"bad")
     (source / "d.png").symlink_to(source / "nowhere")
+    (source / "e.png").symlink_to(source / "e.png")
     summary = run(source, Enlarger())
     assert files(source.parent / "out") == expected("b.png", "sub/c.png")
     assert not summary.complete
-    assert len(summary.failures) == 2
-    assert all(str(source / name) in str(summary) for name in ("a.png", "d.png"))
+    assert len(summary.failures) == 3
+    assert all(str(source / name) in str(summary) for name in ("a.png", "d.png", "e.png"))
+
+
+def test_pipes_and_devices_are_reported_rather_than_waited_for(source: Path) -> None:
+    os.mkfifo(source / "p.png")
+    (source / "zero.png").symlink_to("/dev/zero")
+    (source / "linked.png").symlink_to(source / "a.png")  # a file as any other
+    summary = run(source, Enlarger())
+    assert [job.name for job in summary.written] == ["a.png", "b.png", "linked.png", "sub/c.png"]
+    assert [message.partition(" to be a file")[0] for message in summary.failures] == [
+        f"Expected {source / name}" for name in ("p.png", "zero.png")
+    ]
 
 
 def test_a_full_disk_leaves_no_half_file_and_lists_the_rest(source: Path) -> None:

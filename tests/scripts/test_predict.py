@@ -1,6 +1,7 @@
 """Tests of predict.py: pictures in, pictures out, nothing overwritten, one message for a mistake."""
 
 import io
+import os
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 from PIL import Image
 
 import predict
@@ -43,6 +45,12 @@ def command(weights: Path, *arguments: str) -> list[str]:
 
 def finish(line: list[str], folder: Path, **options: Any) -> "subprocess.CompletedProcess[Any]":
     return subprocess.run(line, cwd=folder, capture_output=True, check=False, **options)
+
+
+def read_settings(*arguments: str) -> dict[str, Any]:
+    """What the settings come to that are typed so."""
+    with initialize_config_dir(version_base="1.3", config_dir=str(PROJECT / "conf")):
+        return predict._settings(compose("predict", overrides=predict._quoted(list(arguments))))
 
 
 def pictures(folder: Path) -> list[str]:
@@ -197,8 +205,11 @@ def test_a_wrong_setting_is_told_once_before_any_work(
 
 
 def test_a_strength_needs_a_second_weight_that_fits(weights: Path, photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"got strength=0\.5: strength below 1 needs blend_with="):
+        run(weights, photos, tmp_path / "out", strength=0.5, blend_with=None)
+    assert not (tmp_path / "out").exists()
     with pytest.raises(WeightsError, match=r"channels is 64 in blend_with and 4 in ckpt.*Set blend_with="):
-        run(weights, photos, tmp_path / "out", strength=0.5)
+        run(weights, photos, tmp_path / "out", strength=0.5, blend_with="srresnet")
     assert run(weights, photos, tmp_path / "out", strength=0.5, blend_with=str(weights)).complete
 
 
@@ -255,7 +266,8 @@ def test_a_sweep_has_a_folder_for_each_strength_and_one_for_all_parts(weights: P
     done = finish(line, tmp_path, text=True)
     assert done.returncode == 0, done.stderr
     folders = sorted(path.parent for path in (tmp_path / "out").glob("*/a.png"))
-    assert [path.name.rpartition(",")[2] for path in folders] == ["strength=0", "strength=0.5"]
+    named = [f"{name}={weights}".replace("/", "_") for name in ("blend_with", "ckpt")]
+    assert [path.name for path in folders] == [",".join([*named, f"strength={each}"]) for each in ("0", "0.5")]
 
     rng = np.random.default_rng(0)
     (tmp_path / "in").mkdir()
@@ -276,6 +288,18 @@ def test_a_run_that_cannot_be_scored_is_summed_up_first(weights: Path, photos: P
     assert "Page  out/index.html" in done.stdout
 
 
+@pytest.mark.parametrize(("encoding", "name"), [("latin-1:strict", b"a.png"), ("utf-8:strict", b"\xff.png")])
+def test_what_the_console_cannot_show_fails_nothing(encoding: str, name: bytes, weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for each in (os.fsdecode(name), "b.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / "in" / each)
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = finish(command(weights, "input=in", "report=true"), tmp_path, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == b"2 enlarged"
+    assert len(pictures(tmp_path / "out")) == 3
+
+
 def test_standard_input_goes_to_standard_output(weights: Path, tmp_path: Path) -> None:
     stored = io.BytesIO()
     Image.new("LA", (7, 5), (80, 200)).save(stored, "PNG")
@@ -284,6 +308,17 @@ def test_standard_input_goes_to_standard_output(weights: Path, tmp_path: Path) -
     with Image.open(io.BytesIO(done.stdout)) as image:
         assert (image.format, image.mode, image.size) == ("PNG", "LA", (28, 20))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("source", ["-", "a.png"])
+def test_a_reader_that_leaves_ends_it_quietly(source: str, weights: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with (tmp_path / "a.png").open("rb") as picture, os.fdopen(writing, "wb") as unread:
+        line = command(weights, f"input={source}")
+        done = subprocess.run(line, cwd=tmp_path, stdin=picture, stdout=unread, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_starts_without_what_only_training_needs(weights: Path, tmp_path: Path) -> None:
@@ -324,3 +359,25 @@ def test_paths_need_no_quotes_of_hydras_grammar(weights: Path, tmp_path: Path) -
     done = finish(command(weights, f"input={source}", f"output={folder}/größer"), tmp_path, text=True)
     assert done.returncode == 0, done.stderr
     assert pictures(folder / "größer") == ["it's a=b.png"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["2024_05", "1.50", "true", "a\\", "it's\\'", "'tis", "${HOME}/a", "\\${a", "{a: b}", "[a]", "~a~/é", "x=y"],
+)
+def test_a_path_arrives_as_it_was_typed(path: str) -> None:
+    settings = read_settings(f"input={path}", f"output={path}", f"ckpt={path}")
+    assert [settings[name] for name in ("input", "output", "ckpt")] == [path] * 3
+
+
+def test_what_stands_for_no_path_keeps_its_meaning() -> None:
+    settings = read_settings("input=-", "output=null", "ckpt='a b'")
+    assert [settings[name] for name in ("input", "output", "ckpt")] == ["-", None, "a b"]
+
+
+def test_the_home_folder_is_found_where_the_shell_does_not_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("USERPROFILE", "/home/me")
+    paths = {name: "~/1.50" for name in ("input", "output", "reference", "ckpt", "blend_with")}
+    settings = read_settings(*(f"{name}={path}" for name, path in paths.items()))
+    assert {name: settings[name] for name in paths} == dict.fromkeys(paths, "/home/me/1.50")

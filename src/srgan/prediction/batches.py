@@ -99,9 +99,9 @@ class Batches:
             return None
 
     def _of_one_size(self, sources: Sequence[Path]) -> dict[Path, list[Tensor]]:
-        """The first file and those like it, as many as a batch holds, each with what it is going to ask."""
+        """The first file and its like, as many as a batch holds, each with what it asks; none if its pages differ."""
         first = self._read[sources[0]]
-        if first is None:
+        if first is None or any(frame.size != first[0].size for frame in first):
             return {}
         group: dict[Path, list[Tensor]] = {}
         left = self._upscaler.batch_size

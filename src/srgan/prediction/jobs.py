@@ -112,15 +112,24 @@ def _find_inputs(source: Path, output: Path) -> tuple[list[Path], Path]:
         )
     if not source.is_dir():
         return [source], source.parent
-    if output.resolve() == source.resolve():
+    if _identity(output) == _identity(source):
         raise ValueError(
             f"Expected output= to be another folder than the input's, got {output} for both: results would be taken for"
             " inputs the next time."
         )
     inputs = sorted(_walk(source, excluded=output))
     if not inputs:
-        raise FileNotFoundError(f"Expected pictures ({', '.join(sorted(EXTENSIONS))}) under {source}, found none.")
+        kinds = ", ".join(sorted(EXTENSIONS))
+        raise FileNotFoundError(f"Expected pictures ({kinds}) under {source}, found none{_outside(source)}.")
     return inputs, source
+
+
+def _outside(source: Path) -> str:
+    """What to say of results under a folder in which nothing else is."""
+    folders = sorted({path.parent for path in source.rglob(f"{LEDGER}*")} - {source})
+    if not folders:
+        return ""
+    return f" outside of folders of results, which are left out. To enlarge {folders[0]} again, name it as input="
 
 
 def _walk(root: Path, *, excluded: Path) -> Iterator[Path]:
@@ -163,4 +172,4 @@ def _check_targets(jobs: Sequence[Job]) -> None:
 
 
 def _identity(path: Path) -> str:
-    return os.path.normcase(path.resolve())
+    return os.path.normcase(os.path.realpath(path))  # unlike resolve, it takes links that lead to themselves

@@ -116,7 +116,13 @@ def fingerprint(settings: Mapping[str, object], weights: Sequence[Path]) -> str:
 
 
 def content_key(source: Path, made_with: str) -> str:
-    """A digest of an input's bytes and a ``fingerprint``: the same key, the same result."""
+    """A digest of an input's bytes and a ``fingerprint``: the same key, the same result.
+
+    Raises:
+        OSError: If the input cannot be read, or is a pipe or a device, whose end may never come.
+    """
+    if source.exists() and not source.is_dir() and not source.is_file():
+        raise OSError(f"Expected {source} to be a file, which it is not; a pipe can be given as input=-.")
     with source.open("rb") as file:
         return hashlib.sha256(f"{digest(file)} {made_with}".encode()).hexdigest()
 

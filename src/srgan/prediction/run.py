@@ -163,13 +163,14 @@ def _attempt(plan: _Plan, process: Process, ahead: Sequence[Job], summary: Summa
             summary.skipped += [] if plan.kept else [job]
             return False
         _write(job, process(job, ahead), ledger=ledger, key=plan.key)
-        summary.written.append(job)
-        tqdm.write(f"{job.source} → {job.picture}")
     except _ERRORS_OF_ONE_FILE as error:
         if isinstance(error, OSError) and error.errno in _DISK_FULL:
             raise _DiskFullError from error
         summary.failures.append(_message(job, error))
         tqdm.write(f"Failed: {summary.failures[-1]}")
+    else:
+        summary.written.append(job)
+        tqdm.write(f"{job.source} → {job.picture}")
     return True
 
 
