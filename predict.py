@@ -1,6 +1,5 @@
 """Enlarge photos: weights + pictures in, pictures out. Settings: conf/predict.yaml."""
 
-import io
 import os
 import re
 import sys
@@ -13,6 +12,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue
+
+from srgan.files import show_any_name
 
 if TYPE_CHECKING:  # imported where they are used, so that `--help` answers at once
     from srgan.prediction import Summary
@@ -36,7 +37,7 @@ _TYPES = {
 def main(cfg: DictConfig) -> None:
     """Run, and turn what a user can mend into one message instead of a traceback."""
     warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
-    _print_any_name()
+    show_any_name()
     try:
         _conclude(enlarge(**_settings(cfg)))
     except MissingMandatoryValue as error:
@@ -225,13 +226,6 @@ def _settings(cfg: DictConfig) -> dict[str, Any]:
 def _job_folder() -> str:
     """In a sweep, the part of the output's path that keeps the jobs of other settings apart."""
     return re.sub(r"[/\\]", "_", HydraConfig.get().job.override_dirname.replace("'", "")) if _is_sweep() else ""
-
-
-def _print_any_name() -> None:
-    """What the console has no letters for is shown by numbers, rather than fail what is told of."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def _is_sweep() -> bool:
