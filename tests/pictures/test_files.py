@@ -70,6 +70,15 @@ def test_16_bit_planes_apart_are_refused_rather_than_read_at_8(tmp_path: Path, c
         read_pictures(tmp_path / "x.tif", max_pixels=100)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_tiff_of_a_kind_that_cannot_be_read_says_which_and_what_to_do(tmp_path: Path, stream: bool) -> None:
+    values = np.zeros((6, 5, 2), dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "x.tif", values, photometric="minisblack", extrasamples=["unassalpha"])
+    source = io.BytesIO((tmp_path / "x.tif").read_bytes()) if stream else tmp_path / "x.tif"
+    with pytest.raises(ImageReadError, match=r"a TIFF of gray with alpha of 16 bits.*save it as PNG"):
+        read_pictures(source, max_pixels=100)
+
+
 def bomb(side: int) -> bytes:
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
