@@ -79,6 +79,23 @@ def test_tiff_of_a_kind_that_cannot_be_read_says_which_and_what_to_do(tmp_path: 
         read_pictures(source, max_pixels=100)
 
 
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (np.array([[0, 2**32 - 1]], dtype=np.uint32), "16 bits.*from -1 to 0.*of 32 bits"),
+        (np.array([[0, 65536]], dtype=np.uint32), "16 bits.*from 0 to 65536"),
+        (np.array([[-9, 300]], dtype=np.int16), "16 bits.*from -9 to 300"),
+        (np.array([[0, 255]], dtype=np.float32), r"\[0, 1\].*from 0 to 255.*/255"),
+        (np.array([[-0.1, 1]], dtype=np.float32), r"\[0, 1\].*from -0.1 to 1"),
+        (np.array([[0.5, np.nan]], dtype=np.float32), r"\[0, 1\].*nan"),
+    ],
+)
+def test_gray_beyond_its_range_is_refused_rather_than_clipped(tmp_path: Path, values: np.ndarray, reason: str) -> None:
+    tifffile.imwrite(tmp_path / "x.tif", values, photometric="minisblack")
+    with pytest.raises(ImageReadError, match=f"x.tif: expected .*{reason}"):
+        read_pictures(tmp_path / "x.tif", max_pixels=100)
+
+
 def bomb(side: int) -> bytes:
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))

@@ -1,6 +1,7 @@
 """TIFF files, 8 or 16 bits, one page or more, written in bands of rows: Pillow writes no 16-bit colour.
 
-Gray with alpha of 16 bits is written as RGBA, since neither Pillow nor most viewers read it from a TIFF. Uncompressed, so that the place of each strip is known before the first is written. Tags: TIFF 6.0 (Aldus 1992).
+Gray with alpha of 16 bits is written as RGBA, since Pillow cannot read it from a TIFF. Uncompressed, so that the place
+of each strip is known before the first is written. Tags: TIFF 6.0 (Aldus 1992).
 """
 
 import io
