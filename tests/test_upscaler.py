@@ -171,6 +171,27 @@ def test_anything_else_raises(upscaler: Upscaler, picture: object, got: str) -> 
 
 
 @pytest.mark.parametrize(
+    "picture",
+    [
+        np.full((4, 4, 3), 255.0),
+        np.full((4, 4), -0.02),
+        np.full((4, 4), np.nan, dtype=np.float32),
+        torch.full((3, 4, 4), 255.0),
+        torch.full((1, 3, 4, 4), torch.nan),
+        Image.fromarray(np.full((4, 4), 255, dtype=np.float32)),
+    ],
+    ids=["array", "negative", "nan", "tensor", "nan tensor", "image"],
+)
+def test_floats_beyond_their_range_are_refused_rather_than_clipped(upscaler: Upscaler, picture: Any) -> None:
+    with pytest.raises(ValueError, match=r"expected .* in \[0, 1\], got values from .*/255"):
+        upscaler(picture)
+
+
+def test_floats_that_overshoot_a_little_are_taken(upscaler: Upscaler) -> None:
+    assert upscaler(np.array([[-0.009, 1.009]])).shape == (4, 8)
+
+
+@pytest.mark.parametrize(
     ("name", "value"), [("tile_size", True), ("tile_size", 0), ("batch_size", 0), ("precision", "fp8"), ("device", "x")]
 )
 def test_wrong_settings_are_told_at_once(weights: Path, name: str, value: Any) -> None:

@@ -173,6 +173,58 @@ def test_checkpoints_of_another_project_are_refused(tmp_path: Path, content: obj
         load_generator(tmp_path / "other.ckpt")
 
 
+@pytest.mark.parametrize("state", [None, {1: torch.zeros(3)}, [1]], ids=["none", "numbers", "list"])
+def test_a_state_dict_that_names_no_tensors_is_refused(tmp_path: Path, state: object) -> None:
+    torch.save({**_checkpoint(_generator()), "state_dict": state}, tmp_path / "g.ckpt")
+    with pytest.raises(WeightsError, match=r"g\.ckpt is no checkpoint of this project: expected tensors by name"):
+        load_generator(tmp_path / "g.ckpt")
+
+
+def test_weights_of_another_project_are_told_by_their_keys(tmp_path: Path) -> None:
+    weights = {name: torch.zeros(1) for name in ("conv_first.weight", "conv_first.bias", "body.0.x", "body.1.x", "z")}
+    for content, keys in (
+        (weights, "'conv_first.weight', .*'body.0.x' and 2 more"),
+        ({"params_ema": weights}, "'pa.*"),
+    ):
+        torch.save(content, tmp_path / "RRDB.pth")
+        with pytest.raises(WeightsError, match=rf"RRDB\.pth .*expected .*'generator_config'.*got {keys}\. Was it"):
+            load_generator(tmp_path / "RRDB.pth")
+
+
+@pytest.mark.parametrize("content", [b"notes on weights\n", b"version https://git-lfs.github.com/spec/v1\n", b"{}"])
+def test_a_text_file_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "g.ckpt").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"g\.ckpt"):
+        load_generator(tmp_path / "g.ckpt")
+
+
+def test_a_truncated_file_of_the_old_kind_is_named(tmp_path: Path) -> None:
+    torch.save(_checkpoint(_generator()), tmp_path / "g.ckpt", _use_new_zipfile_serialization=False)
+    content = (tmp_path / "g.ckpt").read_bytes()
+    for length in range(1, 400, 3):
+        (tmp_path / "g.ckpt").write_bytes(content[:length])
+        with pytest.raises(WeightsError, match=r"g\.ckpt"):
+            load_generator(tmp_path / "g.ckpt")
+
+
+@pytest.mark.parametrize("claim", [{"channels": 10**6}, {"channels": 10**12}, {"num_blocks": 10**9}], ids=str)
+def test_a_small_file_that_claims_a_large_network_takes_no_memory(tmp_path: Path, claim: dict[str, int]) -> None:
+    config = json.dumps({**_generator().config, **claim})
+    save_file({"x": torch.zeros(1)}, tmp_path / "g.safetensors", metadata={"generator_config": config})
+    with pytest.raises(WeightsError, match=r"g\.safetensors (does not fit|names) .*architecture"):
+        load_generator(tmp_path / "g.safetensors")
+
+
+@pytest.mark.parametrize("file", ["g.safetensors", "g.ckpt"])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, file: str, value: float) -> None:
+    generator = _generator()
+    with torch.no_grad():
+        next(generator.parameters())[0, 0, 0, 0] = value
+    with pytest.raises(WeightsError, match=rf"{file} holds weights that are not finite .*1 of .*'head\.0\.weight'"):
+        load_generator(_write(tmp_path / file, generator))
+
+
 @pytest.mark.parametrize("config", [{"scale": 5}, {"depth": 3}, {"num_blocks": "many"}, [], "text", None])
 def test_an_unknown_architecture_is_refused(tmp_path: Path, config: object) -> None:
     torch.save({"state_dict": {}, "generator_config": config}, tmp_path / "g.ckpt")

@@ -29,7 +29,7 @@ from srgan.inference import (
     warn_of_small_tiles,
     with_precision,
 )
-from srgan.pictures import Picture, from_array, from_image, to_array, to_image, upscale_picture
+from srgan.pictures import Picture, from_array, from_image, require_unit, to_array, to_image, upscale_picture
 from srgan.weights import blend, load_generator
 
 # What comes in is what goes out.
@@ -116,7 +116,7 @@ class Upscaler:
             ``large.save("large.jpg", icc_profile=large.info.get("icc_profile"))``.
 
         Raises:
-            ValueError: If it is none of these.
+            ValueError: If it is none of these, or has values beyond [0, 1], such as floats from 0 to 255.
         """
         if isinstance(picture, Image.Image):
             lr = from_image(picture)
@@ -141,7 +141,12 @@ class Upscaler:
 
         Returns:
             Shape (N, 3, scale * h, scale * w), in [0, 1] and float32, or ``out``; on the CPU.
+
+        Raises:
+            ValueError: If ``lr`` has another shape, or values beyond [0, 1].
         """
+        if lr.numel():
+            require_unit(lr.min().item(), lr.max().item(), what="a float tensor")
         return upscale(self._network, lr, tile_size=self.tile_size, batch_size=self.batch_size, out=out)
 
     def trust_map(self, lr: Tensor, sr: Tensor) -> Tensor:

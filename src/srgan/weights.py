@@ -60,18 +60,33 @@ def load_generator(path: Path) -> Generator:
         The generator in evaluation mode, on the CPU, in float32.
 
     Raises:
-        WeightsError: If the file is missing, damaged, or holds something else.
+        WeightsError: If the file is missing, damaged, holds something else, or weights that are not finite.
     """
     file = resolve(path)
     config, state = _read_safetensors(file) if file.suffix == ".safetensors" else _read_checkpoint(file)
-    try:
-        generator = Generator(**config)
-    except (TypeError, ValueError) as error:
-        raise WeightsError(
-            f"{file} names an architecture that this version does not have: {config} ({error})."
-        ) from error
+    _require_plausible(config, state, source=file)
+    generator = Generator(**config)
     fill_generator(generator, state, source=file)
     return generator.eval()
+
+
+def _require_plausible(config: Any, state: Mapping[str, Tensor], *, source: Path) -> None:
+    """Compare the shapes before there is memory taken: a small file can claim any size."""
+    try:
+        if isinstance(config["num_blocks"], int) and config["num_blocks"] > len(state):
+            raise WeightsError(
+                f"{source} does not fit the architecture it names, {config}: it holds {len(state)} tensors alone."
+            )
+    except (KeyError, TypeError):
+        pass  # which the constructor complains of, or has a default for
+    try:
+        with torch.device("meta"):
+            claimed = Generator(**config)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError(
+            f"{source} names an architecture that this version does not have: {config} ({error})."
+        ) from error
+    _require_fitting(claimed, state, source=source)
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -150,7 +165,18 @@ def load_into(generator: nn.Module, path: Path) -> None:
 
 
 def fill_generator(generator: Generator, state: dict[str, Tensor], *, source: Path) -> None:
-    """Load a state dict strictly; a mismatch becomes one readable WeightsError."""
+    """Load a state dict strictly; a mismatch, or values that are not finite, become one readable WeightsError."""
+    _require_fitting(generator, state, source=source)
+    broken = [name for name, value in state.items() if not value.isfinite().all()]
+    if broken:
+        raise WeightsError(
+            f"{source} holds weights that are not finite (NaN or infinity): {len(broken)} of {len(state)} tensors, the"
+            f" first is {broken[0]!r}. The training diverged, or the file is damaged: use an earlier checkpoint."
+        )
+    generator.load_state_dict({name: value.to(generator.state_dict()[name].dtype) for name, value in state.items()})
+
+
+def _require_fitting(generator: Generator, state: Mapping[str, Tensor], *, source: Path) -> None:
     wanted = {name: value.shape for name, value in generator.state_dict().items()}
     wrong = [name for name, shape in wanted.items() if getattr(state.get(name), "shape", None) != shape]
     extra = [name for name in state if name not in wanted]
@@ -159,7 +185,6 @@ def fill_generator(generator: Generator, state: dict[str, Tensor], *, source: Pa
             f"{source} does not fit the architecture it names, {generator.config}: {len(wrong)} tensors missing or of"
             f" another shape, {len(extra)} unknown, the first is {(wrong + extra)[0]!r}."
         )
-    generator.load_state_dict({name: value.to(generator.state_dict()[name].dtype) for name, value in state.items()})
 
 
 def resolve(path: Path) -> Path:
@@ -236,13 +261,31 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
         raise WeightsError(
             f"{file} is no checkpoint of this project: no PyTorch file, or one that holds more than plain values."
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise WeightsError(f"{file} cannot be read as a checkpoint, it may be truncated: {error}") from error
+    except Exception as error:  # of bytes that are no pickle, anything can come
+        raise WeightsError(
+            f"{file} cannot be read as a checkpoint, it may be truncated or another kind of file:"
+            f" {type(error).__name__}: {error}"
+        ) from error
     if not isinstance(checkpoint, dict) or GENERATOR_CONFIG not in checkpoint or "state_dict" not in checkpoint:
         raise WeightsError(
-            f"{file} is no checkpoint of this project: it has no {GENERATOR_CONFIG!r}. Was it made by train.py?"
+            f"{file} is no checkpoint of this project: expected the keys {GENERATOR_CONFIG!r} and 'state_dict', got"
+            f" {_named_keys(checkpoint)}. Was it made by train.py?"
+        )
+    state = checkpoint["state_dict"]
+    if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
+        raise WeightsError(
+            f"{file} is no checkpoint of this project: expected tensors by name in its 'state_dict', got"
+            f" {_named_keys(state)}. Was it made by train.py?"
         )
     return checkpoint
+
+
+def _named_keys(content: object) -> str:
+    """The first keys of a mapping, in words."""
+    if not isinstance(content, Mapping) or not content:
+        return f"{'an empty ' if isinstance(content, Mapping) else ''}{type(content).__name__}"
+    first = ", ".join(repr(key)[:60] for key in list(content)[:3])
+    return first if len(content) <= 3 else f"{first} and {len(content) - 3} more"
 
 
 def _read_checkpoint(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

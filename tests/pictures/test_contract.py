@@ -207,7 +207,11 @@ def test_16_bits_come_back_as_they_were(tmp_path: Path, name: str, write: Writer
 
 def test_16_bit_gray_with_alpha_goes_from_png_to_tiff(tmp_path: Path) -> None:
     by_hand(LA16, 4)(tmp_path / "x.png")
-    assert np.array_equal(tifffile.imread(convert(tmp_path / "x.png", format="tiff", suffix=".tif")), enlarged(LA16))
+    target = convert(tmp_path / "x.png", format="tiff", suffix=".tif")
+    assert np.array_equal(tifffile.imread(target), enlarged(LA16[..., [0, 0, 0, 1]]))
+    (found,) = read_pictures(target, max_pixels=10**6)  # which gray with alpha of 16 bits would not be
+    assert found.bits == 16
+    assert np.array_equal((found.rgb[0, 0] * 65535).round().numpy(), enlarged(LA16[..., 0]))
 
 
 def test_16_bit_gray_with_alpha_is_written_as_png(tmp_path: Path) -> None:

@@ -70,6 +70,32 @@ def test_16_bit_planes_apart_are_refused_rather_than_read_at_8(tmp_path: Path, c
         read_pictures(tmp_path / "x.tif", max_pixels=100)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_tiff_of_a_kind_that_cannot_be_read_says_which_and_what_to_do(tmp_path: Path, stream: bool) -> None:
+    values = np.zeros((6, 5, 2), dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "x.tif", values, photometric="minisblack", extrasamples=["unassalpha"])
+    source = io.BytesIO((tmp_path / "x.tif").read_bytes()) if stream else tmp_path / "x.tif"
+    with pytest.raises(ImageReadError, match=r"a TIFF of gray with alpha of 16 bits.*save it as PNG"):
+        read_pictures(source, max_pixels=100)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (np.array([[0, 2**32 - 1]], dtype=np.uint32), "16 bits.*from -1 to 0.*of 32 bits"),
+        (np.array([[0, 65536]], dtype=np.uint32), "16 bits.*from 0 to 65536"),
+        (np.array([[-9, 300]], dtype=np.int16), "16 bits.*from -9 to 300"),
+        (np.array([[0, 255]], dtype=np.float32), r"\[0, 1\].*from 0 to 255.*/255"),
+        (np.array([[-0.1, 1]], dtype=np.float32), r"\[0, 1\].*from -0.1 to 1"),
+        (np.array([[0.5, np.nan]], dtype=np.float32), r"\[0, 1\].*nan"),
+    ],
+)
+def test_gray_beyond_its_range_is_refused_rather_than_clipped(tmp_path: Path, values: np.ndarray, reason: str) -> None:
+    tifffile.imwrite(tmp_path / "x.tif", values, photometric="minisblack")
+    with pytest.raises(ImageReadError, match=f"x.tif: expected .*{reason}"):
+        read_pictures(tmp_path / "x.tif", max_pixels=100)
+
+
 def bomb(side: int) -> bytes:
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))

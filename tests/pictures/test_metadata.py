@@ -75,6 +75,17 @@ def test_profile_and_resolution_are_carried_over(tmp_path: Path, source: str, ta
     assert picture.dpi == pytest.approx((300, 150), abs=0.02)
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"x_resolution": 72.0, "y_resolution": 72.0, "resolution_unit": 1}], ids=["none", "no unit"]
+)
+@pytest.mark.parametrize("target", ["png", "tiff"])
+def test_a_tiff_without_a_resolution_gets_none(tmp_path: Path, target: str, options: dict[str, Any]) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "x.tif", **options)
+    assert read_pictures(tmp_path / "x.tif", max_pixels=100)[0].dpi is None
+    (picture,) = read_pictures(convert(tmp_path / "x.tif", target), max_pixels=10**6)
+    assert picture.dpi is None
+
+
 def with_resolution(format: str) -> dict[str, Any]:
     if format != "webp":
         return {"dpi": (300, 150)}

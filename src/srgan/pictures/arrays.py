@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from srgan.pictures.bands import whole
 from srgan.pictures.picture import Picture
 from srgan.pictures.pillow import as_tensor
+from srgan.pictures.ranges import require_unit
 
 _BITS = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 16}
 
@@ -21,7 +22,7 @@ def from_array(values: NDArray[Any]) -> Picture:
             uint16, or float in [0, 1].
 
     Raises:
-        ValueError: If it is none of these.
+        ValueError: If it is none of these, or its floats are beyond [0, 1].
     """
     planes = values[..., None] if values.ndim == 2 else values
     floating = np.issubdtype(values.dtype, np.floating)
@@ -30,6 +31,8 @@ def from_array(values: NDArray[Any]) -> Picture:
             "Expected an array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8, uint16 or float, got"
             f" {values.shape} of {values.dtype}."
         )
+    if floating and values.size:
+        require_unit(float(values.min()), float(values.max()), what="an array of floats")
     bits = 16 if floating else _BITS[values.dtype]
     tensor = as_tensor(planes, levels=1 if floating else 2**bits - 1)
     num_colours = 1 if planes.shape[2] < 3 else 3

@@ -9,7 +9,7 @@ from PIL import ExifTags, Image
 _PREFIX = b"Exif\0\0"
 _WIDTH, _HEIGHT = 0xA002, 0xA003  # PixelXDimension and PixelYDimension, of the EXIF directory
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
-_CENTIMETRE = 3
+_NO_UNIT, _CENTIMETRE = 1, 3
 # How one TIFF stores its pixels, and what has a place of its own (profile, XMP, Photoshop's): not of the new file.
 _STRUCTURE = frozenset({273, 284, 297, 301, 700, 33723, 34377, 34675, 37724}).union(
     *(range(254, 267), range(277, 282), range(288, 294), range(317, 348), range(512, 522), range(529, 533))
@@ -49,7 +49,10 @@ def read_exif(image: Image.Image) -> bytes | None:
 
 
 def read_dpi(image: Image.Image) -> tuple[float, float] | None:
-    """Pixels per inch, across and down, where the file says so."""
+    """Pixels per inch, across and down, where the file says so; of a TIFF that does not, Pillow says 1."""
+    tags = getattr(image, "tag_v2", {})
+    if image.format == "TIFF" and (_X_RESOLUTION not in tags or tags.get(_RESOLUTION_UNIT) == _NO_UNIT):
+        return None
     try:
         if "dpi" in image.info:
             across, down = (float(value) for value in image.info["dpi"])

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from srgan.pictures.ranges import require_16_bits, require_unit
+
 _HIGH_DEPTH = ("I", "F")  # the modes that begin so hold gray of more than 8 bits
 _WHITE_IS_ZERO = 0
 
@@ -28,7 +30,11 @@ class Pixels(NamedTuple):
 
 
 def pixels_of(image: Image.Image) -> Pixels:
-    """Split a loaded picture of any mode; 16-bit colour goes through `sixteen_bits.read_deep` instead."""
+    """Split a loaded picture of any mode; 16-bit colour goes through `sixteen_bits.read_deep` instead.
+
+    Raises:
+        ValueError: If it is of floats beyond [0, 1], or of integers beyond 16 bits.
+    """
     profile = image.info.get("icc_profile") or None
     if image.mode.startswith(_HIGH_DEPTH):
         return _deep_gray(image, profile)
@@ -53,7 +59,10 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
 def _deep_gray(image: Image.Image, profile: bytes | None) -> Pixels:
     values = np.asarray(image)[..., None]
     if image.mode.startswith("F"):  # a TIFF of floats in [0, 1]
-        values = np.nan_to_num(values) * 65535
+        require_unit(float(values.min()), float(values.max()), what="a picture of floats")
+        values = values * 65535
+    else:
+        require_16_bits(int(values.min()), int(values.max()))
     values = np.clip(values, 0, 65535).round().astype(np.uint16)
     key = image.info.get("transparency")
     alpha = np.where(values == key, 0, 65535).astype(np.uint16) if isinstance(key, int) else None

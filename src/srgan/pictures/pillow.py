@@ -26,6 +26,7 @@ def from_image(image: Image.Image, *, deep: Pixels | None = None) -> Picture:
 
     Raises:
         OSError: If Pillow cannot load it.
+        ValueError: If its values are beyond [0, 1] or 16 bits.
     """
     exif, dpi = metadata.read_exif(image), metadata.read_dpi(image)  # a TIFF's are gone once it is loaded
     image.load()

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import Image
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from srgan import images
 from srgan.images import ImageReadError
@@ -18,6 +18,7 @@ from srgan.pictures.modes import Pixels, pixels_of
 from srgan.pictures.picture import Picture
 from srgan.pictures.pillow import from_image
 from srgan.pictures.sixteen_bits import read_deep
+from srgan.pictures.tiff import kind_of_page
 
 EXTENSIONS = images.EXTENSIONS | {".gif", ".apng"}  # what a folder is searched for
 _ANIMATIONS = frozenset({"GIF", "WEBP", "PNG", "AVIF"})
@@ -57,7 +58,7 @@ def read_levels(path: Path, *, max_pixels: int) -> Pixels:
     with _reading(path):
         if path.is_dir():
             raise IsADirectoryError
-        with Image.open(path) as image:
+        with _opened(path) as image:
             for index in _frames(image):
                 image.seek(index)
                 if not _is_preview(image):
@@ -86,9 +87,19 @@ def _reading(name: Path) -> Iterator[None]:
             raise OSError(f"the file is damaged ({type(error).__name__}: {error})") from error
 
 
+def _opened(stored: Path | io.BytesIO) -> ImageFile.ImageFile:
+    try:
+        return Image.open(stored)
+    except UnidentifiedImageError as error:
+        kind = kind_of_page(stored)
+        if kind is None:
+            raise
+        raise ValueError(f"it is a TIFF of {kind}, which cannot be read; save it as PNG, or as RGBA") from error
+
+
 def _read_frames(stored: Path | io.BytesIO, name: Path, max_pixels: int, scale: int) -> list[Picture]:
     pictures, pixels = [], 0
-    with Image.open(stored) as image:
+    with _opened(stored) as image:
         for index in _frames(image):
             if index:
                 image.seek(index)

@@ -1,10 +1,13 @@
 """TIFF files, 8 or 16 bits, one page or more, written in bands of rows: Pillow writes no 16-bit colour.
 
-Uncompressed, so that the place of each strip is known before the first is written. Tags: TIFF 6.0 (Aldus 1992).
+Gray with alpha of 16 bits is written as RGBA, since Pillow cannot read it from a TIFF. Uncompressed, so that the place
+of each strip is known before the first is written. Tags: TIFF 6.0 (Aldus 1992).
 """
 
+import io
 import struct
 from collections.abc import Sequence
+from pathlib import Path
 from typing import BinaryIO
 
 from PIL import ExifTags, TiffTags
@@ -36,7 +39,7 @@ def write_tiff(file: BinaryIO, pages: Sequence[Picture], *, profiles: Sequence[b
         else:
             _point(file, pointer, start)
         pointer = start + 2 + 12 * len(directory)
-        for band in bands(page, bits=page.bits, gray=page.gray):
+        for band in bands(page, bits=page.bits, gray=is_stored_gray(page)):
             file.write(band.astype("<u2" if page.bits == 16 else "u1").tobytes())
         if file.tell() % 2:
             file.write(b"\0")  # a directory begins at an even place
@@ -47,6 +50,28 @@ def require_size(pages: Sequence[Picture], *, scale: int = 1) -> None:
     total = sum(_row_bytes(page) * page.size[0] for page in pages) * scale**2
     if total > _LARGEST_FILE:
         raise PictureFormatError(f"TIFF holds at most 4 GiB, but this takes {total / 2**30:.1f}; choose format=png.")
+
+
+def is_stored_gray(page: Picture) -> bool:
+    """Whether a page is written as gray, which its profile has to be of."""
+    return page.gray and not (page.alpha is not None and page.bits == 16)
+
+
+def kind_of_page(stored: Path | io.BytesIO) -> str | None:
+    """What the first page of a TIFF holds, for a message on one that Pillow does not read; None if it is no TIFF."""
+    tags = ExifTags.Base
+    try:
+        with stored.open("rb") if isinstance(stored, Path) else io.BytesIO(stored.getvalue()) as file:
+            directory = ImageFileDirectory_v2(file.read(8))
+            file.seek(directory.next)
+            directory.load(file)
+        depths = directory.get(tags.BitsPerSample, (1,))
+        kind = directory.get(tags.PhotometricInterpretation)
+    except (OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error):
+        return None
+    if kind in (0, _BLACK_IS_ZERO) and len(depths) == 2:
+        return f"gray with alpha of {depths[0]} bits"
+    return f"{len(depths)} channels of {depths[0]} bits"
 
 
 def _directory(page: Picture, profile: bytes | None) -> ImageFileDirectory_v2:
@@ -60,7 +85,7 @@ def _directory(page: Picture, profile: bytes | None) -> ImageFileDirectory_v2:
     directory[tags.ImageWidth], directory[tags.ImageLength] = width, height
     directory[tags.BitsPerSample], directory[tags.SamplesPerPixel] = (page.bits,) * channels, channels
     directory[tags.Compression], directory[tags.PlanarConfiguration] = _UNCOMPRESSED, 1
-    directory[tags.PhotometricInterpretation] = _BLACK_IS_ZERO if page.gray else _RGB
+    directory[tags.PhotometricInterpretation] = _BLACK_IS_ZERO if is_stored_gray(page) else _RGB
     if page.alpha is not None:
         directory[tags.ExtraSamples] = _UNMULTIPLIED_ALPHA
     if page.dpi:
@@ -84,7 +109,7 @@ def _add_strips(directory: ImageFileDirectory_v2, page: Picture) -> None:
 
 
 def _channels(page: Picture) -> int:
-    return (1 if page.gray else 3) + (page.alpha is not None)
+    return (1 if is_stored_gray(page) else 3) + (page.alpha is not None)
 
 
 def _row_bytes(page: Picture) -> int:

@@ -14,7 +14,7 @@ from srgan.pictures import metadata
 from srgan.pictures.picture import Picture, PictureFormatError
 from srgan.pictures.pillow import pixels_as_image, profile_of, saving_options
 from srgan.pictures.png import write_png
-from srgan.pictures.tiff import require_size, write_tiff
+from srgan.pictures.tiff import is_stored_gray, require_size, write_tiff
 
 FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "tiff": "TIFF"}  # what can be asked for, beside `same`
 _AS_BEFORE = frozenset([*FORMATS.values(), "GIF", "BMP"])  # what `same` can mean
@@ -104,7 +104,7 @@ def _write_png(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
 
 
 def _write_tiff(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
-    write_tiff(file, frames, profiles=[profile_of(frame, gray=frame.gray) for frame in frames])
+    write_tiff(file, frames, profiles=[profile_of(frame, gray=is_stored_gray(frame)) for frame in frames])
 
 
 def _write_jpeg(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
