@@ -32,11 +32,14 @@ def read_deep(image: Image.Image, stored: Path | io.BytesIO, index: int) -> Pixe
         Values of uint16, or None if the frame holds no 16-bit colour (16-bit gray, Pillow reads as it is).
 
     Raises:
-        ValueError: If the channels are stored one after another, which Pillow reads wrongly or at 8 bits.
+        ValueError: If the channels are stored one after another, which Pillow reads wrongly or at 8 bits: 16-bit ones,
+            and gray with alpha.
     """
     tags = getattr(image, "tag_v2", {})
-    if tags.get(284) == _PLANES_APART and tags.get(258, ())[1:2] == (16,):
-        raise ValueError("it is a 16-bit TIFF with its channels in separate planes; save it with interleaved ones")
+    depths = tags.get(258, ())
+    if tags.get(284) == _PLANES_APART and (depths[1:2] == (16,) or len(depths) == 2):
+        kind = "gray with alpha" if len(depths) == 2 else "16 bits"
+        raise ValueError(f"it is a TIFF of {kind} with its channels in separate planes; save it with interleaved ones")
     kind, order = _raw_mode(image)
     if kind not in ("RGB", "RGBA", "RGBX", "RGBa", "LA"):
         return None
