@@ -71,7 +71,7 @@ def read_uint8(path: Path) -> Tensor:
             beyond 1.
     """
     with reading(path), Image.open(path) as image:
-        refuse_deep_planes(image)
+        refuse_planes(image)
         pixels = np.array(_to_rgb(ImageOps.exif_transpose(image)))
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
@@ -94,11 +94,13 @@ def reading(path: Path) -> Iterator[None]:
         raise ImageReadError(f"Cannot read {path}: {error}. Replace or remove it.") from error
 
 
-def refuse_deep_planes(image: Image.Image) -> None:
-    """Raise ValueError of a 16-bit TIFF whose channels lie one after another: Pillow reads it wrongly or at 8 bits."""
+def refuse_planes(image: Image.Image) -> None:
+    """Raise ValueError of TIFFs whose channels lie one after another where Pillow reads them wrongly or at 8 bits."""
     tags = getattr(image, "tag_v2", {})
-    if tags.get(284) == _PLANES_APART and tags.get(258, ())[1:2] == (16,):
-        raise ValueError("it is a 16-bit TIFF with its channels in separate planes; save it with interleaved ones")
+    depths = tags.get(258, ())
+    if tags.get(284) == _PLANES_APART and (depths[1:2] == (16,) or len(depths) == 2):
+        kind = "gray with alpha" if len(depths) == 2 else "16 bits"
+        raise ValueError(f"it is a TIFF of {kind} with its channels in separate planes; save it with interleaved ones")
 
 
 def read_image(path: Path) -> Tensor:

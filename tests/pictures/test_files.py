@@ -7,6 +7,7 @@ import struct
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from PIL import Image
 
 from srgan.images import ImageReadError
 from srgan.pictures import Picture, PictureFormatError, read_pictures, require_writable, write_pictures
+from srgan.pictures.reading import read_levels
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8)
 
@@ -68,6 +70,33 @@ def test_16_bit_planes_apart_are_refused_rather_than_read_at_8(tmp_path: Path, c
     tifffile.imwrite(tmp_path / "x.tif", planes, photometric="rgb", planarconfig="separate", compression=compression)
     with pytest.raises(ImageReadError, match=r"x.tif.*separate planes.*interleaved"):
         read_pictures(tmp_path / "x.tif", max_pixels=100)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_gray_with_alpha_in_planes_apart_is_refused_rather_than_read_wrongly(
+    tmp_path: Path, compression: str | None
+) -> None:
+    planes = np.array([np.full((6, 5), 100), np.full((6, 5), 200)], dtype=np.uint8)
+    options: dict[str, Any] = {"planarconfig": "separate", "extrasamples": ["unassalpha"], "compression": compression}
+    tifffile.imwrite(tmp_path / "x.tif", planes, photometric="minisblack", **options)
+    with pytest.raises(ImageReadError, match=r"x.tif.*gray with alpha.*separate planes.*interleaved"):
+        read_pictures(tmp_path / "x.tif", max_pixels=100)
+
+
+@pytest.mark.parametrize(("bits", "key"), [(2, 2), (4, 9), (4, 15)])
+def test_transparent_gray_of_few_bits_is_found(tmp_path: Path, bits: int, key: int) -> None:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header, row = struct.pack(">IIBBBBB", 2, 1, bits, 0, 0, 0, 0), bytes([0, key << (8 - bits)])  # the key, then 0
+    parts = [(b"IHDR", header), (b"tRNS", struct.pack(">H", key)), (b"IDAT", zlib.compress(row)), (b"IEND", b"")]
+    (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts))
+    (found,) = read_pictures(tmp_path / "x.png", max_pixels=100)
+    assert found.alpha is not None
+    assert found.alpha.flatten().tolist() == [0, 1]
+    alpha = read_levels(tmp_path / "x.png", max_pixels=100).alpha
+    assert alpha is not None
+    assert alpha.flatten().tolist() == [0, 255]
 
 
 @pytest.mark.parametrize("stream", [False, True])

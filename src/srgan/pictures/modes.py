@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from srgan.pictures.ranges import require_16_bits, require_unit
 
@@ -27,6 +27,15 @@ class Pixels(NamedTuple):
     alpha: NDArray[Any] | None
     bits: int
     icc_profile: bytes | None
+
+
+def widen_key(image: Image.Image) -> None:
+    """Bring a PNG's transparent gray of 2 or 4 bits to the 8 that Pillow reads the picture at; before it is loaded."""
+    tiles = image.tile if isinstance(image, PngImagePlugin.PngImageFile) else []
+    bits = {"L;2": 2, "L;4": 4}.get(str(tiles[0].args)) if tiles else None
+    key = image.info.get("transparency")
+    if bits and isinstance(key, int):
+        image.info["transparency"] = key * 255 // (2**bits - 1)
 
 
 def pixels_of(image: Image.Image) -> Pixels:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from srgan.images import refuse_deep_planes
+from srgan.images import refuse_planes
 from srgan.pictures.modes import Pixels
 
 _BIG_ENDIAN = {"B": True, "L": False, "N": sys.byteorder == "big"}
@@ -34,7 +34,7 @@ def read_deep(image: Image.Image, stored: Path | io.BytesIO, index: int) -> Pixe
     Raises:
         ValueError: If the channels are stored one after another.
     """
-    refuse_deep_planes(image)
+    refuse_planes(image)
     kind, order = _raw_mode(image)
     if kind not in ("RGB", "RGBA", "RGBX", "RGBa", "LA"):
         return None
