@@ -120,3 +120,12 @@ def test_lpips_is_measured_where_its_weights_are(tmp_path: Path, monkeypatch: py
     hr = original(tmp_path, "a.png")
     scores, _ = references(tmp_path).score(PurePath("a.png"), lr=downscale(hr, 4), bicubic=hr, sr=hr, hr=hr)
     assert scores["lpips"] == 0.25
+
+
+def test_weights_named_bicubic_are_scored_beside_bicubic_itself(tmp_path: Path) -> None:
+    hr = original(tmp_path / "hr", "a.png")
+    named = References(tmp_path / "hr", scale=4, method="bicubic", max_pixels=10**6, device=torch.device("cpu"))
+    lr = downscale(hr, 4)
+    mine, bicubic = named.score(PurePath("a.png"), lr=lr, bicubic=upscale(lr, 4).clamp(0, 1), sr=hr, hr=hr)
+    assert mine["psnr_rgb"] > bicubic["psnr_rgb"] + 10
+    assert "bicubic (weights)" in named.write(tmp_path)

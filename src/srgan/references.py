@@ -33,7 +33,8 @@ class References:
     """
 
     def __init__(self, folder: Path, *, scale: int, method: str, max_pixels: int, device: torch.device) -> None:
-        self._folder, self._scale, self._method, self._max_pixels = folder, scale, method, max_pixels
+        self._folder, self._scale, self._max_pixels = folder, scale, max_pixels
+        self._method = f"{method} (weights)" if method == BICUBIC else method  # bicubic itself is scored beside it
         self._paths: dict[str, Path] = {}
         for path in find_images(folder):
             other = self._paths.setdefault(_stem(path.relative_to(folder)), path)
