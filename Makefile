@@ -8,7 +8,7 @@ help:
 	@echo "make train  train both phases on the sample photos and show the result (about ten minutes on two cores)"
 	@echo "make test   run all tests"
 	@echo "make check  lint, types and tests: what CI runs"
-	@echo "make bench  measure speed and memory against the textbook (about ten minutes, on an idle machine)"
+	@echo "make bench  measure speed and memory against the textbook (about twelve minutes, on an idle machine)"
 
 train: $(VENV)/installed
 	$(BIN)/python train.py experiment=quickstart

@@ -16,10 +16,11 @@ from torch import Tensor
 
 import srgan.upscaler
 from srgan import Upscaler
+from srgan.checkpoints import WeightsError
 from srgan.inference import new_canvas, upscale
 from srgan.networks import Generator
 from srgan.resize import downscale
-from srgan.weights import WeightsError, load_generator, save_generator
+from srgan.weights import load_generator, save_generator
 
 Array: TypeAlias = NDArray[Any]
 

@@ -11,8 +11,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from srgan.checkpoints import WeightsError
 from srgan.networks import Generator
-from srgan.weights import WeightsError, blend, load_generator, load_into, save_generator
+from srgan.weights import blend, load_generator, load_into, save_generator
 
 
 class Bomb:

@@ -9,11 +9,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from srgan.checkpoints import read_checkpoint, resolve_checkpoint
 from srgan.data import SuperResolutionDataModule
 from srgan.evaluation import evaluate, score_table
 from srgan.networks import Generator
 from srgan.provenance import git_commit
-from srgan.weights import blend, load_generator, read_checkpoint, resolve_checkpoint, save_generator
+from srgan.weights import blend, load_generator, save_generator
 
 
 def write_release(

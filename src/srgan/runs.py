@@ -14,9 +14,9 @@ from torch import Tensor
 
 from srgan import __version__
 from srgan.callbacks.settings import changes, flat, stored_settings
+from srgan.checkpoints import WeightsError, check_fits, read_checkpoint, resolve_checkpoint
 from srgan.files import atomic_write
 from srgan.results import is_closed
-from srgan.weights import WeightsError, check_fits, read_checkpoint, resolve_checkpoint
 
 log = logging.getLogger(__name__)
 

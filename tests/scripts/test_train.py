@@ -19,8 +19,9 @@ from omegaconf import DictConfig
 
 import train
 from srgan import __version__
+from srgan.checkpoints import WeightsError
 from srgan.images import read_image
-from srgan.weights import WeightsError, load_generator
+from srgan.weights import load_generator
 
 PROJECT = Path(__file__).parents[2]
 

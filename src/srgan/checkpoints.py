@@ -1,0 +1,96 @@
+"""Training checkpoints on disk: found, read without executing anything, and compared with the networks to restore."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+GENERATOR_CONFIG = "generator_config"  # the key of the architecture, in both kinds of file
+
+
+class WeightsError(ValueError):
+    """A weight file cannot be used; the message names it and says what to do."""
+
+
+def resolve_checkpoint(path: Path) -> Path:
+    """The training checkpoint that a path means: the file itself, or ``checkpoints/last.ckpt`` of a run's folder.
+
+    Raises:
+        WeightsError: If there is none; says what to do.
+    """
+    file = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
+    if not file.is_file():
+        raise WeightsError(f"Expected a checkpoint to go on from, but {file} does not exist.")
+    if file.suffix == ".safetensors":
+        raise WeightsError(
+            f"{file} holds a generator alone, from which a run cannot go on: it has no optimizers and no step."
+            " Use checkpoints/last.ckpt, or start from these weights with generator_weights=…."
+        )
+    return file
+
+
+def check_fits(checkpoint: Mapping[str, Any], state: Mapping[str, Tensor], *, source: Path) -> None:
+    """Make sure that a checkpoint fits the networks it is to be restored into.
+
+    Args:
+        checkpoint: What was read.
+        state: State dict of the module that is to take it.
+        source: The file it was read from.
+
+    Raises:
+        WeightsError: If it does not fit; says in what.
+    """
+    found = checkpoint["state_dict"]
+    wrong = [name for name in {**state, **found} if getattr(found.get(name), "shape", None) != _shape(state, name)]
+    if wrong:
+        raise WeightsError(
+            f"{source} holds other networks than these settings: {len(wrong)} tensors differ, the first is {wrong[0]!r}"
+            f" with {_shape(found, wrong[0])} in the file and {_shape(state, wrong[0])} here. Go on with the"
+            " settings of the run it comes from (generator.*, discriminator.*, model.ema_decay)."
+        )
+
+
+def _shape(state: Mapping[str, Any], name: str) -> torch.Size | None:
+    return state[name].shape if name in state else None
+
+
+def read_checkpoint(file: Path) -> dict[str, Any]:
+    """Read a training checkpoint as plain values, executing nothing.
+
+    Raises:
+        WeightsError: If it is damaged, is no checkpoint of this project, or holds anything but plain values.
+    """
+    try:
+        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{file} is no checkpoint of this project: no PyTorch file, or one that holds more than plain values."
+        ) from error
+    except Exception as error:  # of bytes that are no pickle, anything can come
+        raise WeightsError(
+            f"{file} cannot be read as a checkpoint, it may be truncated or another kind of file:"
+            f" {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(checkpoint, dict) or GENERATOR_CONFIG not in checkpoint or "state_dict" not in checkpoint:
+        raise WeightsError(
+            f"{file} is no checkpoint of this project: expected the keys {GENERATOR_CONFIG!r} and 'state_dict', got"
+            f" {_named_keys(checkpoint)}. Was it made by train.py?"
+        )
+    state = checkpoint["state_dict"]
+    if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
+        raise WeightsError(
+            f"{file} is no checkpoint of this project: expected tensors by name in its 'state_dict', got"
+            f" {_named_keys(state)}. Was it made by train.py?"
+        )
+    return checkpoint
+
+
+def _named_keys(content: object) -> str:
+    """The first keys of a mapping, in words."""
+    if not isinstance(content, Mapping) or not content:
+        return f"{'an empty ' if isinstance(content, Mapping) else ''}{type(content).__name__}"
+    first = ", ".join(repr(key)[:60] for key in list(content)[:3])
+    return first if len(content) <= 3 else f"{first} and {len(content) - 3} more"
