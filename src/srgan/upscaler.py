@@ -34,7 +34,6 @@ from srgan.weights import blend, load_generator
 
 # What comes in is what goes out.
 PictureT = TypeVar("PictureT", Tensor, NDArray[Any], Image.Image)
-_LEVELS = {8: torch.uint8, 16: torch.uint16}
 
 
 class Upscaler:
@@ -120,10 +119,10 @@ class Upscaler:
         """
         if isinstance(picture, Image.Image):
             lr = from_image(picture)
-            return to_image(self._enlarged(lr, _LEVELS[lr.bits]))
+            return to_image(self._enlarged(lr, lr.level_type))
         if isinstance(picture, np.ndarray):
             lr = from_array(picture)
-            dtype = _LEVELS[lr.bits] if picture.dtype.kind == "u" else torch.float32
+            dtype = lr.level_type if picture.dtype.kind == "u" else torch.float32
             return to_array(self._enlarged(lr, dtype), like=picture)
         if not isinstance(picture, Tensor) or not picture.is_floating_point() or picture.ndim not in (3, 4):
             raise ValueError(

@@ -161,25 +161,21 @@ def load_into(generator: nn.Module, path: Path) -> None:
 
 def fill_generator(generator: Generator, state: dict[str, Tensor], *, source: Path) -> None:
     """Load a state dict strictly; a mismatch, or values that are not finite, become one readable WeightsError."""
-    _require_fitting(generator, state, source=source)
+    own = generator.state_dict()
+    wrong = [name for name, value in own.items() if getattr(state.get(name), "shape", None) != value.shape]
+    extra = [name for name in state if name not in own]
+    if wrong or extra:
+        raise WeightsError(
+            f"{source} does not fit the architecture it names, {generator.config}: {len(wrong)} tensors missing or of"
+            f" another shape, {len(extra)} unknown, the first is {(wrong + extra)[0]!r}."
+        )
     broken = [name for name, value in state.items() if not value.isfinite().all()]
     if broken:
         raise WeightsError(
             f"{source} holds weights that are not finite (NaN or infinity): {len(broken)} of {len(state)} tensors, the"
             f" first is {broken[0]!r}. The training diverged, or the file is damaged: use an earlier checkpoint."
         )
-    generator.load_state_dict({name: value.to(generator.state_dict()[name].dtype) for name, value in state.items()})
-
-
-def _require_fitting(generator: Generator, state: Mapping[str, Tensor], *, source: Path) -> None:
-    wanted = {name: value.shape for name, value in generator.state_dict().items()}
-    wrong = [name for name, shape in wanted.items() if getattr(state.get(name), "shape", None) != shape]
-    extra = [name for name in state if name not in wanted]
-    if wrong or extra:
-        raise WeightsError(
-            f"{source} does not fit the architecture it names, {generator.config}: {len(wrong)} tensors missing or of"
-            f" another shape, {len(extra)} unknown, the first is {(wrong + extra)[0]!r}."
-        )
+    generator.load_state_dict({name: value.to(own[name].dtype) for name, value in state.items()})
 
 
 def resolve(path: Path) -> Path:

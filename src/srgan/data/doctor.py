@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
 from torch import Tensor
 
 from srgan.data.checks import MIN_VAL_SIZE
@@ -29,12 +27,12 @@ from srgan.data.doctor_findings import NAMES, Finding
 from srgan.data.doctor_pairs import pair_findings
 from srgan.data.doctor_photos import Portrait, collection_findings, photo_findings, portrait, read_or_finding
 from srgan.data.photos import Photo, find_photos, match_partners, partner_folder, split_by_name, without
+from srgan.data.settings import instantiate_data
 from srgan.data.sources import LrRoots, Roots, labelled, make_sources, require_hr
 from srgan.files import atomic_write, show_any_name
 from srgan.images import find_images
 
 CLEAN, FINDINGS, CANNOT_RUN = 0, 1, 2
-_CONF = Path(__file__).parents[3] / "conf"
 _USAGE = "python -m srgan.data.doctor data=folder data.root=/photos [out=report.json]"
 _MAX_LISTED = 20  # findings of one name on the console; the JSON has all
 
@@ -202,12 +200,7 @@ def _settings(overrides: list[str]) -> dict[str, Any]:
         FileNotFoundError: If a folder does not exist.
         ValueError: If an override is wrong, a value is missing, or the data module refuses what ``train.py`` would.
     """
-    try:
-        with initialize_config_dir(version_base="1.3", config_dir=str(_CONF)):
-            config = compose("train", overrides=overrides)
-        data = instantiate(config.data, _target_="builtins.dict", _convert_="all")
-    except Exception as error:  # of many kinds, each of which says what is wrong with which key
-        raise ValueError(f"{error.__cause__ or error}\nUsage: {_USAGE}") from error
+    data: dict[str, Any] = instantiate_data(overrides, usage=_USAGE, _target_="builtins.dict")
     SuperResolutionDataModule(**data)  # looks at the settings and for the folders, no further
     min_size = data["hr_crop_size"] * min(data["hr_reductions"])
     names = ("root", "lr_root", "val_root", "val_lr_root", "val_fraction", "scale")

@@ -8,18 +8,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
 from torch import Tensor
 
 from srgan.comparison import Panel, comparison_sheet
 from srgan.data.datamodule import SuperResolutionDataModule
+from srgan.data.settings import instantiate_data
 from srgan.files import show_any_name
 from srgan.images import write_image
 from srgan.resize import downscale
 
 _CANNOT_RUN = 2  # as the doctor's
-_CONF = Path(__file__).parents[3] / "conf"
 _USAGE = "python -m srgan.data.preview data=folder data.root=/photos [out=preview.png]"
 _NUM_ROWS, _NUM_COLUMNS = 4, 2  # of triples
 _PANEL_SIZE = 192  # pixels, at least
@@ -33,7 +31,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if out.suffix.lower() != ".png":
             raise ValueError(f"Expected a .png file, got out={out}.")
-        datamodule = _datamodule([each for each in arguments if each not in given])
+        # Some values come from Hydra itself, which is not run here; and reading pictures needs no workers.
+        overrides = ["output_dir=.", "data.num_workers=0", *(each for each in arguments if each not in given)]
+        datamodule: SuperResolutionDataModule = instantiate_data(overrides, usage=_USAGE)
         datamodule.setup("fit")
         batch = datamodule.on_after_batch_transfer(next(iter(datamodule.train_dataloader())), 0)
         write_image(out, preview_sheet(batch))
@@ -42,23 +42,6 @@ def main(arguments: Sequence[str]) -> int:
         return _CANNOT_RUN
     print(out)  # noqa: T201 - a command
     return 0
-
-
-def _datamodule(overrides: list[str]) -> SuperResolutionDataModule:
-    """What train.py would read its photos with.
-
-    Raises:
-        ValueError: If an override is wrong, a value is missing, or the data module refuses it.
-    """
-    # Some values come from Hydra itself, which is not run here; and reading pictures needs no workers.
-    overrides = ["output_dir=.", "data.num_workers=0", *overrides]
-    try:
-        with initialize_config_dir(version_base="1.3", config_dir=str(_CONF)):
-            settings = compose("train", overrides=overrides)
-        datamodule: SuperResolutionDataModule = instantiate(settings.data, _convert_="all")
-    except Exception as error:  # of many kinds, each of which says what is wrong with which key
-        raise ValueError(f"{error.__cause__ or error}\nUsage: {_USAGE}") from error
-    return datamodule
 
 
 def preview_sheet(batch: Mapping[str, Tensor]) -> Tensor:

@@ -28,11 +28,12 @@ def bands(picture: Picture, *, bits: int, gray: bool) -> Iterator[NDArray[Any]]:
         planes = [picture.rgb[0, : 1 if gray else 3, top : top + rows]]
         if picture.alpha is not None:
             planes.append(picture.alpha[0, :, top : top + rows])
-        values = torch.cat([_as_float(plane) for plane in planes]).clamp_(0, 1).mul_(2**bits - 1).round_()
+        values = torch.cat([as_shares(plane) for plane in planes]).clamp_(0, 1).mul_(2**bits - 1).round_()
         yield np.ascontiguousarray(values.permute(1, 2, 0).numpy().astype(np.uint16 if bits == 16 else np.uint8))
 
 
-def _as_float(plane: Tensor) -> Tensor:
+def as_shares(plane: Tensor) -> Tensor:
+    """Values of a picture, floats or levels, as floats in [0, 1] on the CPU."""
     plane = plane.detach().cpu()
     return plane.float() if plane.is_floating_point() else plane.float() / torch.iinfo(plane.dtype).max
 

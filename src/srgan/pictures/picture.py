@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -42,3 +43,8 @@ class Picture:
     def size(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return self.rgb.shape[-2], self.rgb.shape[-1]
+
+    @property
+    def level_type(self) -> torch.dtype:
+        """The type that holds the file's levels."""
+        return torch.uint16 if self.bits == 16 else torch.uint8

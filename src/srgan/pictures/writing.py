@@ -11,6 +11,7 @@ from torch import Tensor
 
 from srgan.files import atomic_write
 from srgan.pictures import metadata
+from srgan.pictures.bands import as_shares
 from srgan.pictures.picture import Picture, PictureFormatError
 from srgan.pictures.pillow import pixels_as_image, profile_of, saving_options
 from srgan.pictures.png import write_png
@@ -90,10 +91,7 @@ def require_writable(frames: Sequence[Picture], *, format: str, scale: int = 1) 
 
 
 def _is_clear_somewhere(picture: Picture) -> bool:
-    if picture.alpha is None:
-        return False
-    alpha = picture.alpha if picture.alpha.is_floating_point() else picture.alpha / torch.iinfo(picture.alpha.dtype).max
-    return bool(alpha.min() < 1)
+    return picture.alpha is not None and bool(as_shares(picture.alpha).min() < 1)
 
 
 def _write_png(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
@@ -137,8 +135,7 @@ def _write_gif(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
 
 def _hardened(alpha: Tensor) -> Tensor:
     """Levels of what is seen or not, in place of shares."""
-    peak = 1 if alpha.is_floating_point() else torch.iinfo(alpha.dtype).max
-    return (alpha.float() > peak / 2).to(torch.uint8) * 255
+    return (as_shares(alpha) > 0.5).to(torch.uint8) * 255
 
 
 def _write_bmp(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:

@@ -31,7 +31,6 @@ from srgan.upscaler import Upscaler
 
 TRUST = ".trust.png"  # behind a picture's name: the name of its trust map
 _SHARE = 0.25  # of the free memory: a larger canvas lies in a file
-_LEVELS = {8: torch.uint8, 16: torch.uint16}
 
 
 class Enlarger:
@@ -90,7 +89,7 @@ class Enlarger:
         height, width = (side * self._upscaler.scale for side in frame.size)
 
         def enlarge(lr: Tensor) -> Tensor:
-            return self._batches.enlarge(lr, out=room((1, 3, height, width), dtype=_LEVELS[frame.bits]))
+            return self._batches.enlarge(lr, out=room((1, 3, height, width), dtype=frame.level_type))
 
         return upscale_picture(frame, enlarge, room=room)
 
