@@ -7,15 +7,18 @@ mirrored outwards before torch resizes it and the margin is cut off afterwards.
 For whole photos in 8 bit there is a second way to the same pixels, several times as fast and in little memory.
 """
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 from torch.nn import functional
 
 _KERNEL_RADIUS = 2  # support of the cubic kernel, in pixels of the coarser grid
-_BLOCK_ROWS = 8  # made by one product; of more the kernel's matrix would be mostly zeros
-_STRIPE_ROWS = 64  # shrunk both ways at a time: what lies between stays in the processor's cache and costs no new pages
+_BLOCK_ROWS = 4  # made by one product; of more the kernel's matrix would be mostly zeros
+_STRIPE_ROWS = 32  # shrunk both ways at a time: what lies between stays in the processor's cache and costs no new pages
 _BLOCK_COLUMNS = 640  # small enough for BLAS to keep to the thread that it is called from, of which there are many
 
 
@@ -99,20 +102,28 @@ def upscale(lr: Tensor, scale: int) -> Tensor:
 
 
 def _shrink_rows(rows: npt.NDArray[np.generic], scale: int, *, top: int = 0, num_rows: int) -> npt.NDArray[np.float32]:
-    """Of the h shrunk rows of (scale * h, M) those from ``top`` on, as products of the kernel with some at a time."""
-    position = np.pad(np.arange(len(rows)), _KERNEL_RADIUS * scale, mode="symmetric")
+    """Of the h shrunk rows of (scale * h, M) those from ``top`` on: each block of them the kernel times what it needs.
+
+    All blocks in one call, during which other threads run: many small calls would have them wait for one another.
+    """
     weights = _shrinking_weights(scale)
-    shrunk = np.empty((num_rows, rows.shape[1]), np.float32)
-    floats = np.empty((weights.shape[1], rows.shape[1]), np.float32)
-    for first in range(0, num_rows, _BLOCK_ROWS):
-        block = shrunk[first : first + _BLOCK_ROWS]
-        num_needed = (len(block) + 2 * _KERNEL_RADIUS) * scale
-        needed = floats[:num_needed]
-        needed[:] = _picked(rows, position[(top + first) * scale :][:num_needed])
-        for left in range(0, rows.shape[1], _BLOCK_COLUMNS):
-            columns = slice(left, left + _BLOCK_COLUMNS)
-            np.matmul(weights[: len(block), :num_needed], needed[:, columns], out=block[:, columns])
-    return shrunk
+    num_blocks, (num_parts, part) = math.ceil(num_rows / _BLOCK_ROWS), _parts(rows.shape[1])
+    position = np.pad(np.arange(len(rows)), _KERNEL_RADIUS * scale, mode="symmetric")
+    needed = position[top * scale :][: (num_rows + 2 * _KERNEL_RADIUS) * scale]
+    floats = np.empty(((num_blocks * _BLOCK_ROWS + 2 * _KERNEL_RADIUS) * scale, num_parts * part), np.float32)
+    floats[: len(needed), : rows.shape[1]] = _picked(rows, needed)
+    floats[len(needed) :] = floats[:, rows.shape[1] :] = 0
+    shrunk = np.empty((num_blocks * _BLOCK_ROWS, num_parts * part), np.float32)
+    windows = sliding_window_view(floats.reshape(-1, num_parts, part), weights.shape[1], axis=0)
+    blocks = shrunk.reshape(num_blocks, _BLOCK_ROWS, num_parts, part).swapaxes(1, 2)
+    np.matmul(weights, windows[:: _BLOCK_ROWS * scale].swapaxes(2, 3), out=blocks)
+    return shrunk[:num_rows, : rows.shape[1]]
+
+
+def _parts(num_columns: int) -> tuple[int, int]:
+    """How many parts columns are taken in, and the length of each; the last may reach beyond."""
+    num_parts = math.ceil(num_columns / _BLOCK_COLUMNS)
+    return num_parts, math.ceil(num_columns / num_parts)
 
 
 def _picked(rows: npt.NDArray[np.generic], index: npt.NDArray[np.int64]) -> npt.NDArray[np.generic]:

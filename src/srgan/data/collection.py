@@ -16,7 +16,7 @@ from srgan.data.pairs import Pair, make_pair, read_pair
 from srgan.data.photos import MAX_LISTED, LeftOutWarning, Photo
 from srgan.images import ImageReadError, read_uint8
 
-_SPARE_THREADS = 2  # beyond one for each core, since some always wait until the disk has what they wrote
+_SPARE_THREADS = 1  # beyond one for each core, since one or another waits until the disk has what it wrote
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")

@@ -19,6 +19,9 @@ from torch import Tensor
 # Raise the number when pixels come out otherwise than before: entries of other versions are then those of other photos.
 _MAGIC = b"srganp01"
 _HEADER = struct.Struct("<8s4IB39x")  # magic, height and width of lr and hr, whether the pixels follow; 64 bytes
+# Linux keeps what is written at once in pages as huge as fit. Crops of large pictures, spread over many pages, gain by
+# that. Others do not, and a virtual machine that gives free memory back waits for huge ones longer than for the photo.
+_LARGE, _PIECE = 2**25, 2**20  # bytes
 _TOUCH_AFTER = 3600  # seconds: how exactly the last use is known
 
 
@@ -76,8 +79,11 @@ class Entry:
     def write(self, file: BinaryIO, lr: Tensor, hr: Tensor) -> None:
         """Write the whole file."""
         file.write(_HEADER.pack(_MAGIC, *self.lr_size, *self.hr_size, self.stored))
+        piece = _PIECE if self.num_bytes < _LARGE else self.num_bytes
         for image in (lr, hr) if self.stored else ():
-            file.write(np.ascontiguousarray(image.permute(1, 2, 0).numpy()).data)
+            pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy()).reshape(-1).data
+            for start in range(0, len(pixels), piece):
+                file.write(pixels[start : start + piece])
 
 
 def entry_name(paths: Sequence[Path], *, scale: int, reduction: float) -> str:
