@@ -1,5 +1,6 @@
 """Fixtures that many tests share: tiny photos, a tiny model, and the real configuration shrunk to seconds."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -163,3 +164,20 @@ def fit(photos: Path, tmp_path: Path) -> Callable[..., Trainer]:
         return trainer
 
     return run
+
+
+@pytest.fixture
+def closed_folder(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Make a folder one that may not be looked into, also for root, who may look into all."""
+
+    def close(folder: Path) -> None:
+        scandir = os.scandir
+
+        def refusing(path: Any = ".") -> Any:
+            if Path(path) == folder:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return scandir(path)
+
+        monkeypatch.setattr(os, "scandir", refusing)
+
+    return close

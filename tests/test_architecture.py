@@ -10,8 +10,9 @@ PACKAGE = Path(__file__).parents[1] / "src" / "srgan"
 # Module or subpackage → what of the package it may import besides itself.
 ALLOWED = {
     "files": set(),
-    "images": {"files"},
-    "pictures": {"files", "images"},
+    "ranges": set(),
+    "images": {"files", "ranges"},
+    "pictures": {"files", "images", "ranges"},
     "resize": set(),
     "networks": set(),
     "losses": set(),

@@ -11,7 +11,16 @@ import tifffile
 import torch
 from PIL import Image
 
-from srgan.images import ImageReadError, find_images, read_image, read_uint8, to_float, to_uint8, write_image
+from srgan.images import (
+    ImageReadError,
+    LeftOutWarning,
+    find_images,
+    read_image,
+    read_uint8,
+    to_float,
+    to_uint8,
+    write_image,
+)
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
@@ -115,13 +124,41 @@ def test_16_bit_planes_apart_are_refused_rather_than_misread(tmp_path: Path, com
         read_uint8(tmp_path / "x.tif")
 
 
-@pytest.mark.parametrize("value", [1.01, 255.0, np.inf, np.nan])
+@pytest.mark.parametrize("value", [1.02, 255.0, np.inf, np.nan])
 def test_floats_beyond_one_are_refused_rather_than_white(tmp_path: Path, value: float) -> None:
     values = np.full((6, 8), 0.5, dtype=np.float32)
     values[2, 3] = value
     Image.fromarray(values).save(tmp_path / "x.tif")
-    with pytest.raises(ImageReadError, match=rf"x\.tif: it holds floats up to {value:g}, expected .*\[0, 1\]"):
+    with pytest.raises(ImageReadError, match=rf"x\.tif: expected .*floats in \[0, 1\].* to {value:g};"):
         read_uint8(tmp_path / "x.tif")
+
+
+@pytest.mark.parametrize("value", [-9, 65536])
+def test_integers_beyond_16_bits_are_refused_rather_than_clipped(tmp_path: Path, value: int) -> None:
+    values = np.full((6, 8), 300, dtype=np.int32)
+    values[2, 3] = value
+    Image.fromarray(values).save(tmp_path / "x.tif")
+    with pytest.raises(ImageReadError, match=rf"x\.tif: expected gray of 16 bits.*{value}"):
+        read_uint8(tmp_path / "x.tif")
+
+
+def test_16_bits_whose_zero_is_white_are_turned_round(tmp_path: Path) -> None:
+    values = np.arange(48, dtype=np.uint16).reshape(6, 8) * 1285  # five levels of 257 apart
+    tifffile.imwrite(tmp_path / "x.tif", values, photometric="miniswhite")
+    expected = 255 - np.arange(48).reshape(6, 8) * 5
+    assert read_uint8(tmp_path / "x.tif")[0].tolist() == expected.tolist()
+
+
+def test_closed_folders_are_named(tmp_path: Path, closed_folder: Callable[[Path], None]) -> None:
+    for name in ("a.png", "closed/b.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    closed_folder(tmp_path / "closed")
+    with pytest.warns(LeftOutWarning, match=r"Left out 1 folders under .*\n  .*closed: Permission denied"):
+        assert find_images(tmp_path) == [tmp_path / "a.png"]
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"found none.*\n  .*closed: Permission denied"):
+        find_images(tmp_path)
 
 
 @pytest.mark.filterwarnings("ignore:Truncated File Read:UserWarning")  # Pillow, of a TIFF, before it gives up

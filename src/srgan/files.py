@@ -6,7 +6,7 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +15,7 @@ if sys.platform != "win32":
     import fcntl
 
 log = logging.getLogger(__name__)
+_MAX_LISTED = 20  # lines of a message
 _LONGEST_NAME = 255  # in bytes, of most file systems
 
 
@@ -54,6 +55,12 @@ def show_any_name() -> None:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def listed(lines: Sequence[str]) -> str:
+    """Lines below a message, indented; of many the first, and how many more there are."""
+    more = [f"… and {len(lines) - _MAX_LISTED} more"] if len(lines) > _MAX_LISTED else []
+    return "".join(f"\n  {line}" for line in [*lines[:_MAX_LISTED], *more])
 
 
 @contextmanager

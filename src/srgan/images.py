@@ -6,26 +6,34 @@ on white, 16 bits are reduced to 8, EXIF orientation is applied.
 
 import os
 import struct
+import warnings
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from srgan.files import atomic_write
+from srgan.files import atomic_write, listed
+from srgan.ranges import require_16_bits, require_unit
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
 _WHITE = (255, 255, 255, 255)
 _PLANES_APART = 2  # TIFF's PlanarConfiguration
+_WHITE_IS_ZERO = 0  # TIFF's PhotometricInterpretation
 _UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
 
 
 class ImageReadError(ValueError):
     """A file that should be a picture cannot be read as one; the message names it."""
+
+
+class LeftOutWarning(UserWarning):
+    """Some files or folders of a collection are not used; the message lists them."""
 
 
 def find_images(root: Path) -> list[Path]:
@@ -41,12 +49,31 @@ def find_images(root: Path) -> list[Path]:
 
     Raises:
         FileNotFoundError: If ``root`` is no folder, or holds no picture.
+
+    Warns:
+        LeftOutWarning: If folders cannot be looked into.
     """
     require_folder(root)
-    paths = sorted(path for path in _visible_files(root) if path.suffix.lower() in EXTENSIONS and path.is_file())
+    refused: list[OSError] = []
+    files = _visible_files(root, refused.append)
+    paths = sorted(path for path in files if path.suffix.lower() in EXTENSIONS and path.is_file())
+    reasons = listed([f"{error.filename}: {error.strerror}" for error in refused])
     if not paths:
-        raise FileNotFoundError(f"Expected pictures ({', '.join(sorted(EXTENSIONS))}) under {root}, found none.")
+        closed = f" These folders cannot be looked into:{reasons}" if refused else ""
+        raise FileNotFoundError(
+            f"Expected pictures ({', '.join(sorted(EXTENSIONS))}) under {root}, found none.{closed}"
+        )
+    if refused:
+        message = f"Left out {len(refused)} folders under {root} that cannot be looked into:{reasons}"
+        warnings.warn(message, LeftOutWarning, stacklevel=2)
     return paths
+
+
+def closed_folders(root: Path) -> list[OSError]:
+    """What goes wrong with the folders under ``root`` that cannot be looked into; each error names its folder."""
+    refused: list[OSError] = []
+    deque(_visible_files(root, refused.append), maxlen=0)
+    return refused
 
 
 def require_folder(root: Path) -> None:
@@ -67,12 +94,14 @@ def read_uint8(path: Path) -> Tensor:
         Shape (3, H, W), uint8.
 
     Raises:
-        ImageReadError: If the file is missing, empty, truncated, no picture, a TIFF of 16-bit planes, or one of floats
-            beyond 1.
+        ImageReadError: If the file is missing, empty, truncated, no picture, a TIFF of 16-bit planes, or one of values
+            that are neither 16 bits nor floats in [0, 1].
     """
     with reading(path), Image.open(path) as image:
         refuse_planes(image)
         pixels = np.array(_to_rgb(ImageOps.exif_transpose(image)))
+        if is_negative(image):
+            pixels = 255 - pixels
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
@@ -101,6 +130,32 @@ def refuse_planes(image: Image.Image) -> None:
     if tags.get(284) == _PLANES_APART and (depths[1:2] == (16,) or len(depths) == 2):
         kind = "gray with alpha" if len(depths) == 2 else "16 bits"
         raise ValueError(f"it is a TIFF of {kind} with its channels in separate planes; save it with interleaved ones")
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether a picture is gray of more than 8 bits."""
+    return image.mode.startswith(("I", "F"))
+
+
+def deep_gray(image: Image.Image) -> NDArray[np.uint16]:
+    """The values of such a picture at 16 bits, shape (H, W).
+
+    Raises:
+        ValueError: If they are floats beyond [0, 1], or integers beyond 16 bits.
+    """
+    values = np.asarray(image)
+    if image.mode.startswith("F"):  # a TIFF of floats in [0, 1]
+        require_unit(float(values.min()), float(values.max()), what="a picture of floats")
+        values = values * np.float32(65535)
+    else:
+        require_16_bits(int(values.min()), int(values.max()))
+    levels: NDArray[np.uint16] = np.clip(values, 0, 65535).round().astype(np.uint16)
+    return levels
+
+
+def is_negative(image: Image.Image) -> bool:
+    """Whether an opened file is one of those, of more than 8 bits, whose zero is white; Pillow turns others round."""
+    return is_deep(image) and image.format == "TIFF" and getattr(image, "tag_v2", {}).get(262) == _WHITE_IS_ZERO
 
 
 def read_image(path: Path) -> Tensor:
@@ -134,11 +189,11 @@ def to_uint8(images: Tensor) -> Tensor:
     return (images.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
 
 
-def _visible_files(root: Path) -> Iterator[Path]:
+def _visible_files(root: Path, on_error: Callable[[OSError], object]) -> Iterator[Path]:
     seen: set[str] = set()
     tops = deque([root])
     while tops:  # first what lies under root itself, then what links lead to: so that no link renames it
-        for folder, subfolders, names in os.walk(tops.popleft()):
+        for folder, subfolders, names in os.walk(tops.popleft(), onerror=on_error):
             real = os.path.realpath(folder)
             if real in seen:
                 subfolders.clear()
@@ -150,18 +205,11 @@ def _visible_files(root: Path) -> Iterator[Path]:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith(("I", "F")):
-        return _reduce_high_depth(image).convert("RGB")
+    if is_deep(
+        image
+    ):  # of which Pillow's own conversion clips 16 bits at 255: nearly every such picture would be white
+        return Image.fromarray((deep_gray(image) / 65535 * 255).round().astype(np.uint8)).convert("RGB")
     if "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, _WHITE), image).convert("RGB")
     return image.convert("RGB")
-
-
-def _reduce_high_depth(image: Image.Image) -> Image.Image:
-    # Pillow's own conversion clips 16-bit grey at 255, which turns nearly every such picture white.
-    values = np.asarray(image, dtype=np.float64)
-    peak = 65535.0 if image.mode.startswith("I") else 1.0
-    if peak == 1 and not (highest := values.max()) <= 1:  # nor if it is not a number
-        raise ValueError(f"it holds floats up to {highest:g}, expected values in [0, 1]; save it as 8 or 16 bits")
-    return Image.fromarray(np.clip(values / peak * 255, 0, 255).round().astype(np.uint8))

@@ -19,8 +19,8 @@ from srgan.data.cache import CacheWarning, DecodedCache
 from srgan.data.collection import Collection
 from srgan.data.entry import Entry
 from srgan.data.pairs import read_pair
-from srgan.data.photos import LeftOutWarning, Photo, find_pairs, find_photos, with_reductions
-from srgan.images import read_uint8
+from srgan.data.photos import Photo, find_pairs, find_photos, with_reductions
+from srgan.images import LeftOutWarning, read_uint8
 from tests.data.pictures import save
 
 NUM_PHOTOS = 4

@@ -16,13 +16,13 @@ from torch.nn.functional import interpolate
 
 from srgan.data import datamodule, doctor
 from srgan.data.degradations import bicubic
+from srgan.data.doctor_copies import collection_findings, portrait
 from srgan.data.doctor_findings import NAMES, Finding
 from srgan.data.doctor_pairs import pair_findings
-from srgan.data.doctor_photos import Portrait, collection_findings, portrait
 from srgan.data.doctor_sharpness import find_enlargement
 from srgan.data.photos import split_by_name
 from srgan.data.sources import Roots, find, make_sources
-from srgan.images import find_images, read_uint8
+from srgan.images import LeftOutWarning, find_images, read_uint8
 
 SAMPLE = Path(datamodule.__file__).parents[1] / "assets" / "photos"
 WIDTH, HEIGHT = 256, 192
@@ -78,12 +78,15 @@ def assert_close(finding: Finding, values: dict[str, float | str]) -> None:
         assert finding.values[key] == (value if isinstance(value, str) else pytest.approx(value, rel=0.02))
 
 
-def check(root: Roots, lr_root: Path | None = None, val_root: Path | None = None) -> list[Finding]:
+def check(
+    root: Roots, lr_root: Path | None = None, val_root: Path | None = None, test_root: Path | None = None
+) -> list[Finding]:
     checkup = doctor.check(
         root=root,
         lr_root=lr_root,
         val_root=val_root,
         val_lr_root=None,
+        test_root=test_root,
         val_fraction=0.3,
         scale=4,
         min_size=96,
@@ -255,21 +258,30 @@ def test_a_copy_without_a_differing_sign_is_near_not_the_same() -> None:
     assert (finding.name, finding.amount) == ("near_duplicate", "0 of 255 signs differ from a")
 
 
-def test_of_a_burst_each_photo_is_set_beside_the_nearest_before_it_on_each_side() -> None:
-    signature = torch.ones(256)
-    burst = []
-    for number in range(20):  # one sign more changes with each photo
-        burst.append(Portrait(str(number), "train", bytes([number]), signature.clone()))
-        signature[number] = -1
-    held_out = [Portrait(f"val{number}", "val", b"v%d" % number, signature.clone()) for number in range(2)]
-    findings = collection_findings([*burst, *held_out])
-    assert [(each.name, each.file, each.values["other"]) for each in findings] == [
-        *(("near_duplicate", str(number), str(number - 1)) for number in range(1, 20)),
-        ("leakage", "val0", "19"),
-        ("leakage", "val1", "19"),
-        ("near_duplicate", "val1", "val0"),
+def test_test_photos_leak_into_training_but_may_be_those_to_validate_on(tmp_path: Path) -> None:
+    for seed, (side, *more) in enumerate((["train"], ["train", "test"], ["val", "test"], ["test"])):
+        for folder in (side, *more):
+            save(tmp_path / folder / f"{seed}.png", textured(seed))
+    save(tmp_path / "test" / "broken.png", textured(9)).write_bytes(b"")
+    findings = check(tmp_path / "train", None, tmp_path / "val", tmp_path / "test")
+    assert [(each.name, each.file) for each in findings] == [
+        ("unreadable", str(tmp_path / "test" / "broken.png")),
+        ("leakage", str(tmp_path / "test" / "1.png")),
     ]
-    assert findings[0].values["distance"] == 1
+
+
+def test_a_closed_folder_is_a_finding(tmp_path: Path, closed_folder: Callable[[Path], None]) -> None:
+    for seed in range(3):
+        save(tmp_path / f"{seed}.png", textured(seed))
+    save(tmp_path / "closed" / "9.png", textured(9))
+    closed_folder(tmp_path / "closed")
+    with pytest.warns(LeftOutWarning):
+        (finding,) = check(tmp_path)
+    assert (finding.name, finding.file, finding.amount) == (
+        "closed_folder",
+        str(tmp_path / "closed"),
+        "Permission denied",
+    )
 
 
 def test_partners_of_other_scales_are_not_missed(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from PIL import Image
 from srgan.data.collection import Collection
 from srgan.data.degradations import bicubic
 from srgan.data.pairs import read_pair
-from srgan.data.photos import LeftOutWarning, Photo, find_pairs, find_photos, split_by_name, with_reductions
-from srgan.images import ImageReadError, read_uint8
+from srgan.data.photos import Photo, find_pairs, find_photos, split_by_name, with_reductions
+from srgan.images import ImageReadError, LeftOutWarning, read_uint8
 from tests.data.pictures import save
 
 

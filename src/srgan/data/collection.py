@@ -13,8 +13,9 @@ from tqdm import tqdm
 from srgan.data.cache import CacheWarning, DecodedCache
 from srgan.data.entry import Entry, entry_name
 from srgan.data.pairs import Pair, make_pair, read_pair
-from srgan.data.photos import MAX_LISTED, LeftOutWarning, Photo
-from srgan.images import ImageReadError, read_uint8
+from srgan.data.photos import Photo
+from srgan.files import listed
+from srgan.images import ImageReadError, LeftOutWarning, read_uint8
 
 _SPARE_THREADS = 1  # beyond one for each core, since one or another waits until the disk has what it wrote
 
@@ -181,8 +182,6 @@ def _in_threads(function: Callable[[_In], _Out], items: Sequence[_In]) -> Iterat
 def _report(left_out: list[str], *, num_used: int, purpose: str) -> None:
     if not left_out:
         return
-    lines = "\n  ".join(left_out[:MAX_LISTED])
-    more = f"\n  … and {len(left_out) - MAX_LISTED} more" if len(left_out) > MAX_LISTED else ""
     if not num_used:
-        raise ValueError(f"None of the {len(left_out)} {purpose} photos can be used:\n  {lines}{more}")
-    warnings.warn(f"Left out {len(left_out)} {purpose} photos:\n  {lines}{more}", LeftOutWarning, stacklevel=3)
+        raise ValueError(f"None of the {len(left_out)} {purpose} photos can be used:{listed(left_out)}")
+    warnings.warn(f"Left out {len(left_out)} {purpose} photos:{listed(left_out)}", LeftOutWarning, stacklevel=3)

@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,14 +24,15 @@ from torch import Tensor
 
 from srgan.data.checks import MIN_VAL_SIZE
 from srgan.data.datamodule import SuperResolutionDataModule
+from srgan.data.doctor_copies import TEST, TRAIN, VAL, Portrait, collection_findings, portrait
 from srgan.data.doctor_findings import NAMES, Finding
 from srgan.data.doctor_pairs import pair_findings
-from srgan.data.doctor_photos import Portrait, collection_findings, photo_findings, portrait, read_or_finding
+from srgan.data.doctor_photos import photo_findings, read_or_finding
 from srgan.data.photos import Photo, find_photos, match_partners, partner_folder, split_by_name, without
 from srgan.data.settings import instantiate_data
 from srgan.data.sources import LrRoots, Roots, labelled, make_sources, require_hr
 from srgan.files import atomic_write, show_any_name
-from srgan.images import find_images
+from srgan.images import LeftOutWarning, closed_folders, find_images
 
 CLEAN, FINDINGS, CANNOT_RUN = 0, 1, 2
 _USAGE = "python -m srgan.data.doctor data=folder data.root=/photos [out=report.json]"
@@ -60,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out = next((each.removeprefix("out=") for each in overrides if each.startswith("out=")), None)
     torch.set_num_threads(1)  # the threads are one per photo
     show_any_name()
+    warnings.simplefilter("ignore", LeftOutWarning)  # of closed folders, which are findings
     try:
         checkup = check(**_settings([each for each in overrides if not each.startswith("out=")]))
         print(table(checkup))  # noqa: T201 - a command
@@ -77,17 +80,19 @@ def check(
     lr_root: LrRoots | None,
     val_root: Roots | None,
     val_lr_root: LrRoots | None,
+    test_root: Roots | None,
     val_fraction: float,
     scale: int,
     min_size: int,
 ) -> Checkup:
-    """Check the photos to train and to validate on.
+    """Check the photos to train, to validate and, where these are others, to test on.
 
     Args:
         root: Folder or folders of HR photos, or ``sample``; and so on, as the data module has them.
         lr_root: Folder of their LR partners, if any.
         val_root: Folder of HR photos to validate on; None for ``val_fraction`` of ``root``.
         val_lr_root: Folder of their LR partners, if any.
+        test_root: Folder of photos for the closing test; None for those to validate on.
         val_fraction: Share of ``root`` to validate on where there is no ``val_root``.
         scale: Size of HR over size of LR.
         min_size: Smallest usable side of a photo to train on, in pixels.
@@ -96,18 +101,22 @@ def check(
         FileNotFoundError: If a folder is missing or holds no picture.
         ValueError: If a collection cannot be split.
     """
-    train, findings = _search(root, lr_root, side="train", scale=scale)
+    train, findings = _search(root, lr_root, side=TRAIN, scale=scale)
     if val_root is None:
         train, val = split_by_name(train, val_fraction=val_fraction)
     else:
-        val, val_findings = _search(val_root, val_lr_root, side="val", scale=scale)
+        val, val_findings = _search(val_root, val_lr_root, side=VAL, scale=scale)
         findings += val_findings
         train = without(train, val)
-    jobs = [_Job(photo, "train", min_size, scale) for photo in train]
-    jobs += [_Job(photo, "val", MIN_VAL_SIZE, scale) for photo in val]
+    photos = {TRAIN: train, VAL: val}
+    if test_root is not None:
+        photos[TEST], test_findings = _search(test_root, None, side=TEST, scale=scale)
+        findings += test_findings
+    min_sizes = {TRAIN: min_size, VAL: MIN_VAL_SIZE, TEST: MIN_VAL_SIZE}
+    jobs = [_Job(photo, side, min_sizes[side], scale) for side, found in photos.items() for photo in found]
     findings += _examine_all(jobs)
     findings.sort(key=lambda finding: (NAMES.index(finding.name), finding.file))
-    return Checkup({"train": len(train), "val": len(val)}, findings)
+    return Checkup({side: len(found) for side, found in photos.items()}, findings)
 
 
 def table(checkup: Checkup) -> str:
@@ -178,7 +187,9 @@ def _examine(job: _Job) -> tuple[list[Finding], Portrait | None]:
 def _search(roots: Roots, lr_roots: LrRoots | None, *, side: str, scale: int) -> tuple[list[Photo], list[Finding]]:
     """The photos under some roots with their partners, and those on either side that have none."""
     found, findings = [], []
-    for source in make_sources(roots, lr_roots, scale=scale, split=side):
+    for source in make_sources(roots, lr_roots, scale=scale, split=TRAIN if side == TRAIN else VAL):
+        closed = [each for root in (source.hr_root, source.lr_root) if root for each in closed_folders(root)]
+        findings += [Finding("closed_folder", str(each.filename), str(each.strerror)) for each in closed]
         photos = find_photos(source.hr_root)
         if source.lr_root is None:
             require_hr(photos, source.hr_root)
@@ -203,7 +214,7 @@ def _settings(overrides: list[str]) -> dict[str, Any]:
     data: dict[str, Any] = instantiate_data(overrides, usage=_USAGE, _target_="builtins.dict")
     SuperResolutionDataModule(**data)  # looks at the settings and for the folders, no further
     min_size = data["hr_crop_size"] * min(data["hr_reductions"])
-    names = ("root", "lr_root", "val_root", "val_lr_root", "val_fraction", "scale")
+    names = ("root", "lr_root", "val_root", "val_lr_root", "test_root", "val_fraction", "scale")
     return {"min_size": min_size, **{name: data[name] for name in names}}
 
 

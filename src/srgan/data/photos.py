@@ -6,13 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from srgan.images import EXTENSIONS, find_images
-
-MAX_LISTED = 20  # files that a message names
-
-
-class LeftOutWarning(UserWarning):
-    """Some files of a collection are not used; the message lists them."""
+from srgan.files import listed
+from srgan.images import EXTENSIONS, LeftOutWarning, find_images
 
 
 @dataclass(frozen=True)
@@ -115,9 +110,8 @@ def _no_partner(missing: list[Photo], num_hr: int, lr_root: Path, partners: Mapp
 
 def _report_spare(spare: list[Path], hr_root: Path) -> None:
     if spare:
-        listed = "".join(f"\n  {path}" for path in spare[:MAX_LISTED])
-        more = f"\n  … and {len(spare) - MAX_LISTED} more" if len(spare) > MAX_LISTED else ""
-        message = f"Left out {len(spare)} LR pictures that have no HR photo in {hr_root}:{listed}{more}"
+        paths = listed([str(path) for path in spare])
+        message = f"Left out {len(spare)} LR pictures that have no HR photo in {hr_root}:{paths}"
         warnings.warn(message, LeftOutWarning, stacklevel=3)
 
 

@@ -7,9 +7,9 @@ from srgan.pictures.arrays import from_array, to_array
 from srgan.pictures.enlarging import fill_transparent, upscale_picture
 from srgan.pictures.picture import Picture, PictureFormatError
 from srgan.pictures.pillow import from_image, to_image
-from srgan.pictures.ranges import require_unit
 from srgan.pictures.reading import EXTENSIONS, read_pictures
 from srgan.pictures.writing import FORMATS, require_quality, require_writable, write_pictures
+from srgan.ranges import require_unit
 
 __all__ = [
     "EXTENSIONS",

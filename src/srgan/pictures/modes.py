@@ -7,10 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from srgan.pictures.ranges import require_16_bits, require_unit
-
-_HIGH_DEPTH = ("I", "F")  # the modes that begin so hold gray of more than 8 bits
-_WHITE_IS_ZERO = 0
+from srgan.images import deep_gray, is_deep, is_negative
 
 
 class Pixels(NamedTuple):
@@ -45,7 +42,7 @@ def pixels_of(image: Image.Image) -> Pixels:
         ValueError: If it is of floats beyond [0, 1], or of integers beyond 16 bits.
     """
     profile = image.info.get("icc_profile") or None
-    if image.mode.startswith(_HIGH_DEPTH):
+    if is_deep(image):
         return _deep_gray(image, profile)
     if image.mode in ("CMYK", "LAB"):
         return Pixels(np.asarray(_to_srgb(image, profile)), None, 8, None)
@@ -66,18 +63,10 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _deep_gray(image: Image.Image, profile: bytes | None) -> Pixels:
-    values = np.asarray(image)[..., None]
-    if image.mode.startswith("F"):  # a TIFF of floats in [0, 1]
-        require_unit(float(values.min()), float(values.max()), what="a picture of floats")
-        values = values * 65535
-    else:
-        require_16_bits(int(values.min()), int(values.max()))
-    values = np.clip(values, 0, 65535).round().astype(np.uint16)
+    values = deep_gray(image)[..., None]
     key = image.info.get("transparency")
     alpha = np.where(values == key, 0, 65535).astype(np.uint16) if isinstance(key, int) else None
-    if image.format == "TIFF" and getattr(image, "tag_v2", {}).get(262) == _WHITE_IS_ZERO:  # Pillow inverts 8 bits only
-        values = 65535 - values
-    return Pixels(values, alpha, 16, profile)
+    return Pixels(65535 - values if is_negative(image) else values, alpha, 16, profile)
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
