@@ -172,7 +172,7 @@ def test_no_memory_for_one_picture_leaves_the_others_on_the_page(
     monkeypatch.setattr("srgan.prediction.review.available_memory", lambda device: 14400 * 16 - 1)
     summary = run(folder, weights, report=True, reference=str(folder / "hr"))
     assert not summary.complete
-    assert "3 enlarged\n1 cannot be looked at:\n  large.png: " in str(summary)
+    assert f"3 enlarged\n1 cannot be looked at:\n  {folder / 'lr' / 'large.png'}: " in str(summary)
     assert re.search(r"1 unscored:\n  sub/b\.png: this takes .* of memory", str(summary))  # scoring takes more
     assert list(shown(folder)) == ["a.png", "sub/b.png"]
 

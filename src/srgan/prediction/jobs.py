@@ -34,6 +34,11 @@ class Job:
         """Where the enlarged picture goes."""
         return self.targets[-1]
 
+    def explained(self, error: Exception) -> str:
+        """What went wrong with this file, naming it."""
+        text = str(error) or type(error).__name__
+        return text if str(self.source) in text else f"{self.source}: {text}"
+
 
 @dataclass(frozen=True)
 class Shard:

@@ -124,7 +124,7 @@ class Review:
             try:
                 yield self._entry(job)
             except _TROUBLES as error:  # one that is too large, or that has changed in the meantime
-                self.unseen.append(_message(job, error))
+                self.unseen.append(job.explained(error))
 
     def _entry(self, job: Job) -> Entry:
         lr = read_seen(job.source, max_pixels=self.max_pixels)
@@ -196,11 +196,6 @@ def _require_memory(needed: int) -> None:
     left = available_memory(torch.device("cpu"))
     if left is not None and needed > left:  # asked before, as many a system ends a process rather than say no
         raise MemoryError(f"this takes {needed / 1e9:.1f} GB of memory, and {left / 1e9:.1f} GB are free")
-
-
-def _message(job: Job, error: Exception) -> str:
-    text = str(error) or type(error).__name__
-    return text if str(job.source) in text else f"{job.name}: {text}"
 
 
 def require_own(folder: Path, *, page: bool, scores: bool) -> None:

@@ -166,7 +166,7 @@ def _attempt(plan: _Plan, process: Process, ahead: Sequence[Job], summary: Summa
     except _ERRORS_OF_ONE_FILE as error:
         if isinstance(error, OSError) and error.errno in _DISK_FULL:
             raise _DiskFullError from error
-        summary.failures.append(_message(job, error))
+        summary.failures.append(job.explained(error))
         tqdm.write(f"Failed: {summary.failures[-1]}")
     else:
         summary.written.append(job)
@@ -180,8 +180,3 @@ def _write(job: Job, writers: Mapping[Path, Writer], *, ledger: Ledger, key: str
             writers[target](file)
             file.flush()
             ledger.record(target, file, key=key)
-
-
-def _message(job: Job, error: Exception) -> str:
-    text = str(error) or type(error).__name__
-    return text if str(job.source) in text else f"{job.source}: {text}"
