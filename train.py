@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 if TYPE_CHECKING:
     from lightning import LightningDataModule, Trainer
 
+    from srgan.losses import ContentLoss
     from srgan.module import SRGAN
 
 PROJECT = Path(__file__).parent
@@ -133,8 +135,6 @@ def test(model: "SRGAN", datamodule: "LightningDataModule", trainer: "Trainer", 
 
 def score(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ...]:
     """Score the weights that ``ckpt_path`` names, one or a list, without training; returns as ``train`` does."""
-    from hydra.utils import instantiate
-
     from srgan import results
     from srgan.console import scores_summary
     from srgan.inference import choose_device
@@ -145,11 +145,29 @@ def score(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ..
     device = choose_device("cpu" if cfg.trainer.accelerator == "cpu" else "auto")
     generators = results.load_side_by_side([Path(str(path)) for path in named], scale=cfg.scale, device=device)
     datamodule.setup("test")
-    content, batches = instantiate(cfg.loss).to(device).content, datamodule.test_dataloader()
-    output_dir = Path(cfg.output_dir)
+    output_dir, content = Path(cfg.output_dir), _content_to_score_by(cfg)
+    if content is not None:
+        content = content.to(device)
+    batches = datamodule.test_dataloader()
     scores = results.score_weights(output_dir, generators=generators, content=content, batches=batches)
     print(scores_summary(output_dir, scores))
     return results.compared(list(scores.values())[-1])
+
+
+def _content_to_score_by(cfg: DictConfig) -> "ContentLoss | None":
+    """The content loss; one score of many is no reason to ask for weights that cannot be had."""
+    from hydra.utils import instantiate
+
+    from srgan.losses import NoVggWeightsError
+
+    try:
+        content: ContentLoss | None = instantiate(cfg.loss.content)
+    except InstantiationException as error:
+        if not isinstance(error.__cause__, NoVggWeightsError):
+            raise
+        warnings.warn(f"The distance in features is left out: {error.__cause__.reason}.", stacklevel=1)
+        return None
+    return content
 
 
 def _searches(resume: str | None) -> bool:

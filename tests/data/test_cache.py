@@ -101,6 +101,15 @@ def test_pairs_are_kept_with_their_own_lr(folder: Path, tmp_path: Path, decoded:
     assert decoded == ["2.bmp"]
 
 
+def test_the_same_photos_at_another_scale_are_other_entries(folder: Path, tmp_path: Path) -> None:
+    load(find_photos(folder), tmp_path / "cache")
+    store = DecodedCache(tmp_path / "cache", gigabytes=1)
+    halved = Collection(find_photos(folder), scale=2, min_size=32, cache=store, purpose="training")
+    assert halved[0].lr.shape == (3, 24, 32)
+    assert_as_decoded(halved)
+    assert_as_decoded(load(find_photos(folder), tmp_path / "cache"))
+
+
 def test_changed_added_and_removed_photos_are_noticed(folder: Path, tmp_path: Path, decoded: list[str]) -> None:
     load(find_photos(folder), tmp_path / "cache")
     decoded.clear()
@@ -257,6 +266,17 @@ def test_some_of_the_disk_is_left_free(folder: Path, tmp_path: Path, monkeypatch
         collection = load(find_photos(folder), tmp_path / "cache")
     assert_as_decoded(collection)
     assert sum(path.stat().st_size for path in entries(tmp_path / "cache")) < ENTRY_BYTES
+
+
+def test_on_a_full_disk_the_next_run_does_not_try_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoded: list[str]
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": 2**31, "total": 2**40})())
+    with pytest.warns(CacheWarning):
+        load(find_photos(folder), tmp_path / "cache")
+    decoded.clear()
+    load(find_photos(folder), tmp_path / "cache")
+    assert decoded == []
 
 
 def test_a_folder_that_cannot_be_made_falls_back_to_decoding(folder: Path, tmp_path: Path) -> None:

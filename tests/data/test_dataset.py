@@ -105,6 +105,17 @@ def test_the_same_photo_is_cropped_and_turned_anew_in_each_round(collection: Col
     assert not any(torch.equal(crops[0], crop) for crop in crops[1:])
 
 
+@pytest.mark.parametrize("scale", [2, 3])
+def test_at_other_scales_lr_fits_too(collection: Collection, scale: int) -> None:
+    photos = [photo for photo in collection.photos if photo.name in ("0.png", "1.png")]
+    dataset = make_dataset(Collection(photos, scale=scale, min_size=48, purpose="training"))
+    for item in (dataset[number] for number in range(4)):
+        expected = downscale(item["hr"][None], scale)[0].clamp(0, 1)
+        assert item["lr"].shape == (3, 48 // scale, 48 // scale)
+        inside = (..., slice(4, -4), slice(4, -4))  # at its edges LR has seen what lies around the crop
+        assert (item["lr"] - expected)[inside].abs().max() < 2 / 255
+
+
 def test_sample_is_a_dict_of_float_crops_in_range(collection: Collection) -> None:
     for item in map(make_dataset(collection).__getitem__, range(10)):
         assert set(item) == {"lr", "hr", "name"}

@@ -170,6 +170,13 @@ def test_a_server_without_ranges_sends_it_all_again(site: Site, tmp_path: Path) 
     assert_complete(tmp_path)
 
 
+def test_a_server_that_begins_anew_each_time_is_not_asked_for_ever(site: Site, tmp_path: Path) -> None:
+    site.takes_ranges, site.breaks = False, [30_000, 20_000] * 10
+    with pytest.raises(DownloadError, match="the connection was closed after 20000 of"):
+        fetch(site.archive(), tmp_path)
+    assert len(site.requests) == 4
+
+
 def test_a_server_that_says_no_length_is_believed(site: Site, tmp_path: Path) -> None:
     site.sends_length = False
     fetch(site.archive(), tmp_path)

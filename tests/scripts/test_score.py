@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -44,6 +46,18 @@ def test_weights_are_scored_on_the_validation_photos(
     written = json.loads((tmp_path / "run" / "scores.json").read_text())
     assert written["convention"]["lr"].startswith("MATLAB-convention bicubic")
     assert set(written["scores"]["mine"]["mean"]) <= set(written["convention"])  # each score is stamped
+
+
+def test_scores_do_without_a_content_loss_whose_weights_cannot_be_had(
+    compose_train: Compose, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", Mock(side_effect=URLError("no network")))
+    overrides = ("test_only=true", f"ckpt_path={weights}", "loss.content.weights=imagenet")
+    with pytest.warns(UserWarning, match="The distance in features is left out: vgg19's .*no network"):
+        train.train(compose_train(*overrides))
+    written = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert "psnr_y" in written["scores"]["mine"]["mean"]
+    assert "feature_distance" not in written["scores"]["mine"]["mean"]
 
 
 def test_several_weights_are_set_side_by_side(

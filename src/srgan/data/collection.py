@@ -1,6 +1,7 @@
 """What a run reads: photos decoded and checked once, then mapped from the cache or decoded at each use."""
 
 import os
+import sys
 import warnings
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -162,9 +163,14 @@ def _entry_name(photo: Photo, scale: int) -> str | None:
         return None
 
 
+def num_cores() -> int:
+    """How many this process may use: fewer than the machine has, in a job that got a part of it."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
 def _in_threads(function: Callable[[_In], _Out], items: Sequence[_In]) -> Iterator[_Out]:
     """The results in order. Only so many items are taken up ahead that no thread waits, and memory stays flat."""
-    num_threads = (os.cpu_count() or 1) + _SPARE_THREADS
+    num_threads = num_cores() + _SPARE_THREADS
     results: deque[Future[_Out]] = deque()
     with ThreadPoolExecutor(max_workers=num_threads) as pool:
         try:

@@ -9,7 +9,6 @@ them to ``out=``, a JSON file. Exit code: 0 clean, 1 findings, 2 where it cannot
 
 import argparse
 import json
-import os
 import sys
 import warnings
 from collections import Counter
@@ -23,6 +22,7 @@ import torch
 from torch import Tensor
 
 from srgan.data.checks import MIN_VAL_SIZE
+from srgan.data.collection import num_cores
 from srgan.data.datamodule import SuperResolutionDataModule
 from srgan.data.doctor_copies import TEST, TRAIN, VAL, Portrait, collection_findings, portrait
 from srgan.data.doctor_findings import NAMES, Finding
@@ -163,7 +163,7 @@ class _Job:
 def _examine_all(jobs: Sequence[_Job]) -> list[Finding]:
     """Photos in parallel threads; of each, nothing is kept but its findings and its portrait."""
     findings, portraits = [], []
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with ThreadPoolExecutor(max_workers=num_cores()) as pool:
         for found, seen in pool.map(_examine, jobs):
             findings += found
             portraits += [seen] if seen else []

@@ -19,11 +19,13 @@ def instantiate_data(overrides: Sequence[str], *, usage: str, **replaced: Any) -
         **replaced: Settings of ``data`` to put in place of the configuration's.
 
     Raises:
-        ValueError: If an override is wrong, a value is missing, or what is built refuses one; with the usage.
+        ValueError: If an override is wrong, a value is missing, or what is built refuses one.
     """
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(_CONF)):
             config = compose("train", overrides=list(overrides))
         return instantiate(config.data, _convert_="all", **replaced)
     except Exception as error:  # of many kinds, each of which says what is wrong with which key
-        raise ValueError(f"{error.__cause__ or error}\nUsage: {usage}") from error
+        reason = error.__cause__ or error
+        # A folder that is missing, or a download, has nothing to do with how the command is called.
+        raise ValueError(f"{reason}" if isinstance(reason, OSError) else f"{reason}\nUsage: {usage}") from error

@@ -37,14 +37,15 @@ def transfer(url: str, path: Path, *, num_bytes: int | None = None) -> None:
         TransferError: If the server has no such file or one of another size, or several attempts brought nothing.
         OSError: If ``path`` cannot be written.
     """
-    num_failures = 0
+    num_failures, most = 0, _num_bytes(path)
     while True:
-        before = _num_bytes(path)
         reason = _attempt(url, path, num_bytes)
         if reason is None:
             _tag(path).unlink(missing_ok=True)
             return
-        num_failures = 0 if _num_bytes(path) > before else num_failures + 1
+        # More than ever, not than just before: what begins anew each time might never end.
+        num_failures = 0 if _num_bytes(path) > most else num_failures + 1
+        most = max(most, _num_bytes(path))
         if num_failures == _NUM_ATTEMPTS:
             raise TransferError(reason)
         time.sleep(_PAUSE * 2**num_failures)

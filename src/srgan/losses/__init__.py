@@ -4,10 +4,12 @@ from srgan.losses.adversarial import adversarial_loss, discriminator_loss
 from srgan.losses.content import ContentLoss
 from srgan.losses.generator import GeneratorLoss
 from srgan.losses.pixel import PixelCriterion, pixel_loss
+from srgan.losses.vgg_weights import NoVggWeightsError
 
 __all__ = [
     "ContentLoss",
     "GeneratorLoss",
+    "NoVggWeightsError",
     "PixelCriterion",
     "adversarial_loss",
     "discriminator_loss",

@@ -18,6 +18,14 @@ class RandomFeaturesWarning(UserWarning):
     """The content loss fell back to an untrained network."""
 
 
+class NoVggWeightsError(RuntimeError):
+    """ImageNet weights could not be downloaded; the message says what to do, ``reason`` in short why."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 def load_vgg_weights(features: nn.Sequential, *, network: str, weights: str | Path) -> str:
     """Fill a VGG's ``features`` with weights.
 
@@ -30,7 +38,7 @@ def load_vgg_weights(features: nn.Sequential, *, network: str, weights: str | Pa
         What was loaded: ``imagenet``, ``random`` or the path.
 
     Raises:
-        RuntimeError: If the download fails and no fallback was asked for.
+        NoVggWeightsError: If the download fails and no fallback was asked for.
         ValueError: If a file is missing, unreadable or of another layout.
     """
     choice = str(weights)
@@ -45,7 +53,8 @@ def load_vgg_weights(features: nn.Sequential, *, network: str, weights: str | Pa
         state = enum.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (URLError, OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         if choice == "imagenet":
-            raise RuntimeError(_no_download(network, enum.url, error)) from error
+            reason = f"{network}'s ImageNet weights could not be had ({error})"
+            raise NoVggWeightsError(_no_download(network, enum.url, error), reason) from error
         warnings.warn(_fell_back(network, error), RandomFeaturesWarning, stacklevel=4)
         return "random"
     _fill(features, state, source="imagenet")
