@@ -105,7 +105,7 @@ def test_resize_averages_or_interpolates_and_rounds_the_size_down() -> None:
 def test_an_edge_is_repeated_interpolated_or_overshot_equally_often() -> None:
     edge = torch.tensor([0.0, 0, 0, 0, 1, 1, 1, 1]).expand(1, 3, 8, 8)
     results = [random_resize(edge, (16, 16), rng) for rng in rngs(300)]
-    area = [set(result.unique().tolist()) == {0, 1} for result in results]
+    area = [set(result.flatten().tolist()) == {0, 1} for result in results]
     bicubic = [bool(result.min() < -0.01 and result.max() > 1.01) for result in results]
     assert np.mean(area) == pytest.approx(1 / 3, abs=0.08)
     assert np.mean(bicubic) == pytest.approx(1 / 3, abs=0.08)
