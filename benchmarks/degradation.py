@@ -66,10 +66,11 @@ def operator_shares(work: Callable[[], object], *, rounds: int) -> dict[str, flo
             work()
     stats = pstats.Stats(profile)
     seconds = {name: 0.0 for name in OPERATORS}
-    for (file, _, function), (_, _, _, cumulative, _) in stats.stats.items():  # type: ignore[attr-defined]
+    for (file, _, function), (_, _, _, cumulative, callers) in stats.stats.items():  # type: ignore[attr-defined]
         for name, functions in OPERATORS.items():
             if function in functions and "srgan" in file:
-                seconds[name] += cumulative
+                inside = sum(each[3] for (_, _, caller), each in callers.items() if caller in functions)
+                seconds[name] += cumulative - inside  # which the caller's time has already
     whole: float = stats.total_tt  # type: ignore[attr-defined]
     return {**{name: each / whole for name, each in seconds.items()}, "the rest": 1 - sum(seconds.values()) / whole}
 

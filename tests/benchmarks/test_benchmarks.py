@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,6 +11,7 @@ from benchmarks import degradation, inference, scaling, startup
 from benchmarks._measure import MatrixProduct, Options, count_flops, interleaved, run_python, save, timed
 from benchmarks._recipe import TINY, Recipe, StepClock
 from benchmarks.train_step import TOLERANCE, nominal_flops, parameter_difference, parts
+from srgan.data.random_operators import RandomBlur, random_sinc
 from srgan.networks import Generator
 from srgan.weights import save_generator
 
@@ -88,6 +90,15 @@ def test_degradations_operators_make_up_its_time() -> None:
     assert min(case["shares"].values()) >= 0  # one kind of noise may not have been drawn
     assert min(case["shares"]["blur"], case["shares"]["JPEG"], case["shares"]["the rest"]) > 0
     assert sum(case["shares"].values()) == pytest.approx(1)
+
+
+def test_kernels_drawn_on_the_way_to_others_count_once() -> None:
+    blur = RandomBlur(kernel_sizes=[21], kind_weights={"isotropic": 1}, sigma_range=[1, 1], sinc_probability=1)
+    rng = np.random.default_rng(0)
+    shares = degradation.operator_shares(lambda: blur.kernel(rng), rounds=50)
+    assert 0.5 < shares["drawing kernels"] <= 1
+    shares = degradation.operator_shares(lambda: random_sinc(21, rng), rounds=50)
+    assert 0.5 < shares["drawing kernels"] <= 1
 
 
 def test_imports_are_summed_by_package() -> None:

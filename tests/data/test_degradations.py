@@ -37,6 +37,13 @@ def classical(*, sigma_range: list[float], noise_sigma_range: list[float]) -> Cl
     return ClassicalDegradation(blur=blur, noise_sigma_range=noise_sigma_range)
 
 
+def test_senseless_noise_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"data\.degradation\.noise_sigma_range to be two numbers of 0 or more.*\[25\]"
+    ):
+        classical(sigma_range=[1, 1], noise_sigma_range=[25])
+
+
 def rngs(*seeds: int) -> list[np.random.Generator]:
     return [np.random.default_rng(seed) for seed in seeds]
 

@@ -48,6 +48,13 @@ def test_a_users_mistake_ends_in_one_message(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    assert "usage: python -m srgan.data.preview [-h] [KEY=VALUE ...]" in capsys.readouterr().out
+
+
 def test_crops_are_enlarged_pixel_by_pixel_beside_each_other() -> None:
     batch = {"lr": torch.rand(16, 3, 24, 24), "hr": torch.rand(16, 3, 96, 96)}
     sheet = preview_sheet(batch)

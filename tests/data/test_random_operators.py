@@ -44,6 +44,14 @@ def test_only_anisotropic_kernels_are_longer_one_way(shape: str) -> None:
             assert torch.allclose(kernel, kernel.rot90(), atol=1e-12) == round_
 
 
+def test_anisotropic_kernels_are_turned_both_ways() -> None:
+    blur = make_blur("anisotropic", sigma_range=[0.5, 3.0])
+    offsets = torch.arange(9.0, dtype=torch.float64) - 4
+    covariances = [float(offsets @ blur.kernel(rng) @ offsets) for rng in rngs(100)]
+    assert np.mean(np.array(covariances) > 0.1) == pytest.approx(0.4, abs=0.15)
+    assert np.mean(np.array(covariances) < -0.1) == pytest.approx(0.4, abs=0.15)
+
+
 def test_beta_is_below_1_half_the_time_however_far_it_reaches() -> None:
     blur = make_blur("generalised_isotropic", sigma_range=[1, 1], generalised_beta_range=[0.5, 4.0])
     rows = [blur.kernel(rng)[4] for rng in rngs(400)]
@@ -94,6 +102,15 @@ def test_resize_averages_or_interpolates_and_rounds_the_size_down() -> None:
     assert random_resize(image, (0.3, 0.2), rngs(1)[0]).shape == (1, 3, 1, 1)
 
 
+def test_an_edge_is_repeated_interpolated_or_overshot_equally_often() -> None:
+    edge = torch.tensor([0.0, 0, 0, 0, 1, 1, 1, 1]).expand(1, 3, 8, 8)
+    results = [random_resize(edge, (16, 16), rng) for rng in rngs(300)]
+    area = [set(result.flatten().tolist()) == {0, 1} for result in results]
+    bicubic = [bool(result.min() < -0.01 and result.max() > 1.01) for result in results]
+    assert np.mean(area) == pytest.approx(1 / 3, abs=0.08)
+    assert np.mean(bicubic) == pytest.approx(1 / 3, abs=0.08)
+
+
 def test_noise_is_of_both_kinds_in_colour_and_grey() -> None:
     noise = RandomNoise(
         gaussian_probability=0.5, sigma_range=[10, 10], poisson_weight_range=[1, 1], grey_probability=0.4
@@ -121,13 +138,54 @@ def test_noise_depends_on_its_generator_alone() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kernel_sizes": [7, 8]}, r"kernel_sizes to be odd numbers, got \[7, 8\]"),
-        ({"kind_weights": {"isotrpic": 1.0}}, "kind_weights of isotropic.*got isotrpic"),
+        ({"kernel_sizes": [7, 8]}, r"blur\.kernel_sizes to be odd numbers above 0, got \[7, 8\]"),
+        ({"kernel_sizes": [-7]}, r"blur\.kernel_sizes to be odd numbers above 0, got \[-7\]"),
+        ({"kind_weights": {"isotrpic": 1.0}}, "blur.kind_weights of isotropic.*got isotrpic"),
+        ({"kind_weights": {"isotropic": 0}}, "blur.kind_weights to be numbers of 0 or more, at least one above 0"),
+        ({"kind_weights": {"isotropic": 2, "anisotropic": -1}}, "blur.kind_weights to be numbers of 0 or more"),
+        ({"sigma_range": [0, 0]}, r"blur\.sigma_range to be two numbers above 0, the lower one first, got \[0, 0\]"),
+        ({"generalised_beta_range": [0, 1]}, "blur.generalised_beta_range to be two numbers above 0"),
+        ({"plateau_beta_range": [2, 1]}, "blur.plateau_beta_range to be two numbers above 0"),
+        ({"sinc_probability": 80}, "blur.sinc_probability between 0 and 1, got 80"),
+        ({"probability": -1}, "blur.probability between 0 and 1, got -1"),
     ],
 )
 def test_senseless_blur_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_blur(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sigma_range": [25]}, r"noise\.sigma_range to be two numbers of 0 or more, the lower one first, got \[25\]"),
+        ({"sigma_range": [25, 0]}, r"noise\.sigma_range .* got \[25, 0\]"),
+        ({"sigma_range": 25}, r"noise\.sigma_range .* got 25"),
+        ({"sigma_range": [0, math.inf]}, r"noise\.sigma_range .* got \[0, inf\]"),
+        ({"poisson_weight_range": [-1, 1]}, r"noise\.poisson_weight_range .* got \[-1, 1\]"),
+        ({"gaussian_probability": 80}, "noise.gaussian_probability between 0 and 1, got 80"),
+        ({"grey_probability": math.nan}, "noise.grey_probability between 0 and 1, got nan"),
+    ],
+)
+def test_senseless_noise_is_refused(changes: dict[str, Any], message: str) -> None:
+    sensible = {"gaussian_probability": 0, "sigma_range": [0, 0], "poisson_weight_range": [0, 0], "grey_probability": 1}
+    with pytest.raises(ValueError, match=message):
+        RandomNoise(**{**sensible, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"factor_range": [0, 1]}, r"resize\.factor_range to be two numbers above 0, .* got \[0, 1\]"),
+        ({"factor_range": ["half", 1]}, r"resize\.factor_range .* got \['half', 1\]"),
+        ({"larger_probability": -1}, "resize.larger_probability between 0 and 1, got -1"),
+        ({"smaller_probability": 80}, "resize.smaller_probability between 0 and 1, got 80"),
+    ],
+)
+def test_senseless_resize_is_refused(changes: dict[str, Any], message: str) -> None:
+    sensible = {"larger_probability": 0.5, "smaller_probability": 0.5, "factor_range": [0.5, 2]}
+    with pytest.raises(ValueError, match=message):
+        RandomResize(**{**sensible, **changes})
 
 
 def test_probabilities_above_1_are_refused() -> None:

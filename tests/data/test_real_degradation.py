@@ -1,5 +1,6 @@
 """Tests of srgan.data.real_degradation: Real-ESRGAN's order of steps, each picture by its own draws."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from srgan.data.operators import jpeg
@@ -61,13 +62,67 @@ def test_lr_is_8_bit_of_the_right_size(real: RealDegradation, scale: int, size: 
     torch.testing.assert_close(lr * 255, (lr * 255).round(), atol=1e-4, rtol=0)
 
 
+# options/train_realesrgan_x4plus.yml of Real-ESRGAN's implementation, whose iso and aniso are written out here.
+_BLUR: dict[str, Any] = {
+    "_target_": "srgan.data.random_operators.RandomBlur",
+    "kernel_sizes": [7, 9, 11, 13, 15, 17, 19, 21],
+    "kind_weights": {
+        "isotropic": 0.45,
+        "anisotropic": 0.25,
+        "generalised_isotropic": 0.12,
+        "generalised_anisotropic": 0.03,
+        "plateau_isotropic": 0.12,
+        "plateau_anisotropic": 0.03,
+    },
+    "generalised_beta_range": [0.5, 4],
+    "plateau_beta_range": [1, 2],
+    "sinc_probability": 0.1,
+}
+_RESIZE: dict[str, Any] = {"_target_": "srgan.data.random_operators.RandomResize"}
+_NOISE: dict[str, Any] = {
+    "_target_": "srgan.data.random_operators.RandomNoise",
+    "gaussian_probability": 0.5,
+    "grey_probability": 0.4,
+}
+_PASS: dict[str, Any] = {"_target_": "srgan.data.real_degradation.Pass", "jpeg_quality_range": [30, 95]}
+PUBLISHED = {
+    "_target_": "srgan.data.real_degradation.RealDegradation",
+    "first": {
+        **_PASS,
+        "blur": {**_BLUR, "sigma_range": [0.2, 3], "probability": 1},
+        "resize": {**_RESIZE, "larger_probability": 0.2, "smaller_probability": 0.7, "factor_range": [0.15, 1.5]},
+        "noise": {**_NOISE, "sigma_range": [1, 30], "poisson_weight_range": [0.05, 3]},
+    },
+    "second": {
+        **_PASS,
+        "blur": {**_BLUR, "sigma_range": [0.2, 1.5], "probability": 0.8},
+        "resize": {**_RESIZE, "larger_probability": 0.3, "smaller_probability": 0.4, "factor_range": [0.3, 1.2]},
+        "noise": {**_NOISE, "sigma_range": [1, 25], "poisson_weight_range": [0.05, 2.5]},
+    },
+    "final_sinc_probability": 0.8,
+}
+
+
 def test_settings_are_those_published(settings: DictConfig) -> None:
-    first, second = settings.first, settings.second
-    assert (first.blur.sigma_range, second.blur.sigma_range) == ([0.2, 3.0], [0.2, 1.5])
-    assert (first.resize.factor_range, second.resize.factor_range) == ([0.15, 1.5], [0.3, 1.2])
-    assert (first.noise.sigma_range, second.noise.sigma_range) == ([1, 30], [1, 25])
-    assert first.blur.kind_weights == second.blur.kind_weights
-    assert sum(first.blur.kind_weights.values()) == pytest.approx(1)
+    assert OmegaConf.to_container(settings, resolve=True) == PUBLISHED
+
+
+def test_senseless_settings_are_refused() -> None:
+    for qualities in ([95, 30], [60, 120], [0, 50]):
+        message = rf"jpeg_quality_range to be two numbers from 1 to 100, the lower one first, got \[{qualities[0]}, "
+        with pytest.raises(ValueError, match=message):
+            harmless(jpeg_quality_range=qualities)
+    with pytest.raises(ValueError, match=r"data\.degradation\.final_sinc_probability between 0 and 1, got 80"):
+        RealDegradation(first=harmless(), second=harmless(), final_sinc_probability=80)
+
+
+def test_second_noise_is_added_at_the_size_of_lr() -> None:
+    # Shrinking to LR's size only afterwards would average it away.
+    noise = RandomNoise(gaussian_probability=1, sigma_range=[30, 30], poisson_weight_range=[0, 0], grey_probability=1)
+    degradation = RealDegradation(first=harmless(), second=harmless(noise=noise), final_sinc_probability=0)
+    lr = degradation(torch.full((8, 3, 128, 128), 0.5), scale=4, rngs=rngs(list(range(8))))
+    for each in lr:
+        assert each.std() * 255 == pytest.approx(30, rel=0.1)
 
 
 def test_a_picture_depends_on_its_generator_alone(real: RealDegradation) -> None:
@@ -140,6 +195,15 @@ def test_final_sinc_rings_at_an_edge(probability: float, least: float, most: flo
     lr = degradation(hr, scale=4, rngs=rngs(list(range(40))))
     rings = lr.amin(dim=(1, 2, 3)) < 0.28
     assert least <= rings.float().mean() <= most
+
+
+def test_final_sinc_of_a_wide_kernel_lets_waves_of_8_pixels_pass() -> None:
+    # They are below pi / 3, from where the paper draws cutoffs, but above pi / 5, where those of the rounds begin.
+    wave = 0.5 + 0.3 * torch.sin(2 * math.pi / 32 * (torch.arange(128) + 0.5))
+    blur = RandomBlur(kernel_sizes=[21], kind_weights={"isotropic": 1}, sigma_range=[1, 1], probability=0)
+    degradation = RealDegradation(first=harmless(), second=harmless(blur=blur), final_sinc_probability=1)
+    lr = degradation(wave.expand(100, 3, 128, -1), scale=4, rngs=rngs(list(range(100))))
+    assert lr[..., 8:24].std(dim=(1, 2, 3)).min() > 0.8 * wave.std()
 
 
 def test_jpeg_comes_last_for_half_of_the_pictures() -> None:

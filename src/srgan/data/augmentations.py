@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from srgan.data.number_checks import require_probability
+
 _MIXUP_CONCENTRATION = 1.2  # of the Beta distribution that the share is drawn from; Yoo et al., table 6
 _CUT_SIDE = 0.7  # of the patch, over the picture's side; Yoo et al.
 
@@ -40,8 +42,7 @@ class Augmentation:
             "cutblur_probability": cutblur_probability,
         }
         for name, value in numbers.items():
-            if not 0 <= value <= 1:
-                raise ValueError(f"Expected data.augmentation.{name} between 0 and 1, got {value!r}.")
+            require_probability(f"data.augmentation.{name}", value)
         self._colour_jitter = colour_jitter
         self._channel_permutation_probability = channel_permutation_probability
         self._mixup_probability = mixup_probability

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from srgan.data.number_checks import require_range
 from srgan.data.operators import blur, gaussian_noise
 from srgan.data.random_operators import RandomBlur, on_device, uniform
 from srgan.images import to_float, to_uint8
@@ -48,9 +49,13 @@ class ClassicalDegradation:
     Args:
         blur: Draws the kernels.
         noise_sigma_range: Deviation of the noise, in 255ths.
+
+    Raises:
+        ValueError: If the range is not of two numbers of 0 or more in order.
     """
 
     def __init__(self, *, blur: RandomBlur, noise_sigma_range: Sequence[float]) -> None:
+        require_range("data.degradation.noise_sigma_range", noise_sigma_range, lowest=0)
         self._blur = blur
         self._noise_sigma_range = noise_sigma_range
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from srgan.data.kernels import gaussian, generalised_gaussian, identity, plateau, sinc
+from srgan.data.number_checks import require_positive_range, require_probability, require_range, require_weights
 from srgan.data.operators import gaussian_noise, poisson_noise
 
 _LOWEST_CUTOFF, _LOWEST_CUTOFF_WIDE, _WIDE = math.pi / 3, math.pi / 5, 13  # wide kernels can hold slower ringing
@@ -31,7 +32,8 @@ class RandomBlur:
         probability: How often there is a blur at all.
 
     Raises:
-        ValueError: If a size is even or a kind is unknown.
+        ValueError: If a size is even, a kind is unknown, a range is not of two numbers above 0 in order, a probability
+            is not in [0, 1], or no weight is above 0.
     """
 
     def __init__(
@@ -45,10 +47,16 @@ class RandomBlur:
         sinc_probability: float = 0.0,
         probability: float = 1.0,
     ) -> None:
-        if not kernel_sizes or any(size % 2 == 0 for size in kernel_sizes):
-            raise ValueError(f"Expected kernel_sizes to be odd numbers, got {list(kernel_sizes)}.")
+        if not kernel_sizes or any(size < 1 or size % 2 == 0 for size in kernel_sizes):
+            raise ValueError(f"Expected blur.kernel_sizes to be odd numbers above 0, got {list(kernel_sizes)}.")
         if unknown := set(kind_weights) - set(_KINDS):
-            raise ValueError(f"Expected kind_weights of {', '.join(_KINDS)}, got {', '.join(sorted(unknown))}.")
+            raise ValueError(f"Expected blur.kind_weights of {', '.join(_KINDS)}, got {', '.join(sorted(unknown))}.")
+        require_weights("blur.kind_weights", kind_weights)
+        require_positive_range("blur.sigma_range", sigma_range)
+        require_positive_range("blur.generalised_beta_range", generalised_beta_range)
+        require_positive_range("blur.plateau_beta_range", plateau_beta_range)
+        require_probability("blur.sinc_probability", sinc_probability)
+        require_probability("blur.probability", probability)
         self.kernel_sizes = tuple(kernel_sizes)
         self._kinds = tuple(kind_weights)
         self._shares = np.array(list(kind_weights.values())) / sum(kind_weights.values())
@@ -79,12 +87,19 @@ class RandomResize:
         larger_probability: How often the factor is above 1.
         smaller_probability: How often it is below 1.
         factor_range: Smallest and largest factor.
+
+    Raises:
+        ValueError: If the probabilities are not in [0, 1], their sum included, or the range is not of two numbers
+            above 0 in order.
     """
 
     def __init__(self, *, larger_probability: float, smaller_probability: float, factor_range: Sequence[float]) -> None:
+        require_positive_range("resize.factor_range", factor_range)
+        require_probability("resize.larger_probability", larger_probability)
+        require_probability("resize.smaller_probability", smaller_probability)
         if larger_probability + smaller_probability > 1:
             raise ValueError(
-                "Expected larger_probability and smaller_probability to sum to at most 1,"
+                "Expected resize.larger_probability and resize.smaller_probability to sum to at most 1,"
                 f" got {larger_probability} and {smaller_probability}."
             )
         self._larger_probability = larger_probability
@@ -109,6 +124,9 @@ class RandomNoise:
         sigma_range: Deviation of Gaussian noise, in 255ths.
         poisson_weight_range: Factor on Poisson noise.
         grey_probability: How often the noise is the same in all channels.
+
+    Raises:
+        ValueError: If a probability is not in [0, 1], or a range is not of two numbers of 0 or more in order.
     """
 
     def __init__(
@@ -119,6 +137,10 @@ class RandomNoise:
         poisson_weight_range: Sequence[float],
         grey_probability: float,
     ) -> None:
+        require_probability("noise.gaussian_probability", gaussian_probability)
+        require_range("noise.sigma_range", sigma_range, lowest=0)
+        require_range("noise.poisson_weight_range", poisson_weight_range, lowest=0)
+        require_probability("noise.grey_probability", grey_probability)
         self._gaussian_probability = gaussian_probability
         self._sigma_range = sigma_range
         self._poisson_weight_range = poisson_weight_range

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from srgan.data.number_checks import require_probability, require_range
 from srgan.data.operators import blur, jpeg
 from srgan.data.random_operators import RandomBlur, RandomNoise, RandomResize, random_resize, random_sinc
 from srgan.images import to_float, to_uint8
@@ -21,12 +22,15 @@ from srgan.images import to_float, to_uint8
 
 @dataclass(frozen=True)
 class Pass:
-    """One of the two rounds: what it draws from, and libjpeg's lowest and highest quality."""
+    """One of the two rounds: what it draws from, and libjpeg's lowest and highest quality, of 1 to 100."""
 
     blur: RandomBlur
     resize: RandomResize
     noise: RandomNoise
     jpeg_quality_range: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        require_range("jpeg_quality_range", self.jpeg_quality_range, lowest=1, highest=100)
 
     def spoil(self, image: Tensor, size: tuple[int, int], rng: np.random.Generator) -> Tensor:
         """Blur (1, 3, H, W), resize it to a random factor times ``size``, and add noise."""
@@ -47,9 +51,13 @@ class RealDegradation:
         first: The first round; its factors of size are of HR's.
         second: The second; its factors are of LR's size.
         final_sinc_probability: How often the last resize has a sinc filter behind it.
+
+    Raises:
+        ValueError: If the probability is not in [0, 1].
     """
 
     def __init__(self, *, first: Pass, second: Pass, final_sinc_probability: float) -> None:
+        require_probability("data.degradation.final_sinc_probability", final_sinc_probability)
         self._first = first
         self._second = second
         self._final_sinc_probability = final_sinc_probability
