@@ -149,6 +149,13 @@ def test_16_bits_whose_zero_is_white_are_turned_round(tmp_path: Path) -> None:
     assert read_uint8(tmp_path / "x.tif")[0].tolist() == expected.tolist()
 
 
+def test_a_link_to_what_is_not_there_is_found_to_be_named(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to(tmp_path / "unmounted" / "a.png")
+    assert find_images(tmp_path) == [tmp_path / "a.png"]
+    with pytest.raises(ImageReadError, match=r"a\.png does not exist"):
+        read_uint8(tmp_path / "a.png")
+
+
 def test_closed_folders_are_named(tmp_path: Path, closed_folder: Callable[[Path], None]) -> None:
     for name in ("a.png", "closed/b.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -199,7 +206,7 @@ def test_links_are_followed_once_and_loops_end(tmp_path: Path) -> None:
     }.items():
         (tmp_path / link).symlink_to(tmp_path / target)
     found = [path.relative_to(tmp_path / "root").as_posix() for path in find_images(tmp_path / "root")]
-    assert found == ["4.png", "b/1.png", "out/2.png", "out/c/3.png"]
+    assert found == ["4.png", "b/1.png", "gone.png", "out/2.png", "out/c/3.png"]  # reading gone.png says what it is
 
 
 def test_a_root_that_is_a_link_or_hidden_is_searched(tmp_path: Path) -> None:

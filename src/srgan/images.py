@@ -56,7 +56,7 @@ def find_images(root: Path) -> list[Path]:
     require_folder(root)
     refused: list[OSError] = []
     files = _visible_files(root, refused.append)
-    paths = sorted(path for path in files if path.suffix.lower() in EXTENSIONS and path.is_file())
+    paths = sorted(path for path in files if path.suffix.lower() in EXTENSIONS and _is_file(path))
     reasons = listed([f"{error.filename}: {error.strerror}" for error in refused])
     if not paths:
         closed = f" These folders cannot be looked into:{reasons}" if refused else ""
@@ -82,6 +82,8 @@ def require_folder(root: Path) -> None:
         raise FileNotFoundError(
             f"Expected a folder of pictures, but {root} {'is a file' if root.exists() else 'does not exist'}."
         )
+    if not os.access(root, os.R_OK | os.X_OK):
+        raise FileNotFoundError(f"Expected a folder of pictures, but {root} cannot be looked into: permission denied.")
 
 
 def read_uint8(path: Path) -> Tensor:
@@ -202,6 +204,11 @@ def _visible_files(root: Path, on_error: Callable[[OSError], object]) -> Iterato
             subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
             tops.extend(Path(folder, name) for name in subfolders if os.path.islink(os.path.join(folder, name)))
             yield from (Path(folder, name) for name in names if not name.startswith("."))
+
+
+def _is_file(path: Path) -> bool:
+    """Also of a link to what is not there, so that it is named by whoever reads it."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

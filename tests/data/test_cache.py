@@ -275,7 +275,8 @@ def test_on_a_full_disk_the_next_run_does_not_try_again(
     with pytest.warns(CacheWarning):
         load(find_photos(folder), tmp_path / "cache")
     decoded.clear()
-    load(find_photos(folder), tmp_path / "cache")
+    with pytest.warns(CacheWarning, match=r"4 of 4 photos are decoded at each use.*nearly full"):
+        load(find_photos(folder), tmp_path / "cache")
     assert decoded == []
 
 
@@ -350,7 +351,7 @@ def test_photos_beyond_the_cap_are_decoded_at_use_but_checked_once(
     assert_as_decoded(collection)
     assert sum(path.stat().st_size for path in entries(tmp_path / "cache")) < 2.5 * ENTRY_BYTES
     decoded.clear()
-    with pytest.raises(ValueError, match="smaller than the 64x64"):
+    with pytest.warns(CacheWarning, match=r"2 of 4 photos are .* is used up"), pytest.raises(ValueError, match="64x64"):
         load(found, tmp_path / "cache", num_entries=2.5, min_size=64)
     assert decoded == []
     load(found, tmp_path / "cache", num_entries=NUM_PHOTOS)

@@ -270,13 +270,24 @@ def test_more_processes_than_validation_pictures_do_not_validate_on_the_benchmar
     assert val_names(data) == ["v.png"]
 
 
+@pytest.mark.parametrize("val", [[], ["5.png"]])
+def test_test_photos_inside_the_root_are_not_trained_on(folder: Path, val: list[str]) -> None:
+    save(folder / "test" / "a.png", seed=50)
+    held_out = folder.with_name("val")
+    for name in val:
+        save(held_out / name, seed=60)
+    data = ready(root=folder, test_root=folder / "test", val_root=held_out if val else None)
+    names = {name for batch in islice(data.train_dataloader(), 20) for name in batch["name"]}
+    assert names == {f"{seed}.png" for seed in range(10)} - (set() if val else set(val_names(data)))
+
+
 def test_validation_photos_inside_the_root_are_not_trained_on(folder: Path) -> None:
     save(folder / "val" / "a.png", seed=50)
     data = ready(root=folder, val_root=folder / "val")
     names = {name for batch in islice(data.train_dataloader(), 10) for name in batch["name"]}
     assert names == {f"{seed}.png" for seed in range(10)}
     assert val_names(data) == ["a.png"]
-    with pytest.raises(ValueError, match="that are not those to validate on, found none"):
+    with pytest.raises(ValueError, match="that are not those to validate or to test on, found none"):
         ready(root=folder, val_root=folder)
 
 

@@ -386,7 +386,7 @@ def test_command_that_cannot_run_says_why_and_2(
         pytest.param(["data.val_lr_root={0}/lr"], "data.val_root", id="no-val"),
         pytest.param(["data.hr_crop_size=98"], "data.hr_crop_size", id="crop"),
         pytest.param(["data.lr_root={0}/lr", "data/degradation=real"], "data/degradation=bicubic", id="degradation"),
-        pytest.param(["data.val_root={0}/train"], "not those to validate on, found none", id="all-held-out"),
+        pytest.param(["data.val_root={0}/train"], "not those to validate or to test on, found none", id="all-held-out"),
     ],
 )
 def test_what_the_data_module_refuses_the_doctor_refuses_in_its_words(

@@ -154,6 +154,12 @@ def test_partner_at_another_scale_says_which(tmp_path: Path) -> None:
         read_pair(photo, scale=4)
 
 
+def test_folders_the_wrong_way_round_are_suspected(tmp_path: Path) -> None:
+    photo = Photo("1", save(tmp_path / "lr.png", width=16, height=12), save(tmp_path / "hr.png", width=64, height=48))
+    with pytest.raises(ValueError, match=r"got 16x12 and 64x48.*the wrong way round, or the same\?"):
+        read_pair(photo, scale=4)
+
+
 def test_photo_with_a_partner_is_not_reduced() -> None:
     photos = [Photo("1", Path("1.png")), Photo("2", Path("hr.png"), Path("lr.png"))]
     assert with_reductions(photos, [1]) == photos

@@ -192,3 +192,16 @@ def test_partners_of_nobody_are_listed() -> None:
         UserWarning, match=re.escape("Left out 1 LR pictures that have no HR photo in hr:\n  lr/2x4.png")
     ):
         assert named(found("hr", "lr")) == {"1.png": "lr/1x4.png"}
+
+
+@pytest.mark.parametrize(
+    ("roots", "message"),
+    [
+        ("", r"Expected a folder of photos, got ''\. Is a variable of the shell not set\?"),
+        ([], r"Expected at least one folder of photos, got \[\]"),
+        ([None], "Expected a folder of photos, got None"),
+    ],
+)
+def test_no_folder_is_not_the_current_one(roots: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_sources(roots, scale=4, split="train")

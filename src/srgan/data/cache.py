@@ -76,11 +76,7 @@ class DecodedCache:
 
     @contextmanager
     def building(self) -> Iterator[None]:
-        """Alone among all processes, so that each entry is made once: look again with ``find`` before making one.
-
-        Warns:
-            CacheWarning: Once, at the end, if something could not be stored.
-        """
+        """Alone among all processes, so that each entry is made once: look again with ``find`` before making one."""
         with ExitStack() as stack:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
@@ -89,9 +85,6 @@ class DecodedCache:
             except OSError as error:
                 self._give_up(error)
             yield
-        if self._refusal and not self._warned:
-            self._warned = True
-            warnings.warn(f"Some photos are decoded at each use, which is slow: {self._refusal}", CacheWarning, 3)
 
     def store(self, name: str, lr: Tensor, hr: Tensor) -> Entry:
         """Write an entry, whole or not at all; threads may do so at once.
@@ -117,6 +110,19 @@ class DecodedCache:
             entry = replace(entry, stored=False)
         self._use(entry)
         return entry
+
+    def warn_of(self, entries: Sequence[Entry]) -> None:
+        """Say how many photos are not stored, and why.
+
+        Warns:
+            CacheWarning: Unless all are, or this was said of others.
+        """
+        left = [entry for entry in entries if not entry.stored and not entry.is_empty]
+        if left and not self._warned:
+            self._warned = True
+            reason = self._refusal or self._no_room(left[0].num_bytes)  # for which an earlier run stored its size alone
+            message = f"{len(left)} of {len(entries)} photos are decoded at each use, which is slow: {reason}"
+            warnings.warn(message, CacheWarning, 3)
 
     def trim(self) -> None:
         """Drop what was used longest ago of what this run does not need, where the folder holds more than it may.
@@ -150,16 +156,21 @@ class DecodedCache:
             if not self._writable:
                 return False
             if self.num_bytes + num_bytes > self._budget:
-                self._refusal = f"data.cache_gigabytes={self._budget / 1e9:g} is used up. Raise it if the disk allows."
+                self._refusal = self._no_room(num_bytes)
                 return False
             in_vain = num_bytes > self._free_on_disk() + self._num_other_bytes
             while self._others and not in_vain and not self._has_room(num_bytes):
                 self._drop_oldest()
             if not self._has_room(num_bytes):
-                self._refusal = f"the disk of {self.folder} is nearly full. Name another folder with data.cache_dir."
+                self._refusal = self._no_room(num_bytes)
                 return False
             self._count(name, num_bytes)
             return True
+
+    def _no_room(self, num_bytes: int) -> str:
+        if self.num_bytes + num_bytes > self._budget:
+            return f"data.cache_gigabytes={self._budget / 1e9:g} is used up. Raise it if the disk allows."
+        return f"the disk of {self.folder} is nearly full. Name another folder with data.cache_dir."
 
     def _drop_oldest(self) -> None:
         oldest = next(iter(self._others))

@@ -124,6 +124,7 @@ def _cached(photos: Sequence[Photo], cache: DecodedCache, *, scale: int, purpose
             # The bar is for people, and for what they would notice.
             for each in tqdm(made, f"Decoding {purpose} photos", len(groups), unit="photo", delay=1, disable=None):
                 seen.update(each)
+    cache.warn_of([entry for entry in seen.values() if isinstance(entry, Entry)])
     return [seen[index] for index in range(len(photos))]
 
 

@@ -107,11 +107,11 @@ def check(
     else:
         val, val_findings = _search(val_root, val_lr_root, side=VAL, scale=scale)
         findings += val_findings
-        train = without(train, val)
     photos = {TRAIN: train, VAL: val}
     if test_root is not None:
         photos[TEST], test_findings = _search(test_root, None, side=TEST, scale=scale)
         findings += test_findings
+    photos[TRAIN] = without(train, [*(val if val_root else ()), *photos.get(TEST, ())])
     min_sizes = {TRAIN: min_size, VAL: MIN_VAL_SIZE, TEST: MIN_VAL_SIZE}
     jobs = [_Job(photo, side, min_sizes[side], scale) for side, found in photos.items() for photo in found]
     findings += _examine_all(jobs)

@@ -90,13 +90,13 @@ def _download_and_unpack(archive: Archive, folder: Path) -> None:
         _check(archive, placed)
     elif not (downloaded.exists() and _is_right(archive, downloaded)):
         _download(archive, downloaded)
-    if archive.sha256 is None:
-        _write_checksum(file, folder / f"{archive.name}.sha256", archive.name)
     temporary = folder / f".unpacking-{archive.name}"
     shutil.rmtree(temporary, ignore_errors=True)  # what a kill has left
     try:
         unpack(file, temporary)
         _put_in_place(temporary / archive.unpacked, folder / archive.unpacked)
+        if archive.sha256 is None:
+            _write_checksum(file, folder / f"{archive.name}.sha256", archive.name)
     except UnpackError as error:
         downloaded.unlink(missing_ok=True)
         raise DownloadError(f"{error}. {_by_hand(archive, folder)}") from error

@@ -43,7 +43,9 @@ def make_pair(photo: Photo, hr: Tensor, *, scale: int) -> Pair:
         return Pair(bicubic(hr, scale), hr)
     lr = read_uint8(photo.lr_path)
     if not _fit(hr, lr, scale):
-        fits = next((f" They fit scale={factor}." for factor in range(1, 9) if _fit(hr, lr, factor)), "")
+        fits = next((f" They fit scale={factor}." for factor in (2, 3, 4, 8) if _fit(hr, lr, factor)), "")
+        if lr.shape[-1] >= hr.shape[-1]:
+            fits = " LR is no smaller than HR: are the two folders the wrong way round, or the same?"
         raise ValueError(
             f"Expected {photo.hr_path} to be {scale} times as large as {photo.lr_path}, got {_size(hr)} and {_size(lr)}"
             f" (width x height).{fits} Correct the pair or set scale to match."

@@ -140,17 +140,19 @@ def with_reductions(photos: Sequence[Photo], reductions: Sequence[float]) -> lis
 
 
 def without(photos: Sequence[Photo], held_out: Sequence[Photo]) -> list[Photo]:
-    """The photos to train on where those to validate on lie among them.
+    """The photos to train on where those to validate or to test on lie among them.
 
     Raises:
         ValueError: If none is left.
     """
+    if not held_out:
+        return list(photos)
     files = {photo.hr_path.resolve() for photo in held_out}
     left = [photo for photo in photos if photo.hr_path.resolve() not in files]
     if not left:
         raise ValueError(
-            f"Expected photos in data.root that are not those to validate on, found none: all {len(photos)}, of which"
-            f" {photos[0].hr_path} is the first, are in data.val_root as well."
+            f"Expected photos in data.root that are not those to validate or to test on, found none: all {len(photos)},"
+            f" of which {photos[0].hr_path} is the first, are in data.val_root or data.test_root as well."
         )
     return left
 

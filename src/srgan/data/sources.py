@@ -81,6 +81,8 @@ def make_sources(roots: Roots, lr_roots: LrRoots | None = None, *, scale: int, s
         ValueError: If folders overlap, their numbers differ, or a weight is not above 0.
     """
     weights = _weights(roots)
+    if not weights:
+        raise ValueError(f"Expected at least one folder of photos, got {roots!r}.")
     partners = [None] * len(weights) if lr_roots is None else _listed(lr_roots)
     if len(partners) != len(weights):
         raise ValueError(
@@ -139,6 +141,8 @@ def _listed(roots: Root | Sequence[_RootOrNone]) -> list[Root | _RootOrNone]:
 
 
 def _folder(root: Root, split: str) -> Path:
+    if root is None or not str(root).strip():
+        raise ValueError(f"Expected a folder of photos, got {root!r}. Is a variable of the shell not set?")
     if str(root) == SAMPLE_PHOTOS:
         return Path(str(files("srgan") / "assets" / "photos" / split))
     folder = Path(str(root)).expanduser()

@@ -1,5 +1,6 @@
 """Unpacks zip and tar archives whose content is not trusted, with a progress bar."""
 
+import io
 import lzma
 import tarfile
 import zipfile
@@ -50,3 +51,8 @@ def _untar(archive: Path, folder: Path) -> None:
     with tarfile.open(archive) as opened:
         for member in tqdm(opened, desc=f"Unpacking {archive.name}", unit=" files", disable=None):
             opened.extract(member, folder, filter="data")  # refuses what lies or links outside, and devices
+        # A plain tar that was cut between two files looks whole, but for the zeros that it ends with.
+        if isinstance(opened.fileobj, io.BufferedReader):
+            opened.fileobj.seek(opened.offset)
+            if opened.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                raise UnpackError(f"{archive} cannot be unpacked: it ends before the archive does")
