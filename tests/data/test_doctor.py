@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFilter
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -145,6 +145,13 @@ def test_a_soft_photo_is_no_enlargement(photo: Tensor, blur: float) -> None:
     kernel = torch.outer(taps, taps)[None, None] / taps.sum() ** 2
     soft = torch.nn.functional.conv2d(photo[:1, None].float(), kernel)[0, 0].round()
     assert find_enlargement(soft) is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_soft_photo_compressed_is_no_enlargement(seed: int) -> None:
+    soft = to_pil(textured(seed, width=384, height=384)).filter(ImageFilter.GaussianBlur(2))
+    soft.save(file := io.BytesIO(), "JPEG", quality=50)
+    assert find_enlargement(luma(from_pil(Image.open(file)))) is None
 
 
 @pytest.mark.parametrize(
