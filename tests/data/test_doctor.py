@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFilter
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -19,6 +19,7 @@ from srgan.data.degradations import bicubic
 from srgan.data.doctor_copies import collection_findings, portrait
 from srgan.data.doctor_findings import NAMES, Finding
 from srgan.data.doctor_pairs import pair_findings
+from srgan.data.doctor_photos import luma, photo_findings
 from srgan.data.doctor_sharpness import find_enlargement
 from srgan.data.photos import split_by_name
 from srgan.data.sources import Roots, find, make_sources
@@ -106,12 +107,35 @@ def test_a_sound_pair_is_left_alone(seed: int) -> None:
     assert pair_findings(hr, bicubic(hr, 4), scale=4, file="lr") == []
 
 
+def enlarged(photo: Tensor, factor: int, resample: Image.Resampling) -> Tensor:
+    return from_pil(to_pil(photo).resize((factor * photo.shape[2], factor * photo.shape[1]), resample))
+
+
 @pytest.mark.parametrize("path", sorted(SAMPLE.rglob("*.*g")), ids=lambda path: path.name)
 def test_sample_photos_are_no_enlargements_but_become_some(path: Path) -> None:
-    photo = read_uint8(path)[:, :400, :400]
-    twice = from_pil(to_pil(photo).resize((2 * photo.shape[2], 2 * photo.shape[1]), Image.Resampling.BICUBIC))
-    assert find_enlargement(photo[1].float()) is None
-    assert find_enlargement(twice[1].float()) == 2
+    photo = read_uint8(path)[:, :300, :300]
+    assert find_enlargement(luma(photo)) is None
+    for resample in (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC):
+        found = [find_enlargement(luma(enlarged(photo, factor, resample))) for factor in (2, 3, 4)]
+        assert found == [2, 3, 4], resample.name
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLE.rglob("*.*g")), ids=lambda path: path.name)
+def test_sample_photos_are_no_enlargements_once_reduced_or_compressed(path: Path) -> None:
+    photo = to_pil(read_uint8(path))
+    half = photo.resize((photo.width // 2, photo.height // 2), Image.Resampling.BICUBIC)
+    for picture in (photo, half):
+        for quality in (50, 75, 95):
+            picture.save(file := io.BytesIO(), "JPEG", quality=quality)
+            assert find_enlargement(luma(from_pil(Image.open(file)))) is None
+    assert find_enlargement(luma(from_pil(half))) is None
+
+
+def test_the_advice_names_the_factor(tmp_path: Path) -> None:
+    big = enlarged(textured(1, width=100, height=100), 3, Image.Resampling.BILINEAR)
+    (finding,) = photo_findings(big, min_size=96, file="big.png")
+    assert (finding.name, finding.values) == ("upscaled", {"factor": 3})
+    assert "data.hr_reductions=[3]" in finding.advice
 
 
 @pytest.mark.parametrize("blur", [1.0, 2.0])
@@ -121,6 +145,13 @@ def test_a_soft_photo_is_no_enlargement(photo: Tensor, blur: float) -> None:
     kernel = torch.outer(taps, taps)[None, None] / taps.sum() ** 2
     soft = torch.nn.functional.conv2d(photo[:1, None].float(), kernel)[0, 0].round()
     assert find_enlargement(soft) is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_soft_photo_compressed_is_no_enlargement(seed: int) -> None:
+    soft = to_pil(textured(seed, width=384, height=384)).filter(ImageFilter.GaussianBlur(2))
+    soft.save(file := io.BytesIO(), "JPEG", quality=50)
+    assert find_enlargement(luma(from_pil(Image.open(file)))) is None
 
 
 @pytest.mark.parametrize(
@@ -331,6 +362,21 @@ def test_command_on_a_sick_collection_reports_and_says_1(
     for part in ("too_small", small["what"], "95x192", small["advice"]):
         assert part in line
     assert {each["name"] for each in report["findings"]} <= set(NAMES)
+
+
+@pytest.mark.parametrize(("reductions", "needed"), [("[2]", 192), ("[1.5,2]", 144), ("[1,2]", 96)])
+def test_photos_are_too_small_where_the_least_reduction_leaves_less_than_a_crop(
+    tmp_path: Path, reductions: str, needed: int
+) -> None:
+    for seed, size in enumerate((needed - 1, needed, needed + 1)):
+        save(tmp_path / "train" / f"{size}.png", textured(seed, width=size, height=size))
+    save(tmp_path / "val" / "9.png", textured(9))
+    roots = [f"data.root={tmp_path / 'train'}", f"data.val_root={tmp_path / 'val'}"]
+    report = tmp_path / "report.json"
+    doctor.main(["data=folder", *roots, f"data.hr_reductions={reductions}", f"out={report}"])
+    findings = json.loads(report.read_text(encoding="utf-8"))["findings"]
+    assert [(each["name"], Path(each["file"]).stem) for each in findings] == [("too_small", str(needed - 1))]
+    assert findings[0]["values"]["needed"] == needed
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8 exist there alone")

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# Name → what it is, what to do. The names are a promise: people script against the JSON.
+# Name → what it is, what to do, where {…} is one of the finding's values. The names are a promise: people script
+# against the JSON.
 _MEANINGS: Mapping[str, tuple[str, str]] = {
     "unreadable": ("cannot be read as a picture", "replace or remove it"),
     "truncated": ("ends before the picture does", "copy or download it again"),
@@ -12,7 +13,10 @@ _MEANINGS: Mapping[str, tuple[str, str]] = {
     "duplicate": ("the same pixels as another", "remove one of the two: it is drawn twice as often"),
     "near_duplicate": ("nearly the same picture as another", "look at both and keep the better one"),
     "leakage": ("on both sides of the split", "remove it from one side: it makes validation scores too good"),
-    "upscaled": ("has been enlarged before", "use the original, or data.hr_reductions=[2] to train at half its size"),
+    "upscaled": (
+        "has been enlarged before",
+        "use the original, or data.hr_reductions=[{factor}] to train at 1/{factor} size",
+    ),
     "missing_partner": ("has no partner", "add the partner, or remove the file"),
     "size_mismatch": ("HR is not LR times the scale", "set scale to match, or make the LR picture again"),
     "other_picture": ("HR and LR show different pictures", "correct the names of the two files"),
@@ -52,4 +56,4 @@ class Finding:
     @property
     def advice(self) -> str:
         """What to do about it."""
-        return _MEANINGS[self.name][1]
+        return _MEANINGS[self.name][1].format_map(self.values)
