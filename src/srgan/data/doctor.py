@@ -9,6 +9,7 @@ them to ``out=``, a JSON file. Exit code: 0 clean, 1 findings, 2 where it cannot
 
 import argparse
 import json
+import math
 import sys
 import warnings
 from collections import Counter
@@ -213,7 +214,7 @@ def _settings(overrides: list[str]) -> dict[str, Any]:
     """
     data: dict[str, Any] = instantiate_data(overrides, usage=_USAGE, _target_="builtins.dict")
     SuperResolutionDataModule(**data)  # looks at the settings and for the folders, no further
-    min_size = data["hr_crop_size"] * min(data["hr_reductions"])
+    min_size = math.ceil(data["hr_crop_size"] * min(data["hr_reductions"]))
     names = ("root", "lr_root", "val_root", "val_lr_root", "test_root", "val_fraction", "scale")
     return {"min_size": min_size, **{name: data[name] for name in names}}
 
