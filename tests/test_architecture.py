@@ -29,7 +29,7 @@ ALLOWED = {
     "upscaler": {"inference", "pictures", "weights"},
     "checkpoints": set(),
     "weights": {"checkpoints", "files", "networks"},
-    "data": {"comparison", "files", "images", "resize"},
+    "data": {"comparison", "files", "images", "pictures", "resize"},
     "updates": set(),
     "module": {"average", "health", "losses", "metrics", "schedules", "updates"},
     "comparison": {"images"},

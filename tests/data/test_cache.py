@@ -44,7 +44,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(path.name)
         return read_uint8(path)
 
-    monkeypatch.setattr(collection_module, "read_uint8", watched)
+    monkeypatch.setattr(collection_module, "read_photo", watched)
     return names
 
 
@@ -414,7 +414,7 @@ def _load_counting(folder: Path, cache_dir: Path, start: Any, counts: Any) -> No
         decoded += 1
         return read_uint8(path)
 
-    vars(collection_module)["read_uint8"] = watched  # in a process of its own
+    vars(collection_module)["read_photo"] = watched  # in a process of its own
     start.wait()
     with warnings.catch_warnings():
         warnings.simplefilter("error")

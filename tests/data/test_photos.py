@@ -225,7 +225,7 @@ def test_photos_are_let_go_while_loading(tmp_path: Path, monkeypatch: pytest.Mon
         return pixels
 
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    monkeypatch.setattr("srgan.data.collection.read_uint8", watched)
+    monkeypatch.setattr("srgan.data.collection.read_photo", watched)
     assert len(load(photos)) == 80
     assert max(num_alive) <= 40
 

@@ -15,8 +15,9 @@ from srgan.data.cache import CacheWarning, DecodedCache
 from srgan.data.entry import Entry, entry_name
 from srgan.data.pairs import Pair, make_pair, read_pair
 from srgan.data.photos import Photo
+from srgan.data.reading import read_photo
 from srgan.files import listed
-from srgan.images import ImageReadError, LeftOutWarning, read_uint8
+from srgan.images import ImageReadError, LeftOutWarning
 
 _SPARE_THREADS = 1  # beyond one for each core, since one or another waits until the disk has what it wrote
 
@@ -143,7 +144,7 @@ def _made(
     if not indices:
         return
     try:
-        hr = read_uint8(photos[indices[0]].hr_path)
+        hr = read_photo(photos[indices[0]].hr_path)
     except ImageReadError as error:
         yield from [str(error)] * len(indices)
         return

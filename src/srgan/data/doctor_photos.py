@@ -7,7 +7,8 @@ from torch import Tensor
 
 from srgan.data.doctor_findings import Finding
 from srgan.data.doctor_sharpness import find_enlargement
-from srgan.images import ImageReadError, read_uint8
+from srgan.data.reading import read_photo
+from srgan.images import ImageReadError
 
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -15,7 +16,7 @@ _LUMA = (0.299, 0.587, 0.114)
 def read_or_finding(path: Path) -> Tensor | Finding:
     """Read a picture, uint8 of shape (3, H, W), or say why it cannot be read."""
     try:
-        return read_uint8(path)
+        return read_photo(path)
     except ImageReadError as error:
         name = "truncated" if "truncated" in str(error) else "unreadable"
         reason = str(error).removeprefix(f"Cannot read {path}: ").removesuffix(". Replace or remove it.")

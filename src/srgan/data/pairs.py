@@ -7,7 +7,8 @@ from torch.nn.functional import interpolate
 
 from srgan.data.degradations import bicubic
 from srgan.data.photos import Photo
-from srgan.images import read_uint8, to_float, to_uint8
+from srgan.data.reading import read_photo
+from srgan.images import to_float, to_uint8
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ def read_pair(photo: Photo, *, scale: int) -> Pair:
         ImageReadError: If a file cannot be read.
         ValueError: If a partner's size is not the HR size divided by the scale; names both files and sizes.
     """
-    return make_pair(photo, read_uint8(photo.hr_path), scale=scale)
+    return make_pair(photo, read_photo(photo.hr_path), scale=scale)
 
 
 def make_pair(photo: Photo, hr: Tensor, *, scale: int) -> Pair:
@@ -41,7 +42,7 @@ def make_pair(photo: Photo, hr: Tensor, *, scale: int) -> Pair:
             return Pair(hr[:, :0, :0], hr)
         hr = _trimmed(hr, scale)
         return Pair(bicubic(hr, scale), hr)
-    lr = read_uint8(photo.lr_path)
+    lr = read_photo(photo.lr_path)
     if not _fit(hr, lr, scale):
         fits = next((f" They fit scale={factor}." for factor in (2, 3, 4, 8) if _fit(hr, lr, factor)), "")
         if lr.shape[-1] >= hr.shape[-1]:

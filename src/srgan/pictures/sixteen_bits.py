@@ -35,9 +35,9 @@ def read_deep(image: Image.Image, stored: Path | io.BytesIO, index: int) -> Pixe
         ValueError: If the channels are stored one after another.
     """
     refuse_planes(image)
-    kind, order = _raw_mode(image)
-    if kind not in ("RGB", "RGBA", "RGBX", "RGBa", "LA"):
+    if not is_deep_colour(image):
         return None
+    kind, order = _raw_mode(image)
 
     def read(raw: str) -> NDArray[Any]:
         with Image.open(stored) as again:
@@ -54,6 +54,11 @@ def read_deep(image: Image.Image, stored: Path | io.BytesIO, index: int) -> Pixe
     elif kind == "RGBa":
         colours = _unmultiply(colours, values[..., 3:])
     return Pixels(colours, alpha, 16, profile)
+
+
+def is_deep_colour(image: Image.Image) -> bool:
+    """Whether an opened file, not loaded yet, holds 16-bit colour, or gray with alpha."""
+    return _raw_mode(image)[0] in ("RGB", "RGBA", "RGBX", "RGBa", "LA")
 
 
 def _raw_mode(image: Image.Image) -> tuple[str, str]:
