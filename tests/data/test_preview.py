@@ -52,7 +52,7 @@ def test_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0
-    assert "usage: python -m srgan.data.preview [-h] [KEY=VALUE ...]" in capsys.readouterr().out
+    assert "usage: python -m srgan.data.preview data=folder" in capsys.readouterr().out
 
 
 def test_crops_are_enlarged_pixel_by_pixel_beside_each_other() -> None:

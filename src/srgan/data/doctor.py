@@ -7,7 +7,6 @@ Takes what ``train.py`` takes, so that its command line can be pasted. Prints a 
 them to ``out=``, a JSON file. Exit code: 0 clean, 1 findings, 2 where it cannot run.
 """
 
-import argparse
 import json
 import math
 import sys
@@ -30,7 +29,7 @@ from srgan.data.doctor_findings import NAMES, Finding
 from srgan.data.doctor_pairs import pair_findings
 from srgan.data.doctor_photos import photo_findings, read_or_finding
 from srgan.data.photos import Photo, find_photos, match_partners, partner_folder, split_by_name, without
-from srgan.data.settings import instantiate_data
+from srgan.data.settings import command_line, instantiate_data
 from srgan.data.sources import LrRoots, Roots, labelled, make_sources, require_hr
 from srgan.files import atomic_write, show_any_name
 from srgan.images import LeftOutWarning, closed_folders, find_images
@@ -50,22 +49,14 @@ class Checkup:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check what a command line names, and report."""
-    parser = argparse.ArgumentParser(
-        prog="python -m srgan.data.doctor", description="Check a collection of photos before training on it."
+    overrides, out = command_line(
+        arguments, usage=_USAGE, description="Check a collection of photos before training on it."
     )
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="KEY=VALUE",
-        help="as for train.py: data=folder data.root=/photos; out=FILE.json",
-    )
-    overrides = parser.parse_args(arguments).overrides
-    out = next((each.removeprefix("out=") for each in overrides if each.startswith("out=")), None)
     torch.set_num_threads(1)  # the threads are one per photo
     show_any_name()
     warnings.simplefilter("ignore", LeftOutWarning)  # of closed folders, which are findings
     try:
-        checkup = check(**_settings([each for each in overrides if not each.startswith("out=")]))
+        checkup = check(**_settings(overrides))
         print(table(checkup))  # noqa: T201 - a command
         if out:
             write_report(Path(out), checkup)

@@ -4,7 +4,6 @@ Takes train.py's overrides (data/degradation=real, seed=1, …), makes the run's
 bicubic LR, and the LR that the networks would get, enlarged pixel by pixel.
 """
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from srgan.comparison import Panel, comparison_sheet
 from srgan.data.datamodule import SuperResolutionDataModule
-from srgan.data.settings import instantiate_data
+from srgan.data.settings import command_line, instantiate_data
 from srgan.files import show_any_name
 from srgan.images import write_image
 from srgan.resize import downscale
@@ -26,24 +25,14 @@ _PANEL_SIZE = 192  # pixels, at least
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compose, take a batch, write the sheet, say where; 2 and what is wrong where that cannot be."""
-    parser = argparse.ArgumentParser(
-        prog="python -m srgan.data.preview", description="A picture sheet of what the data settings do."
-    )
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="KEY=VALUE",
-        help="as for train.py: data=folder data.root=/photos data/degradation=real; out=FILE.png",
-    )
-    settings = parser.parse_args(arguments).overrides
+    settings, name = command_line(arguments, usage=_USAGE, description="A picture sheet of what the data settings do.")
     show_any_name()
-    given = [each for each in settings if each.startswith("out=")]
-    out = Path(given[-1].removeprefix("out=") if given else "preview.png")
+    out = Path("preview.png" if name is None else name)
     try:
         if out.suffix.lower() != ".png":
             raise ValueError(f"Expected a .png file, got out={out}.")
         # Some values come from Hydra itself, which is not run here; and reading pictures needs no workers.
-        overrides = ["output_dir=.", "data.num_workers=0", *(each for each in settings if each not in given)]
+        overrides = ["output_dir=.", "data.num_workers=0", *settings]
         datamodule: SuperResolutionDataModule = instantiate_data(overrides, usage=_USAGE)
         datamodule.setup("fit")
         batch = datamodule.on_after_batch_transfer(next(iter(datamodule.train_dataloader())), 0)

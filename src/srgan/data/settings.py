@@ -1,5 +1,6 @@
-"""The data settings of a training command line, for commands that look at photos without training."""
+"""Data settings and command lines of the commands that look at photos without training."""
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,24 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 _CONF = Path(__file__).parents[3] / "conf"
+
+
+def command_line(arguments: Sequence[str] | None, *, usage: str, description: str) -> tuple[list[str], str | None]:
+    """Take a command line apart, or print its help and leave.
+
+    Args:
+        arguments: Those of the command; None for the process's own.
+        usage: How the command is called.
+        description: What it does.
+
+    Returns:
+        The overrides for train.py, and what ``out=`` is, if given; of several the last, as Hydra has it.
+    """
+    parser = argparse.ArgumentParser(usage=usage, description=description)
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for train.py, and out=FILE to write to")
+    overrides = parser.parse_args(arguments).overrides
+    outs = [each for each in overrides if each.startswith("out=")]
+    return [each for each in overrides if each not in outs], outs[-1].removeprefix("out=") if outs else None
 
 
 def instantiate_data(overrides: Sequence[str], *, usage: str, **replaced: Any) -> Any:
