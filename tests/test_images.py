@@ -22,6 +22,7 @@ from srgan.images import (
     write_image,
 )
 
+HALF, DARK = np.array([0.5], np.float32), np.array([300], np.int32)
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
 
@@ -124,21 +125,20 @@ def test_16_bit_planes_apart_are_refused_rather_than_misread(tmp_path: Path, com
         read_uint8(tmp_path / "x.tif")
 
 
-@pytest.mark.parametrize("value", [1.02, 255.0, np.inf, np.nan])
-def test_floats_beyond_one_are_refused_rather_than_white(tmp_path: Path, value: float) -> None:
-    values = np.full((6, 8), 0.5, dtype=np.float32)
+@pytest.mark.parametrize(
+    ("values", "value", "message"),
+    [
+        *((HALF, value, rf"expected .*floats in \[0, 1\].* to {value:g};") for value in (1.02, 255.0, np.inf, np.nan)),
+        *((DARK, value, rf"expected gray of 16 bits.*{value}") for value in (-9, 65536)),
+    ],
+)
+def test_values_out_of_range_are_refused_rather_than_clipped(
+    tmp_path: Path, values: Any, value: float, message: str
+) -> None:
+    values = np.tile(values, (6, 8))
     values[2, 3] = value
     Image.fromarray(values).save(tmp_path / "x.tif")
-    with pytest.raises(ImageReadError, match=rf"x\.tif: expected .*floats in \[0, 1\].* to {value:g};"):
-        read_uint8(tmp_path / "x.tif")
-
-
-@pytest.mark.parametrize("value", [-9, 65536])
-def test_integers_beyond_16_bits_are_refused_rather_than_clipped(tmp_path: Path, value: int) -> None:
-    values = np.full((6, 8), 300, dtype=np.int32)
-    values[2, 3] = value
-    Image.fromarray(values).save(tmp_path / "x.tif")
-    with pytest.raises(ImageReadError, match=rf"x\.tif: expected gray of 16 bits.*{value}"):
+    with pytest.raises(ImageReadError, match=rf"x\.tif: {message}"):
         read_uint8(tmp_path / "x.tif")
 
 

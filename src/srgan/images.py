@@ -212,9 +212,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if is_deep(
-        image
-    ):  # of which Pillow's own conversion clips 16 bits at 255: nearly every such picture would be white
+    if is_deep(image):  # Pillow's own conversion clips 16 bits at 255, which turns nearly every such picture white
         return Image.fromarray((deep_gray(image) / 65535 * 255).round().astype(np.uint8)).convert("RGB")
     if "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")

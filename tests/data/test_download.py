@@ -321,7 +321,7 @@ def linked(target: str) -> bytes:
     [
         pytest.param(zipped({"set/1.png": b"", "../evil.png": b""}), id="zip-parent"),
         pytest.param(zipped({"set/1.png": b"", "set\\..\\..\\evil.png": b""}), id="zip-backslash"),
-        pytest.param(zipped({"/tmp/evil.png": b""}), id="zip-absolute"),
+        pytest.param(zipped({"/evil.png": b""}), id="zip-absolute"),
         pytest.param(tarred({"set/1.png": b"", "../evil.png": b""}), id="tar-parent"),
         pytest.param(linked("/etc"), id="tar-link"),
     ],

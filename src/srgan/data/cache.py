@@ -155,10 +155,7 @@ class DecodedCache:
         with self._guard:
             if not self._writable:
                 return False
-            if self.num_bytes + num_bytes > self._budget:
-                self._refusal = self._no_room(num_bytes)
-                return False
-            in_vain = num_bytes > self._free_on_disk() + self._num_other_bytes
+            in_vain = self._is_beyond_budget(num_bytes) or num_bytes > self._free_on_disk() + self._num_other_bytes
             while self._others and not in_vain and not self._has_room(num_bytes):
                 self._drop_oldest()
             if not self._has_room(num_bytes):
@@ -168,9 +165,13 @@ class DecodedCache:
             return True
 
     def _no_room(self, num_bytes: int) -> str:
-        if self.num_bytes + num_bytes > self._budget:
+        if self._is_beyond_budget(num_bytes):
             return f"data.cache_gigabytes={self._budget / 1e9:g} is used up. Raise it if the disk allows."
         return f"the disk of {self.folder} is nearly full. Name another folder with data.cache_dir."
+
+    def _is_beyond_budget(self, num_bytes: int) -> bool:
+        """Whether an entry would not fit even if all that other runs need were dropped."""
+        return self.num_bytes + num_bytes > self._budget
 
     def _drop_oldest(self) -> None:
         oldest = next(iter(self._others))

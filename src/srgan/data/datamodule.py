@@ -17,7 +17,7 @@ from srgan.data.collection import Collection
 from srgan.data.dataset import EndlessBatches, PairItem, TrainingDataset, ValidationDataset
 from srgan.data.degradations import Degradation
 from srgan.data.manifest import Manifest, changes, fingerprint, manifest, packed, unpacked
-from srgan.data.photos import Photo, split_by_name, with_reductions, without
+from srgan.data.photos import Photo, divided, with_reductions
 from srgan.data.sources import LrRoots, Roots, find, make_sources
 
 log = logging.getLogger(__name__)
@@ -118,12 +118,12 @@ class SuperResolutionDataModule(LightningDataModule):
             FileNotFoundError: If a folder or an LR partner is missing; names it.
             ValueError: If no photo is usable.
         """
-        test = find(self._test_sources, scale=self._scale)
-        if test and self._test is None:
-            self._test = self._load(test, min_size=MIN_VAL_SIZE, cache=None, purpose="test")
+        if self._test_sources and self._test is None:
+            photos = find(self._test_sources, scale=self._scale)
+            self._test = self._load(photos, min_size=MIN_VAL_SIZE, cache=None, purpose="test")
         if self._test is not None and stage == "test":
             return
-        train, val = self._find(test)
+        train, val = self._find()
         cache = DecodedCache(self._cache_dir, gigabytes=self._cache_gigabytes) if self._cache_gigabytes else None
         if stage == "fit" and self._training is None:
             reduced = with_reductions(train, self._hr_reductions)
@@ -192,13 +192,11 @@ class SuperResolutionDataModule(LightningDataModule):
         assert self._validation is not None, "setup() comes first"
         return _whole_pictures(self._validation, self._degradation)
 
-    def _find(self, test: list[Photo]) -> tuple[list[Photo], list[Photo]]:
-        train = find(self._sources, scale=self._scale)
-        if not self._val_sources:
-            train, val = split_by_name(train, val_fraction=self._val_fraction)
-            return without(train, test), val
-        val = find(self._val_sources, scale=self._scale)
-        return without(train, [*val, *test]), val
+    def _find(self) -> tuple[list[Photo], list[Photo]]:
+        photos = find(self._sources, scale=self._scale)
+        val = find(self._val_sources, scale=self._scale) if self._val_sources else None
+        test = self._test.photos if self._test is not None else []
+        return divided(photos, val=val, test=test, val_fraction=self._val_fraction)
 
     def _log_photos(self) -> None:
         numbers = {f"num_{purpose}_photos": len(each) for purpose, each in self._manifests.items()}

@@ -28,7 +28,7 @@ from srgan.data.doctor_copies import TEST, TRAIN, VAL, Portrait, collection_find
 from srgan.data.doctor_findings import NAMES, Finding
 from srgan.data.doctor_pairs import pair_findings
 from srgan.data.doctor_photos import photo_findings, read_or_finding
-from srgan.data.photos import Photo, find_photos, match_partners, partner_folder, split_by_name, without
+from srgan.data.photos import Photo, divided, find_photos, match_partners, partner_folder
 from srgan.data.settings import command_line, instantiate_data
 from srgan.data.sources import LrRoots, Roots, labelled, make_sources, require_hr
 from srgan.files import atomic_write, show_any_name
@@ -93,22 +93,22 @@ def check(
         FileNotFoundError: If a folder is missing or holds no picture.
         ValueError: If a collection cannot be split.
     """
-    train, findings = _search(root, lr_root, side=TRAIN, scale=scale)
-    if val_root is None:
-        train, val = split_by_name(train, val_fraction=val_fraction)
-    else:
-        val, val_findings = _search(val_root, val_lr_root, side=VAL, scale=scale)
-        findings += val_findings
-    photos = {TRAIN: train, VAL: val}
+    found, findings = _search(root, lr_root, side=TRAIN, scale=scale)
+    val: list[Photo] | None = None
+    test: list[Photo] = []
+    if val_root is not None:
+        val, more = _search(val_root, val_lr_root, side=VAL, scale=scale)
+        findings += more
     if test_root is not None:
-        photos[TEST], test_findings = _search(test_root, None, side=TEST, scale=scale)
-        findings += test_findings
-    photos[TRAIN] = without(train, [*(val if val_root else ()), *photos.get(TEST, ())])
+        test, more = _search(test_root, None, side=TEST, scale=scale)
+        findings += more
+    train, val = divided(found, val=val, test=test, val_fraction=val_fraction)
+    photos = {TRAIN: train, VAL: val, **({TEST: test} if test else {})}
     min_sizes = {TRAIN: min_size, VAL: MIN_VAL_SIZE, TEST: MIN_VAL_SIZE}
-    jobs = [_Job(photo, side, min_sizes[side], scale) for side, found in photos.items() for photo in found]
+    jobs = [_Job(photo, side, min_sizes[side], scale) for side, some in photos.items() for photo in some]
     findings += _examine_all(jobs)
     findings.sort(key=lambda finding: (NAMES.index(finding.name), finding.file))
-    return Checkup({side: len(found) for side, found in photos.items()}, findings)
+    return Checkup({side: len(some) for side, some in photos.items()}, findings)
 
 
 def table(checkup: Checkup) -> str:

@@ -157,6 +157,26 @@ def without(photos: Sequence[Photo], held_out: Sequence[Photo]) -> list[Photo]:
     return left
 
 
+def divided(
+    photos: Sequence[Photo], *, val: Sequence[Photo] | None, test: Sequence[Photo], val_fraction: float
+) -> tuple[list[Photo], list[Photo]]:
+    """The photos to train and to validate on.
+
+    Args:
+        photos: All that lie where those to train on do.
+        val: Those to validate on; None sets ``val_fraction`` of ``photos`` aside by name.
+        test: Those to test on, which may be those to validate on but not those to train on.
+        val_fraction: Share to set aside where ``val`` is None.
+
+    Raises:
+        ValueError: If none is left to train on, or the collection cannot be split.
+    """
+    if val is None:
+        train, held_out = split_by_name(photos, val_fraction=val_fraction)
+        return without(train, test), held_out
+    return without(photos, [*val, *test]), list(val)
+
+
 def split_by_name(photos: Sequence[Photo], *, val_fraction: float) -> tuple[list[Photo], list[Photo]]:
     """Set part of a collection aside for validation, by a hash of each name, so that new files move no old one.
 

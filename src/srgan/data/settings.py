@@ -47,4 +47,4 @@ def instantiate_data(overrides: Sequence[str], *, usage: str, **replaced: Any) -
     except Exception as error:  # of many kinds, each of which says what is wrong with which key
         reason = error.__cause__ or error
         # A folder that is missing, or a download, has nothing to do with how the command is called.
-        raise ValueError(f"{reason}" if isinstance(reason, OSError) else f"{reason}\nUsage: {usage}") from error
+        raise ValueError(str(reason) if isinstance(reason, OSError) else f"{reason}\nUsage: {usage}") from error
