@@ -33,7 +33,7 @@ ALLOWED = {
     "updates": set(),
     "module": {"average", "health", "losses", "metrics", "schedules", "updates"},
     "comparison": {"images"},
-    "callbacks": {"comparison", "files", "images", "resize"},
+    "callbacks": {"comparison", "files", "images", "resize", "weights"},
     "score_file": {"files"},
     "results": {"evaluation", "images", "losses", "lpips", "networks", "score_file", "weights"},
     "references": {"evaluation", "images", "lpips", "pictures", "score_file"},

@@ -40,6 +40,10 @@ class SRGAN(AlternatingUpdates):
         discriminator_schedule: Factor on the discriminator's.
         pretrain_steps: Steps of pixel loss alone before the adversarial phase: the paper's SRResNet.
         adversarial_ramp_steps: Steps over which the adversarial weight then rises to its full value.
+        window_shift: In the adversarial phase all losses see a window of each crop that is so many pixels smaller and
+            begins at another pixel at each step. Strides and poolings of the discriminator and the VGG then fall on
+            every place of the generator's 4 x 4 grid alike; where they always fall on the same, their gradients
+            draw a lattice of dots. 8 suits a stride of 8; 0 is none, as in the paper.
         generator_clip_norm: Largest norm of the generator's gradient; None leaves it as it is.
         discriminator_clip_norm: Largest norm of the discriminator's.
         ema_decay: Share of the generator's moving average that stays at each step; None keeps no average. The average
@@ -66,6 +70,7 @@ class SRGAN(AlternatingUpdates):
         discriminator_schedule: Schedule,
         pretrain_steps: int = 0,
         adversarial_ramp_steps: int = 0,
+        window_shift: int = 0,
         generator_clip_norm: float | None = None,
         discriminator_clip_norm: float | None = None,
         ema_decay: float | None = None,
@@ -76,9 +81,14 @@ class SRGAN(AlternatingUpdates):
             clip_norms={"generator": generator_clip_norm, "discriminator": discriminator_clip_norm},
             num_micro_batches=num_micro_batches,
         )
-        for name, steps in (("pretrain_steps", pretrain_steps), ("adversarial_ramp_steps", adversarial_ramp_steps)):
-            if steps < 0:
-                raise ValueError(f"Expected model.{name} of 0 or more, got {steps}.")
+        counts = {
+            "pretrain_steps": pretrain_steps,
+            "adversarial_ramp_steps": adversarial_ramp_steps,
+            "window_shift": window_shift,
+        }
+        for name, count in counts.items():
+            if count < 0:
+                raise ValueError(f"Expected model.{name} of 0 or more, got {count}.")
         self.generator = generator.to(memory_format=torch.channels_last)
         self.discriminator = discriminator.to(memory_format=torch.channels_last)
         self.average = None if ema_decay is None else moving_average(self.generator, ema_decay)
@@ -88,6 +98,7 @@ class SRGAN(AlternatingUpdates):
         self.generator_schedule, self.discriminator_schedule = generator_schedule, discriminator_schedule
         self.pretrain_steps = pretrain_steps
         self.adversarial_ramp_steps = adversarial_ramp_steps
+        self.window_shift = window_shift
         self.compile_networks = compile_networks
         self.val_scores = nn.ModuleDict({name: MeanMetric() for name in _SCORES})
 
@@ -150,6 +161,7 @@ class SRGAN(AlternatingUpdates):
         """Phase 1: the discriminator alone learns to tell hr (1) from sr (0)."""
         with torch.no_grad():
             sr = self.generator(lr) if shared_sr is None else shared_sr.detach()
+        sr, hr = self._window(sr), self._window(hr)
         # Two passes, not one over both: BatchNorm must see real and fake pictures apart, as the paper's does.
         real_logits, fake_logits = self.discriminator(hr), self.discriminator(sr)
         loss = discriminator_loss(real_logits, fake_logits)
@@ -164,6 +176,7 @@ class SRGAN(AlternatingUpdates):
         """Phase 2: the generator alone learns to please the losses, all labels 1."""
         sr = self.generator(lr) if shared_sr is None else shared_sr
         self._watch(sr, lr)
+        sr, hr = self._window(sr), self._window(hr)
         fake_logits = self.discriminator(sr) if self.generator_loss.needs_discriminator else None
         terms = self.generator_loss.terms(sr, hr, fake_logits)
         loss = self.generator_loss.total(terms, adversarial_ramp=self._adversarial_ramp())
@@ -232,6 +245,16 @@ class SRGAN(AlternatingUpdates):
     def _adversarial_ramp(self) -> float:
         steps_done = self.global_step - self.pretrain_steps + 1
         return min(1.0, steps_done / self.adversarial_ramp_steps) if self.adversarial_ramp_steps else 1.0
+
+    def _window(self, images: Tensor) -> Tensor:
+        """The part of each crop that this step's losses see."""
+        if not self.window_shift:
+            return images
+        # From the step alone, so that a resumed run sees the same; all places in turn.
+        top, left = self.global_step % self.window_shift, self.global_step // self.window_shift % self.window_shift
+        height, width = (side - self.window_shift for side in images.shape[-2:])
+        window = images[..., top : top + height, left : left + width]
+        return window.contiguous(memory_format=torch.channels_last)
 
     def _watch(self, sr: Tensor, lr: Tensor) -> None:
         scale = sr.shape[-1] // lr.shape[-1]

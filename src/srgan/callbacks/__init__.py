@@ -7,6 +7,7 @@ from srgan.callbacks.pictures import ValidationPictures
 from srgan.callbacks.plateau import Plateau
 from srgan.callbacks.progress import StepProgressBar
 from srgan.callbacks.settings import Settings
+from srgan.callbacks.snapshots import Snapshots
 from srgan.callbacks.throughput import Throughput
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "LastCheckpoint",
     "Plateau",
     "Settings",
+    "Snapshots",
     "StepProgressBar",
     "Throughput",
     "ValidationPictures",

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss
+from torch.nn.functional import l1_loss, mse_loss
 from torchvision import models
 
 from srgan.losses.vgg_weights import load_vgg_weights
@@ -17,14 +18,19 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 VggName = Literal["vgg16", "vgg19"]
+FeatureCriterion = Literal["mse", "l1"]
 
+_CRITERIA: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], str]] = {
+    "mse": (mse_loss, "mean squared difference"),
+    "l1": (l1_loss, "mean absolute difference"),
+}
 _NETWORKS: dict[str, Callable[..., Any]] = {"vgg16": models.vgg16, "vgg19": models.vgg19}
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class ContentLoss(nn.Module):
-    """Mean squared error between VGG features of two pictures.
+    """Mean squared (or absolute) difference between VGG features of two pictures.
 
     Args:
         network: ``vgg19`` (the paper's) or ``vgg16``.
@@ -35,6 +41,9 @@ class ContentLoss(nn.Module):
         weights: ``imagenet`` (torchvision's download, cached), ``random`` (seeded; untrained features still measure
             structure, arXiv:2103.10571), ``imagenet-or-random`` (random, with a warning, where the download fails),
             or the path of a ``.pth`` or ``.safetensors`` file in torchvision's layout.
+        criterion: ``mse`` (the paper's), or ``l1``, which large features of few places do not dominate.
+        full_precision: Compute in float32 even where the networks train in half of it. Without it, bfloat16 makes the
+            VGG several times faster on processors that have it, and its differences coarser (0.4 % of a feature).
         feature_scale: Factor on the features. The paper's 1/12.75 brings the loss to the size of an MSE of pixels;
             the adversarial weight of 0.001 means something only together with it.
 
@@ -55,11 +64,14 @@ class ContentLoss(nn.Module):
         layer: str | Mapping[str, float] = "vgg54",
         before_activation: bool = False,
         weights: str | Path = "imagenet",
+        criterion: FeatureCriterion = "mse",
+        full_precision: bool = True,
         feature_scale: float = 1 / 12.75,
     ) -> None:
         super().__init__()
-        if network not in _NETWORKS:
-            raise ValueError(f"Expected network to be one of {', '.join(_NETWORKS)}, got {network!r}.")
+        for option, value, known in (("network", network, _NETWORKS), ("criterion", criterion, _CRITERIA)):
+            if value not in known:
+                raise ValueError(f"Expected {option} to be one of {', '.join(known)}, got {value!r}.")
         vgg = _build(network)
         weights_of = {layer: 1.0} if isinstance(layer, str) else layer
         if not weights_of or any(weight <= 0 for weight in weights_of.values()):
@@ -78,8 +90,10 @@ class ContentLoss(nn.Module):
         self._features = (features,)
         self._fast_layers: dict[int, FrozenConv3x3] = {}  # by depth
         self.feature_scale = feature_scale
+        self.full_precision = full_precision
+        self._criterion, difference = _CRITERIA[criterion]
         names = ", ".join(weights_of)
-        self.description = f"mean squared difference of {network} {names} features, weights: {self.weights_used}"
+        self.description = f"{difference} of {network} {names} features, weights: {self.weights_used}"
         self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
 
@@ -91,7 +105,7 @@ class ContentLoss(nn.Module):
             hr: Float RGB in [0, 1], same shape; gets no gradient.
 
         Returns:
-            Scalar: mean squared difference of the scaled features, the weighted sum over the layers.
+            Scalar: mean difference of the scaled features, the weighted sum over the layers.
         """
         with torch.no_grad():
             hr_features = self.extract(hr)
@@ -112,8 +126,8 @@ class ContentLoss(nn.Module):
 
     def extract(self, images: Tensor) -> list[Tensor]:
         """Scaled VGG features of float RGB pictures in [0, 1], shape (N, 3, H, W) → each layer's (N, C, h, w)."""
-        # In full precision whatever the networks train in: half of it cannot hold the differences that count here.
-        with torch.autocast(images.device.type, enabled=False):
+        # Half precision cannot hold the small differences that count here towards the end of a long training.
+        with torch.autocast(images.device.type, enabled=False) if self.full_precision else nullcontext():
             features = (images.to(self.mean.dtype) - self.mean) / self.std
             wanted = {}
             for depth, module in enumerate(self._features[0], start=1):
@@ -124,7 +138,7 @@ class ContentLoss(nn.Module):
 
     def _distance(self, sr: Tensor, hr_features: list[Tensor]) -> Tensor:
         pairs = zip(self.extract(sr), hr_features, self._layers.values(), strict=True)
-        return torch.stack([weight * mse_loss(sr_layer, hr_layer) for sr_layer, hr_layer, weight in pairs]).sum()
+        return torch.stack([weight * self._criterion(_single(sr), _single(hr)) for sr, hr, weight in pairs]).sum()
 
     def _applied(self, module: nn.Module, depth: int, features: Tensor) -> Tensor:
         if not suits(module, features):
@@ -139,6 +153,11 @@ class ContentLoss(nn.Module):
         self._features[0]._apply(fn)  # type: ignore[no-untyped-call]
         self._fast_layers.clear()  # made from weights that were elsewhere, or of another type
         return cast("Self", super()._apply(fn, recurse))  # type: ignore[no-untyped-call]
+
+
+def _single(features: Tensor) -> Tensor:
+    """Features in single precision at least, in which means over many of them are taken."""
+    return features.to(torch.promote_types(features.dtype, torch.float32))
 
 
 def layer_depth(features: nn.Sequential, layer: str, *, before_activation: bool) -> int:

@@ -2,5 +2,6 @@
 
 from srgan.networks.discriminator import Discriminator
 from srgan.networks.generator import Generator
+from srgan.networks.unet_discriminator import UNetDiscriminator
 
-__all__ = ["Discriminator", "Generator"]
+__all__ = ["Discriminator", "Generator", "UNetDiscriminator"]

@@ -1,0 +1,82 @@
+"""A U-Net that judges every pixel: real or generated? (Wang et al. 2021, Real-ESRGAN, arXiv:2107.10833, §3.3)."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.parametrizations import spectral_norm
+
+_STRIDE = 8  # of the deepest features
+_MIN_CROP = 32
+
+
+class UNetDiscriminator(nn.Module):
+    """Three k4s2 convolutions down, three k3 convolutions up with sums across, one logit a pixel.
+
+    Spectral norm (Miyato et al. 2018, arXiv:1802.05957) on all but the first and last layer keeps it from winning;
+    LeakyReLU 0.2 throughout. A verdict for each pixel tells the generator where it was found out, which a single logit
+    does not. The layers and their names are those of Real-ESRGAN's published discriminator.
+
+    Args:
+        channels: Feature maps of the first layer; Real-ESRGAN's 64. The others grow with it.
+
+    Raises:
+        ValueError: If ``channels`` is below 1.
+    """
+
+    def __init__(self, *, channels: int = 64) -> None:
+        super().__init__()
+        if channels < 1:
+            raise ValueError(f"Expected channels of 1 or more, got {channels}.")
+        self.conv0 = nn.Conv2d(3, channels, 3, padding=1)
+        self.conv1 = _down(channels)
+        self.conv2 = _down(2 * channels)
+        self.conv3 = _down(4 * channels)
+        self.conv4 = _same(8 * channels, 4 * channels)
+        self.conv5 = _same(4 * channels, 2 * channels)
+        self.conv6 = _same(2 * channels, channels)
+        self.conv7 = _same(channels, channels)
+        self.conv8 = _same(channels, channels)
+        self.conv9 = nn.Conv2d(channels, 1, 3, padding=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Judge pictures.
+
+        Args:
+            images: Float RGB in [0, 1], shape (N, 3, H, W), sides of 32 or more, multiples of 8.
+
+        Returns:
+            Logits, shape (N, 1, H, W): above 0 means "real".
+
+        Raises:
+            ValueError: If ``images`` has another shape.
+        """
+        height, width = images.shape[-2:]
+        if images.ndim != 4 or images.shape[1] != 3 or min(height, width) < _MIN_CROP or (height | width) % _STRIDE:
+            raise ValueError(
+                f"Expected images of shape (N, 3, H, W) with sides of {_MIN_CROP} or more that are multiples of"
+                f" {_STRIDE}, got {tuple(images.shape)}. Set data.hr_crop_size to match."
+            )
+        full = _activate(self.conv0(images))  # (N, C, H, W)
+        half = _activate(self.conv1(full))  # (N, 2C, H/2, W/2)
+        quarter = _activate(self.conv2(half))  # (N, 4C, H/4, W/4)
+        eighth = _activate(self.conv3(quarter))  # (N, 8C, H/8, W/8)
+        quarter = _activate(self.conv4(_doubled(eighth))) + quarter
+        half = _activate(self.conv5(_doubled(quarter))) + half
+        full = _activate(self.conv6(_doubled(half))) + full
+        logits: Tensor = self.conv9(_activate(self.conv8(_activate(self.conv7(full)))))
+        return logits
+
+
+def _down(channels: int) -> nn.Module:
+    return spectral_norm(nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1, bias=False))
+
+
+def _same(in_channels: int, out_channels: int) -> nn.Module:
+    return spectral_norm(nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False))
+
+
+def _activate(features: Tensor) -> Tensor:
+    return functional.leaky_relu(features, 0.2)
+
+
+def _doubled(features: Tensor) -> Tensor:
+    return functional.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
