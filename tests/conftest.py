@@ -149,7 +149,9 @@ def make_model() -> Callable[..., SRGAN]:
 def fit(photos: Path, tmp_path: Path) -> Callable[..., Trainer]:
     """Train a model on the tiny photos; further keyword arguments are the trainer's."""
 
-    def run(model: SRGAN, *, steps: int, callbacks: tuple[Callback, ...] = (), **options: Any) -> Trainer:
+    def run(
+        model: SRGAN, *, steps: int, callbacks: tuple[Callback, ...] = (), hr_crop_size: int = 32, **options: Any
+    ) -> Trainer:
         trainer = build_trainer(
             max_steps=steps,
             accelerator="cpu",
@@ -159,7 +161,7 @@ def fit(photos: Path, tmp_path: Path) -> Callable[..., Trainer]:
             default_root_dir=tmp_path,
             **options,
         )
-        datamodule = SuperResolutionDataModule(root=photos, hr_crop_size=32, batch_size=2, val_fraction=0.4)
+        datamodule = SuperResolutionDataModule(root=photos, hr_crop_size=hr_crop_size, batch_size=2, val_fraction=0.4)
         trainer.fit(model, datamodule=datamodule)
         return trainer
 

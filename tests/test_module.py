@@ -17,7 +17,7 @@ from srgan.data import SuperResolutionDataModule
 from srgan.losses import ContentLoss, GeneratorLoss
 from srgan.metrics import score
 from srgan.module import SRGAN
-from srgan.networks import Generator
+from srgan.networks import Generator, UNetDiscriminator
 from srgan.schedules import step_decay, warmup_cosine
 from srgan.trainer import build_trainer
 
@@ -152,6 +152,31 @@ def test_adversarial_weight_ramps_up(make_model: MakeModel, fit: Callable[..., T
     assert shares == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
 
 
+def test_losses_see_windows_at_every_place_in_turn(make_model: MakeModel, fit: Callable[..., Trainer]) -> None:
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    class Watched(GeneratorLoss):
+        def terms(self, sr: Tensor, hr: Tensor, fake_logits: Tensor | None) -> dict[str, Tensor]:
+            seen.append((sr.detach(), hr))
+            return super().terms(sr, hr, fake_logits)
+
+    class Batches(Callback):
+        def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, _: int) -> None:
+            originals.append(batch["hr"])
+
+    originals: list[Tensor] = []
+    judged: list[tuple[int, ...]] = []
+    loss = Watched(content=None, content_weight=0, adversarial_weight=1, pixel_weight=1)
+    model = make_model(generator_loss=loss, discriminator=UNetDiscriminator(channels=2), window_shift=4)
+    model.discriminator.register_forward_pre_hook(lambda _, inputs: judged.append(tuple(inputs[0].shape)))
+    fit(model, steps=6, callbacks=(Batches(),), hr_crop_size=36)
+    places = [(0, 0), (1, 0), (2, 0), (3, 0), (0, 1), (1, 1)]
+    for (top, left), original, (sr, hr) in zip(places, originals, seen, strict=True):
+        assert torch.equal(hr, original[..., top : top + 32, left : left + 32])
+        assert sr.shape == hr.shape
+    assert set(judged) == {(2, 3, 32, 32)}
+
+
 def test_without_adversarial_weight_the_discriminator_rests(make_model: MakeModel, fit: Callable[..., Trainer]) -> None:
     loss = GeneratorLoss(content=None, content_weight=0, adversarial_weight=0, pixel_weight=1)
     model = make_model(generator_loss=loss)
@@ -273,6 +298,7 @@ def test_checkpoint_holds_plain_values_and_no_vgg(
     ("changes", "message"),
     [
         ({"pretrain_steps": -1}, r"Expected model\.pretrain_steps of 0 or more, got -1"),
+        ({"window_shift": -1}, r"Expected model\.window_shift of 0 or more, got -1"),
         ({"generator_clip_norm": 0.0}, r"Expected model\.generator_clip_norm above 0"),
     ],
 )

@@ -10,10 +10,11 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
 
-from srgan.callbacks import BestCheckpoint, LastCheckpoint, Throughput, ValidationPictures
+from srgan.callbacks import BestCheckpoint, LastCheckpoint, Snapshots, Throughput, ValidationPictures
 from srgan.callbacks.throughput import in_words
 from srgan.images import read_image
 from srgan.module import SRGAN
+from srgan.weights import load_generator
 
 MakeModel = Callable[..., SRGAN]
 Fit = Callable[..., Trainer]
@@ -99,3 +100,18 @@ def test_speed_is_logged_and_the_rest_of_each_phase_forecast(
 )
 def test_durations_are_said_in_words(seconds: float, words: str) -> None:
     assert in_words(seconds) == words
+
+
+def test_snapshots_hold_the_generator_of_the_last_validations(make_model: MakeModel, fit: Fit, tmp_path: Path) -> None:
+    model = make_model()
+    fit(model, steps=4, callbacks=(Snapshots(dirpath=tmp_path / "kept", num_kept=2),), val_check_interval=1)
+    files = sorted((tmp_path / "kept").iterdir())
+    assert [file.name for file in files] == ["step_0000003.safetensors", "step_0000004.safetensors"]
+    last = load_generator(files[-1]).state_dict()
+    for name, value in model.generator.state_dict().items():
+        torch.testing.assert_close(last[name], value, rtol=1e-3, atol=1e-4)  # float16
+
+
+def test_no_snapshots_are_written_unless_asked_for(make_model: MakeModel, fit: Fit, tmp_path: Path) -> None:
+    fit(make_model(), steps=1, callbacks=(Snapshots(dirpath=tmp_path / "kept", num_kept=0),))
+    assert not (tmp_path / "kept").exists()

@@ -87,6 +87,32 @@ def test_feature_scale_multiplies_the_features() -> None:
     torch.testing.assert_close(three(sr, hr), 9 * one(sr, hr))
 
 
+def test_l1_is_the_mean_absolute_difference_of_features() -> None:
+    content = ContentLoss(network="vgg16", layer="vgg22", weights="random", criterion="l1")
+    sr, hr = _pictures(seed=0), _pictures(seed=1)
+    features = [content.extract(pictures)[0] for pictures in (sr, hr)]
+    torch.testing.assert_close(content(sr, hr), (features[0] - features[1]).abs().mean())
+    assert content.description.startswith("mean absolute difference of vgg16 vgg22")
+
+
+def test_an_unknown_criterion_raises() -> None:
+    unknown: Any = "l2"
+    with pytest.raises(ValueError, match="Expected criterion to be one of mse, l1, got 'l2'"):
+        ContentLoss(network="vgg16", weights="random", criterion=unknown)
+
+
+@pytest.mark.parametrize(("full_precision", "dtype"), [(True, torch.float32), (False, torch.bfloat16)])
+def test_half_precision_is_used_only_where_allowed(full_precision: bool, dtype: torch.dtype) -> None:
+    content = ContentLoss(network="vgg16", layer="vgg22", weights="random", full_precision=full_precision)
+    sr, hr = _pictures(seed=0), _pictures(seed=1)
+    expected = content(sr, hr)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert content.extract(sr)[0].dtype == dtype
+        distance = content(sr, hr)
+    assert distance.dtype == torch.float32
+    torch.testing.assert_close(distance, expected, rtol=0.02, atol=0)
+
+
 def test_several_layers_make_their_weighted_sum() -> None:
     def build(layer: str | dict[str, float]) -> ContentLoss:
         return ContentLoss(network="vgg16", layer=layer, weights="random", before_activation=True)
