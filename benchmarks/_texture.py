@@ -128,7 +128,8 @@ def _power(images: Tensor) -> Tensor:
 
 
 def _cubic_kernel(a: Tensor, b: Tensor) -> Tensor:
-    return torch.pow(a @ b.T / a.shape[1] + 1, 3)
+    kernel: Tensor = (a @ b.T / a.shape[1] + 1) ** 3
+    return kernel
 
 
 def _mean_off_diagonal(kernel: Tensor) -> float:
