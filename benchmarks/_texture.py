@@ -124,7 +124,8 @@ def _power(images: Tensor) -> Tensor:
     luma = (images[0].double() * torch.tensor(_LUMA, dtype=torch.float64).view(3, 1, 1)).sum(dim=0)
     luma = luma[: luma.shape[0] // 2 * 2, : luma.shape[1] // 2 * 2]
     rows, columns = (torch.hann_window(side, dtype=luma.dtype) for side in luma.shape)
-    return torch.fft.fft2((luma - luma.mean()) * rows[:, None] * columns).abs().square()
+    power: Tensor = torch.fft.fft2((luma - luma.mean()) * rows[:, None] * columns).abs().square()
+    return power
 
 
 def _cubic_kernel(a: Tensor, b: Tensor) -> Tensor:
