@@ -1,4 +1,4 @@
-"""A discriminator of patches: each of its logits judges 70 x 70 pixels (Isola et al. 2017, arXiv:1611.07004, §3.2.2)."""
+"""A discriminator of patches: each logit judges 70 x 70 pixels (Isola et al. 2017, arXiv:1611.07004, §3.2.2)."""
 
 from torch import Tensor, nn
 
