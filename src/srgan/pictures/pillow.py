@@ -28,8 +28,10 @@ def from_image(image: Image.Image, *, deep: Pixels | None = None) -> Picture:
         OSError: If Pillow cannot load it.
         ValueError: If its values are beyond [0, 1] or 16 bits.
     """
-    widen_key(image)  # first, since looking for EXIF loads a PNG
-    exif, dpi = metadata.read_exif(image), metadata.read_dpi(image)  # a TIFF's are gone once it is loaded
+    widen_key(image)
+    if image.format != "TIFF":  # whose tags are gone once it is loaded
+        image.load()  # first, since looking for EXIF loads a PNG, and what is wrong with its pixels is no fault of EXIF
+    exif, dpi = metadata.read_exif(image), metadata.read_dpi(image)
     image.load()
     pixels = deep or pixels_of(image)
     turn = metadata.orientation(image)
