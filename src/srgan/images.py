@@ -25,6 +25,9 @@ EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp
 _WHITE = (255, 255, 255, 255)
 _PLANES_APART = 2  # TIFF's PlanarConfiguration
 _WHITE_IS_ZERO = 0  # TIFF's PhotometricInterpretation
+_SIGNED = 2  # TIFF's SampleFormat
+_CODESTREAM, _FIRST_DEPTH = b"\xff\x4f\xff\x51", 42  # JPEG 2000: SOC and SIZ, and how far behind Ssiz is
+_BITS = "bits of a channel"  # where `note_depth` puts them
 _UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
 
 
@@ -100,8 +103,10 @@ def read_uint8(path: Path) -> Tensor:
             that are neither 16 bits nor floats in [0, 1].
     """
     with reading(path), Image.open(path) as image:
-        refuse_planes(image)
-        pixels = np.array(_to_rgb(ImageOps.exif_transpose(image)))
+        refuse_misread(image)
+        note_depth(image)
+        ImageOps.exif_transpose(image, in_place=True)  # a copy would not know the file's depth
+        pixels = np.array(_to_rgb(full_range(image)))
         if is_negative(image):
             pixels = 255 - pixels
     return torch.from_numpy(pixels).permute(2, 0, 1)
@@ -125,13 +130,52 @@ def reading(path: Path) -> Iterator[None]:
         raise ImageReadError(f"Cannot read {path}: {error}. Replace or remove it.") from error
 
 
-def refuse_planes(image: Image.Image) -> None:
-    """Raise ValueError of TIFFs whose channels lie one after another where Pillow reads them wrongly or at 8 bits."""
+def refuse_misread(image: Image.Image) -> None:
+    """Raise ValueError of TIFFs that Pillow reads wrongly: of signed bytes, or of some channels one after another."""
     tags = getattr(image, "tag_v2", {})
     depths = tags.get(258, ())
+    if tags.get(339, ())[:1] == (_SIGNED,) and depths[:1] == (8,):
+        raise ValueError("it is a TIFF of 8 bits with a sign; save it without")
     if tags.get(284) == _PLANES_APART and (depths[1:2] == (16,) or len(depths) == 2):
         kind = "gray with alpha" if len(depths) == 2 else "16 bits"
         raise ValueError(f"it is a TIFF of {kind} with its channels in separate planes; save it with interleaved ones")
+
+
+def note_depth(image: Image.Image) -> None:
+    """Note the depth of a JPEG 2000 file before it is loaded: Pillow shifts values to 8 or 16 bits and says nothing.
+
+    Raises:
+        ValueError: If they are shifted down, in which Pillow rounds white up to the next number: black.
+    """
+    file = getattr(image, "fp", None)
+    if image.format == "JPEG2000" and file is not None:
+        place = file.tell()
+        file.seek(0)
+        content = file.read()
+        file.seek(place)
+        depth = content.find(_CODESTREAM) + _FIRST_DEPTH
+        image.info[_BITS] = bits = (content[depth] & 0x7F) + 1
+        if bits > 8 and not is_deep(image):
+            raise ValueError(f"it is a JPEG 2000 of {bits} bits that is not plain gray; save it as PNG or TIFF")
+
+
+def full_range(image: Image.Image) -> Image.Image:
+    """A loaded picture of fewer than 8 bits with 255 for its white, where Pillow has shifted its values up to 8."""
+    bits = image.info.get(_BITS, 8)
+    if bits >= 8:
+        return image
+    white = 2**bits - 1
+    return image.point([round(min(value >> (8 - bits), white) * 255 / white) for value in range(256)] * len(image.mode))
+
+
+def _deep_white(image: Image.Image) -> int:
+    """The number that stands for white in gray of more than 8 bits."""
+    tags = getattr(image, "tag_v2", {})
+    depth = tags.get(258, (16,))[0]
+    if depth == 16 and tags.get(339, ())[:1] == (_SIGNED,):
+        return 32767
+    bits: int = image.info.get(_BITS, 16)
+    return 4095 if depth == 12 else 65536 - 2 ** (16 - bits)
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -140,7 +184,7 @@ def is_deep(image: Image.Image) -> bool:
 
 
 def deep_gray(image: Image.Image) -> NDArray[np.uint16]:
-    """The values of such a picture at 16 bits, shape (H, W).
+    """The values of such a picture at 16 bits, the file's own white at 65535, shape (H, W).
 
     Raises:
         ValueError: If they are floats beyond [0, 1], or integers beyond 16 bits.
@@ -151,6 +195,8 @@ def deep_gray(image: Image.Image) -> NDArray[np.uint16]:
         values = values * np.float32(65535)
     else:
         require_16_bits(int(values.min()), int(values.max()))
+        if (white := _deep_white(image)) != 65535:
+            values = values * (65535 / white)
     levels: NDArray[np.uint16] = np.clip(values, 0, 65535).round().astype(np.uint16)
     return levels
 

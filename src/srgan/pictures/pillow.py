@@ -10,7 +10,7 @@ from torch import Tensor
 
 from srgan.pictures import metadata
 from srgan.pictures.bands import whole
-from srgan.pictures.modes import Pixels, pixels_of, widen_key
+from srgan.pictures.modes import Pixels, pixels_of, prepare
 from srgan.pictures.picture import Picture
 
 
@@ -28,7 +28,7 @@ def from_image(image: Image.Image, *, deep: Pixels | None = None) -> Picture:
         OSError: If Pillow cannot load it.
         ValueError: If its values are beyond [0, 1] or 16 bits.
     """
-    widen_key(image)
+    prepare(image)
     if image.format != "TIFF":  # whose tags are gone once it is loaded
         image.load()  # first, since looking for EXIF loads a PNG, and what is wrong with its pixels is no fault of EXIF
     exif, dpi = metadata.read_exif(image), metadata.read_dpi(image)

@@ -14,7 +14,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from srgan import images
 from srgan.images import ImageReadError
 from srgan.pictures import metadata
-from srgan.pictures.modes import Pixels, pixels_of, widen_key
+from srgan.pictures.modes import Pixels, pixels_of, prepare
 from srgan.pictures.picture import Picture
 from srgan.pictures.pillow import from_image
 from srgan.pictures.sixteen_bits import read_deep
@@ -69,7 +69,7 @@ def read_levels(path: Path, *, max_pixels: int) -> Pixels:
                     f" {image.width}x{image.height}. If it is what it claims to be, raise max_pixels."
                 )
             deep = read_deep(image, path, index)
-            widen_key(image)
+            prepare(image)
             image.load()
             pixels, turn = deep or pixels_of(image), metadata.orientation(image)
     colours = metadata.upright(pixels.colours, turn)
