@@ -20,7 +20,7 @@ def write_png(
     before: Sequence[Chunk] = (),
     after: Sequence[Chunk] = (),
 ) -> None:
-    """Write a file of rows; the header is width, height, depth and colour type; chunks go before and after the pixels."""
+    """Write rows of bytes; the header is width, height, depth and colour type."""
     parts = [(b"IHDR", struct.pack(">IIBBBBB", *header, 0, 0, 0)), *before]
     parts += [(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows))), *after, (b"IEND", b"")]
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts))

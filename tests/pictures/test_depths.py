@@ -1,4 +1,4 @@
-"""Tests of the depth of values: the file's own white is white, its middle is the middle, in predicting and in training."""
+"""Tests of the depth of values: the file's own white is white, in predicting and in training."""
 
 import struct
 from pathlib import Path
@@ -20,7 +20,8 @@ SHARES = np.linspace(0, 1, 4 * 8).reshape(4, 8)  # black to white
 
 
 def levels_of(bits: int) -> Values:
-    return np.rint(SHARES * (2**bits - 1)).astype(np.int64)
+    levels: Values = np.rint(SHARES * (2**bits - 1)).astype(np.int64)
+    return levels
 
 
 def packed(values: Values, bits: int) -> bytes:
@@ -50,7 +51,7 @@ def pgm(path: Path, maxval: int) -> None:
 
 
 def jpeg2000(path: Path, bits: int, *, num_channels: int = 1) -> None:
-    """A lossless file of 8 or 16 bits whose values lie around the middle, said to have fewer: its middle stays there."""
+    """A lossless file of 8 or 16 bits whose values lie around the middle, said to have fewer."""
     stored = 8 if bits <= 8 or num_channels > 1 else 16
     values = levels_of(min(bits, stored)) + 2 ** (stored - 1) - 2 ** (min(bits, stored) - 1)
     gray = Image.fromarray(values.astype(np.uint16 if stored == 16 else np.uint8))

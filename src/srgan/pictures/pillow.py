@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from srgan.pictures import metadata
+from srgan.pictures import exif_geometry, metadata
 from srgan.pictures.bands import whole
 from srgan.pictures.modes import Pixels, pixels_of, prepare
 from srgan.pictures.picture import Picture
@@ -31,17 +31,18 @@ def from_image(image: Image.Image, *, deep: Pixels | None = None) -> Picture:
     prepare(image)
     if image.format != "TIFF":  # whose tags are gone once it is loaded
         image.load()  # first, since looking for EXIF loads a PNG, and what is wrong with its pixels is no fault of EXIF
-    exif, dpi = metadata.read_exif(image), metadata.read_dpi(image)
+    stated_turn, block, dpi = metadata.orientation(image), metadata.read_block(image), metadata.read_dpi(image)
     image.load()
     pixels = deep or pixels_of(image)
     turn = metadata.orientation(image)
+    height, width = metadata.upright(pixels.colours, turn).shape[:2]
     return Picture(
         rgb=as_tensor(pixels.colours, levels=2**pixels.bits - 1, orientation=turn).expand(-1, 3, -1, -1),
         alpha=None if pixels.alpha is None else as_tensor(pixels.alpha, levels=2**pixels.bits - 1, orientation=turn),
         gray=pixels.colours.shape[-1] == 1,
         bits=pixels.bits,
         icc_profile=pixels.icc_profile,
-        exif=exif,
+        exif=exif_geometry.turned(block, stated_turn, (height, width)) if block else None,
         format="JPEG" if image.format == "MPO" else image.format or "PNG",
         dpi=dpi,
     )
@@ -69,7 +70,7 @@ def saving_options(picture: Picture, *, gray: bool) -> dict[str, Any]:
     """What Pillow's savers take of a picture beside its pixels; they take no None."""
     options = {
         "icc_profile": profile_of(picture, gray=gray),
-        "exif": metadata.exif_bytes(metadata.exif_of_size(picture.exif, picture.size)),
+        "exif": picture.exif,
         "dpi": picture.dpi,
     }
     return {name: value for name, value in options.items() if value}

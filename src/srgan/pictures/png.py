@@ -11,8 +11,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from srgan.pictures import metadata
 from srgan.pictures.bands import bands
+from srgan.pictures.exif import PREFIX
 from srgan.pictures.picture import Picture
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -31,9 +31,8 @@ def write_png(file: BinaryIO, picture: Picture, *, icc_profile: bytes | None) ->
     if picture.dpi:
         across, down = (round(value * _INCHES_PER_METRE) for value in picture.dpi)
         _write_chunk(file, b"pHYs", struct.pack(">IIB", across, down, 1))
-    exif = metadata.exif_bytes(metadata.exif_of_size(picture.exif, picture.size))
-    if exif:
-        _write_chunk(file, b"eXIf", metadata.without_prefix(exif))
+    if picture.exif:
+        _write_chunk(file, b"eXIf", picture.exif.removeprefix(PREFIX))
     for data in _compressed(picture):
         _write_chunk(file, b"IDAT", data)
     _write_chunk(file, b"IEND", b"")

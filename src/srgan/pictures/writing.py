@@ -12,6 +12,7 @@ from torch import Tensor
 from srgan.files import atomic_write
 from srgan.pictures import metadata
 from srgan.pictures.bands import as_shares
+from srgan.pictures.exif import Block, parse
 from srgan.pictures.picture import Picture, PictureFormatError
 from srgan.pictures.pillow import pixels_as_image, profile_of, saving_options
 from srgan.pictures.png import write_png
@@ -124,7 +125,8 @@ def _write_webp(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None
         return
     picture = frames[0]
     options = saving_options(picture, gray=False)
-    options["exif"] = metadata.exif_bytes(metadata.exif_of_size(picture.exif, picture.size), picture.dpi)
+    block = (picture.exif and parse(picture.exif)) or Block("<", {})
+    options["exif"] = metadata.with_resolution(block, picture.dpi).tobytes()
     pixels_as_image(picture, gray=False).save(file, "WEBP", quality=quality, exact=True, **options)
 
 
