@@ -27,6 +27,7 @@ class Picture:
         dpi: Resolution across and down, in pixels per inch.
         duration: How long a frame of an animation is shown, in milliseconds; None if nothing moves.
         loop: How often an animation plays, 0 for endlessly; None if nothing moves.
+        chunks: What a PNG says of its colours beside a profile, and its text: name and data of each chunk.
     """
 
     rgb: Tensor
@@ -39,6 +40,7 @@ class Picture:
     dpi: tuple[float, float] | None = None
     duration: float | None = None
     loop: int | None = None
+    chunks: tuple[tuple[bytes, bytes], ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from srgan.pictures import exif_geometry, metadata
+from srgan.pictures import colours, exif_geometry, metadata
 from srgan.pictures.bands import whole
 from srgan.pictures.modes import Pixels, pixels_of, prepare
 from srgan.pictures.picture import Picture
@@ -45,6 +45,7 @@ def from_image(image: Image.Image, *, deep: Pixels | None = None) -> Picture:
         exif=exif_geometry.turned(block, stated_turn, (height, width)) if block else None,
         format="JPEG" if image.format == "MPO" else image.format or "PNG",
         dpi=dpi,
+        chunks=colours.from_info(image.info),
     )
 
 
@@ -69,7 +70,7 @@ def pixels_as_image(picture: Picture, *, gray: bool, alpha: bool = False, bits: 
 def saving_options(picture: Picture, *, gray: bool) -> dict[str, Any]:
     """What Pillow's savers take of a picture beside its pixels; they take no None."""
     options = {
-        "icc_profile": profile_of(picture, gray=gray),
+        "icc_profile": stated_profile(picture, gray=gray),
         "exif": picture.exif,
         "dpi": picture.dpi,
     }
@@ -80,6 +81,11 @@ def profile_of(picture: Picture, *, gray: bool) -> bytes | None:
     """The profile, if it is one of the colours that are written: bytes 16 to 19 of its header say which."""
     profile = picture.icc_profile
     return profile if profile and profile[16:20] == (b"GRAY" if gray else b"RGB ") else None
+
+
+def stated_profile(picture: Picture, *, gray: bool) -> bytes | None:
+    """The profile, or one made of what the picture says instead, for files that can say it in no other way."""
+    return profile_of(picture, gray=gray) or colours.profile_of_chunks(picture.chunks, gray=gray)
 
 
 def as_tensor(values: NDArray[Any], *, levels: int, orientation: int = 1) -> Tensor:
