@@ -7,21 +7,30 @@ on white, 16 bits are reduced to 8, EXIF orientation is applied.
 import os
 import struct
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 from torch import Tensor
 
 from srgan.files import atomic_write, listed
 from srgan.ranges import require_16_bits, require_unit
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
+_JPEG_2000 = frozenset({".jp2", ".j2k", ".jpf", ".jpx"} if features.check("jpg_2000") else ())
+_AVIF = frozenset({".avif"} if features.check("avif") else ())
+_JPEG, _PORTABLE = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"}), frozenset({".pbm", ".pgm", ".ppm", ".pnm"})
+EXTENSIONS = frozenset({".png", ".webp", ".tif", ".tiff", ".bmp"}) | _JPEG | _JPEG_2000 | _AVIF | _PORTABLE
+# Pictures all the same: whoever has some in a folder is told that they are left out.
+_CAMERAS_OWN = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"})
+_OTHER_PICTURES = _CAMERAS_OWN | frozenset(
+    {".gif", ".apng", ".avif", ".jp2", ".j2k", ".jpf", ".jpx", ".heic", ".heif", ".hif", ".jxl", ".jxr", ".svg", ".psd"}
+    | {".tga", ".ico", ".exr", ".hdr"}
+)
 _WHITE = (255, 255, 255, 255)
 _PLANES_APART = 2  # TIFF's PlanarConfiguration
 _WHITE_IS_ZERO = 0  # TIFF's PhotometricInterpretation
@@ -54,22 +63,47 @@ def find_images(root: Path) -> list[Path]:
         FileNotFoundError: If ``root`` is no folder, or holds no picture.
 
     Warns:
-        LeftOutWarning: If folders cannot be looked into.
+        LeftOutWarning: If folders cannot be looked into, or hold pictures of other kinds.
     """
     require_folder(root)
     refused: list[OSError] = []
-    files = _visible_files(root, refused.append)
-    paths = sorted(path for path in files if path.suffix.lower() in EXTENSIONS and _is_file(path))
+    files = [path for path in _visible_files(root, refused.append) if _is_file(path)]
+    paths = sorted(path for path in files if path.suffix.lower() in EXTENSIONS)
     reasons = listed([f"{error.filename}: {error.strerror}" for error in refused])
+    others = left_out(files, taken=EXTENSIONS)
     if not paths:
         closed = f" These folders cannot be looked into:{reasons}" if refused else ""
+        closed += f" {others}" if others else ""
         raise FileNotFoundError(
             f"Expected pictures ({', '.join(sorted(EXTENSIONS))}) under {root}, found none.{closed}"
         )
     if refused:
         message = f"Left out {len(refused)} folders under {root} that cannot be looked into:{reasons}"
         warnings.warn(message, LeftOutWarning, stacklevel=2)
+    if others:
+        warnings.warn(others, LeftOutWarning, stacklevel=2)
     return paths
+
+
+def left_out(files: Iterable[Path], *, taken: Container[str]) -> str | None:
+    """What to say of the pictures among some files whose endings are not ``taken``; None if there are none."""
+    others = [path for path in pictures_of_other_kinds(files) if path.suffix.lower() not in taken]
+    if not others:
+        return None
+    counts = Counter(path.suffix.lower() for path in others)
+    kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(counts.items()))
+    told = f"Left out {len(others)} pictures of kinds that are not read here ({kinds}); save them as PNG or JPEG:"
+    return told + listed([str(path) for path in others])
+
+
+def pictures_of_other_kinds(files: Iterable[Path]) -> list[Path]:
+    """Those of some files that are pictures by their endings, though not of ``EXTENSIONS``, in the order of names."""
+    return sorted(path for path in files if path.suffix.lower() in _OTHER_PICTURES - EXTENSIONS)
+
+
+def other_pictures(root: Path) -> list[Path]:
+    """Those under a folder."""
+    return pictures_of_other_kinds(path for path in _visible_files(root, lambda _: None) if _is_file(path))
 
 
 def closed_folders(root: Path) -> list[OSError]:
