@@ -4,18 +4,22 @@ Inside the project a picture is float RGB in [0, 1]; on disk it is whatever Pill
 on white, 16 bits are reduced to 8, EXIF orientation is applied.
 """
 
+import io
 import os
+import re
 import struct
 import warnings
+import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError, features
+from PIL import Image, ImageFile, ImageOps, PngImagePlugin, UnidentifiedImageError, features
 from torch import Tensor
 
 from srgan.files import atomic_write, listed
@@ -31,6 +35,21 @@ _OTHER_PICTURES = _CAMERAS_OWN | frozenset(
     {".gif", ".apng", ".avif", ".jp2", ".j2k", ".jpf", ".jpx", ".heic", ".heif", ".hif", ".jxl", ".jxr", ".svg", ".psd"}
     | {".tga", ".ico", ".exr", ".hdr"}
 )
+_UNREAD_KINDS = {  # and how their files begin
+    "a HEIC picture": rb".{4}ftyp(hei[cxmsfv]|hev[cxms]|mif1|msf1)",
+    "an AVIF picture": rb".{4}ftypavi[fs]",
+    "a JPEG XL picture": rb"\xff\x0a|\0\0\0\x0cJXL ",
+    "a JPEG XR picture": rb"II\xbc",
+    "a camera's own CR3 picture": rb".{4}ftypcrx",
+    "an OpenEXR picture": rb"\x76\x2f\x31\x01",
+    "an SVG drawing": rb"(\xef\xbb\xbf)?\s*(<svg|<(\?xml|!--|!DOCTYPE).*<svg)",
+    "a PDF document": rb"%PDF-",
+}
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PIXEL_CHUNKS = frozenset({b"tRNS", b"acTL", b"fcTL", b"fdAT"})  # that pixels depend on, though their names say no
+_LARGEST_CHUNK = 2**26  # bytes; profiles of displays take megabytes, the texts of generators more
+PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, _LARGEST_CHUNK)
+PngImagePlugin.MAX_TEXT_MEMORY = max(PngImagePlugin.MAX_TEXT_MEMORY, 4 * _LARGEST_CHUNK)
 _WHITE = (255, 255, 255, 255)
 _PLANES_APART = 2  # TIFF's PlanarConfiguration
 _WHITE_IS_ZERO = 0  # TIFF's PhotometricInterpretation
@@ -38,6 +57,9 @@ _SIGNED = 2  # TIFF's SampleFormat
 _CODESTREAM, _FIRST_DEPTH = b"\xff\x4f\xff\x51", 42  # JPEG 2000: SOC and SIZ, and how far behind Ssiz is
 _BITS = "bits of a channel"  # where `note_depth` puts them
 _UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
+
+
+Stored = Path | io.BytesIO  # where a file is
 
 
 class ImageReadError(ValueError):
@@ -136,7 +158,7 @@ def read_uint8(path: Path) -> Tensor:
         ImageReadError: If the file is missing, empty, truncated, no picture, a TIFF of 16-bit planes, or one of values
             that are neither 16 bits nor floats in [0, 1].
     """
-    with reading(path), Image.open(path) as image:
+    with reading(path), opened(readable(path)) as image:
         refuse_misread(image)
         note_depth(image)
         ImageOps.exif_transpose(image, in_place=True)  # a copy would not know the file's depth
@@ -144,6 +166,50 @@ def read_uint8(path: Path) -> Tensor:
         if is_negative(image):
             pixels = 255 - pixels
     return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def readable(stored: Stored) -> Stored:
+    """A file as Pillow reads it: of a PNG whose text or the like is damaged, a copy in memory without that."""
+    with stored.open("rb") if isinstance(stored, Path) else io.BytesIO(stored.getvalue()) as file:
+        damaged = _damaged_chunks(file) if file.read(len(_PNG)) == _PNG else []
+        if not damaged:
+            return stored
+        file.seek(0)
+        content = file.read()
+    ends = [0, *(end for _, end in damaged)]
+    return io.BytesIO(b"".join(content[a:b] for a, b in zip(ends, [*(each for each, _ in damaged), None], strict=True)))
+
+
+def opened(stored: Stored) -> ImageFile.ImageFile:
+    """Open a picture file.
+
+    Raises:
+        ValueError: If it is of a kind that Pillow does not read; the message names the kind.
+        UnidentifiedImageError: If it is of no kind that is known.
+    """
+    try:
+        return Image.open(stored)
+    except UnidentifiedImageError as error:
+        with stored.open("rb") if isinstance(stored, Path) else io.BytesIO(stored.getvalue()) as file:
+            head = file.read(1024)
+        kind = next((kind for kind, pattern in _UNREAD_KINDS.items() if re.match(pattern, head, re.DOTALL)), None)
+        if kind is None:
+            raise
+        raise ValueError(f"it is {kind}, which is not read here; save it as JPEG or PNG") from error
+
+
+def _damaged_chunks(file: BinaryIO) -> list[tuple[int, int]]:
+    """Where the chunks of a PNG that no pixel depends on begin and end, if their checksums are wrong."""
+    damaged = []
+    while len(head := file.read(8)) == 8:
+        length, name = struct.unpack(">I4s", head)
+        start = file.tell() - 8
+        if name[:1].islower() and name not in _PIXEL_CHUNKS and length <= _LARGEST_CHUNK:
+            if struct.pack(">I", zlib.crc32(name + file.read(length))) != file.read(4):
+                damaged.append((start, file.tell()))
+        else:
+            file.seek(length + 4, 1)
+    return damaged
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def read_pictures(source: Path | BinaryIO, *, max_pixels: int, scale: int = 4) -
     with _reading(name):
         if isinstance(source, Path) and source.is_dir():
             raise IsADirectoryError
-        stored = source if isinstance(source, Path) else _Stored(source)
+        stored = images.readable(source if isinstance(source, Path) else _Stored(source))
         return _read_frames(stored, name, max_pixels, scale)
 
 
@@ -60,7 +60,8 @@ def read_levels(path: Path, *, max_pixels: int) -> Pixels:
     with _reading(path):
         if path.is_dir():
             raise IsADirectoryError
-        with _opened(path) as image:
+        stored = images.readable(path)
+        with _opened(stored) as image:
             for index in _frames(image):
                 image.seek(index)
                 if not _is_preview(image):
@@ -70,7 +71,7 @@ def read_levels(path: Path, *, max_pixels: int) -> Pixels:
                     f"Cannot read {path}: expected at most {max_pixels} pixels, after max_pixels, but it has"
                     f" {image.width}x{image.height}. If it is what it claims to be, raise max_pixels."
                 )
-            deep, chunks = read_deep(image, path, index), _chunks(image, path)
+            deep, chunks = read_deep(image, stored, index), _chunks(image, stored)
             prepare(image)
             image.load()
             pixels, turn = deep or pixels_of(image), metadata.orientation(image)
@@ -94,7 +95,7 @@ def _reading(name: Path) -> Iterator[None]:
 
 def _opened(stored: Path | io.BytesIO) -> ImageFile.ImageFile:
     try:
-        return Image.open(stored)
+        return images.opened(stored)
     except UnidentifiedImageError as error:
         kind = kind_of_page(stored)
         if kind is None:
