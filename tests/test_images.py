@@ -156,6 +156,29 @@ def test_a_link_to_what_is_not_there_is_found_to_be_named(tmp_path: Path) -> Non
         read_uint8(tmp_path / "a.png")
 
 
+def test_pictures_of_all_kinds_that_are_read_are_found(tmp_path: Path) -> None:
+    names = ["a.avif", "b.jfif", "c.jpe", "d.jp2", "e.j2k", "f.pgm", "g.ppm", "h.PBM"]
+    for name in names:
+        kind = {".jfif": "JPEG", ".jpe": "JPEG"}.get(Path(name).suffix)
+        noise().convert("1" if name == "h.PBM" else "L" if name == "f.pgm" else "RGB").save(tmp_path / name, kind)
+    assert [path.name for path in find_images(tmp_path)] == names
+    assert all(read_uint8(tmp_path / name).shape[0] == 3 for name in names)
+
+
+def test_pictures_that_are_not_read_are_counted_and_named(tmp_path: Path) -> None:
+    for name in ("a.png", "IMG_0001.HEIC", "IMG_0002.HEIC", "c.jxl", "notes.txt", ".d.heic"):
+        (tmp_path / name).touch()
+    with pytest.warns(LeftOutWarning) as told:
+        assert find_images(tmp_path) == [tmp_path / "a.png"]
+    assert str(told.pop(LeftOutWarning).message) == (
+        "Left out 3 pictures of kinds that are not read here (2 .heic, 1 .jxl); save them as PNG or JPEG:"
+        f"\n  {tmp_path}/IMG_0001.HEIC\n  {tmp_path}/IMG_0002.HEIC\n  {tmp_path}/c.jxl"
+    )
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"found none.*\(2 \.heic"):
+        find_images(tmp_path)
+
+
 def test_closed_folders_are_named(tmp_path: Path, closed_folder: Callable[[Path], None]) -> None:
     for name in ("a.png", "closed/b.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

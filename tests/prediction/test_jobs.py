@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from srgan.images import LeftOutWarning
 from srgan.prediction import Shard, plan_jobs
 
 
@@ -27,6 +28,21 @@ def test_a_tree_is_mirrored_and_only_pictures_are_taken(tmp_path: Path) -> None:
     assert targets(source, tmp_path / "out") == expected
     assert targets(source, tmp_path / "out", format="same")["a.JPG"] == "a.JPG"
     assert targets(source, tmp_path / "out", format="tiff")["c.gif"] == "c.tiff"
+
+
+def test_pictures_of_all_kinds_are_taken_and_others_named(tmp_path: Path) -> None:
+    source = make(tmp_path / "in", "a.avif", "b.jfif", "c.JPE", "d.jp2", "e.pgm", "f.apng")
+    expected = {name: f"{name[0]}.png" for name in ("a.avif", "b.jfif", "c.JPE", "d.jp2", "e.pgm", "f.apng")}
+    assert targets(source, tmp_path / "out") == expected
+    make(source, "IMG_1.HEIC", "sub/IMG_2.heic", "x.jxl", "note.txt")
+    with pytest.warns(LeftOutWarning, match=r"Left out 3 pictures .*\(2 \.heic, 1 \.jxl\)") as told:
+        assert targets(source, tmp_path / "out") == expected
+    assert len(told) == 1
+
+
+def test_a_folder_of_other_pictures_alone_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"(?s)found none\. Left out 1 pictures .*IMG_1\.HEIC"):
+        targets(make(tmp_path / "in", "IMG_1.HEIC"), tmp_path / "out")
 
 
 def test_earlier_results_inside_the_input_are_no_inputs(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from srgan.data.photos import Photo, divided, find_photos, match_partners, partn
 from srgan.data.settings import command_line, instantiate_data
 from srgan.data.sources import LrRoots, Roots, labelled, make_sources, require_hr
 from srgan.files import atomic_write, show_any_name
-from srgan.images import LeftOutWarning, closed_folders, find_images
+from srgan.images import LeftOutWarning, closed_folders, find_images, other_pictures
 
 CLEAN, FINDINGS, CANNOT_RUN = 0, 1, 2
 _USAGE = "python -m srgan.data.doctor data=folder data.root=/photos [out=report.json]"
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     torch.set_num_threads(1)  # the threads are one per photo
     show_any_name()
-    warnings.simplefilter("ignore", LeftOutWarning)  # of closed folders, which are findings
+    warnings.simplefilter("ignore", LeftOutWarning)  # of what is a finding here
     try:
         checkup = check(**_settings(overrides))
         print(table(checkup))  # noqa: T201 - a command
@@ -182,6 +182,11 @@ def _search(roots: Roots, lr_roots: LrRoots | None, *, side: str, scale: int) ->
     for source in make_sources(roots, lr_roots, scale=scale, split=TRAIN if side == TRAIN else VAL):
         closed = [each for root in (source.hr_root, source.lr_root) if root for each in closed_folders(root)]
         findings += [Finding("closed_folder", str(each.filename), str(each.strerror)) for each in closed]
+        findings += [
+            Finding("other_kind", str(path), path.suffix.lower())
+            for root in (source.hr_root, source.lr_root)
+            for path in (other_pictures(root) if root else [])
+        ]
         photos = find_photos(source.hr_root)
         if source.lr_root is None:
             require_hr(photos, source.hr_root)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 _MEANINGS: Mapping[str, tuple[str, str]] = {
     "unreadable": ("cannot be read as a picture", "replace or remove it"),
     "truncated": ("ends before the picture does", "copy or download it again"),
+    "other_kind": ("of a kind that is not read here", "save it as PNG or JPEG, or move it away"),
     "closed_folder": ("cannot be looked into", "change its permissions, or move it away"),
     "too_small": ("smaller than a crop", "remove it, or set a smaller data.hr_crop_size"),
     "duplicate": ("the same pixels as another", "remove one of the two: it is drawn twice as often"),

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from srgan.images import read_uint8, reading
+from srgan.images import opened, read_uint8, readable, reading
 from srgan.pictures import Pixels, is_deep_colour, read_levels
 
 _ANY_NUMBER = 2**62  # of pixels: Pillow has its limit, at which it has refused already
@@ -25,7 +24,7 @@ def read_photo(path: Path) -> Tensor:
     Raises:
         ImageReadError: If the file cannot be read as a picture.
     """
-    with reading(path), Image.open(path) as image:
+    with reading(path), opened(readable(path)) as image:
         deep = is_deep_colour(image)
     return _rounded(read_levels(path, max_pixels=_ANY_NUMBER)) if deep else read_uint8(path)
 

@@ -10,7 +10,7 @@ from srgan.pictures.picture import Picture, PictureFormatError
 from srgan.pictures.pillow import from_image, to_image
 from srgan.pictures.reading import EXTENSIONS, read_levels, read_pictures
 from srgan.pictures.sixteen_bits import is_deep_colour
-from srgan.pictures.writing import FORMATS, require_quality, require_writable, write_pictures
+from srgan.pictures.writing import FORMATS, colours_lost, require_quality, require_writable, write_pictures
 from srgan.ranges import require_unit
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Picture",
     "PictureFormatError",
     "Pixels",
+    "colours_lost",
     "fill_transparent",
     "from_array",
     "from_image",

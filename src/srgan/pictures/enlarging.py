@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from srgan.pictures import exif_geometry
 from srgan.pictures.picture import Picture
 
 _BAND_PIXELS = 2**20  # of a result, that are floats at once
@@ -28,16 +29,25 @@ def upscale_picture(
         room: Gives a tensor of a shape and a ``dtype`` as ``torch.empty`` does, such as one on disk.
 
     Returns:
-        The picture with ``rgb`` and ``alpha`` enlarged, of the type that ``enlarge`` gives, and all else kept.
+        The picture with ``rgb`` and ``alpha`` enlarged, of the type that ``enlarge`` gives, ``exif`` put right, and all
+        else kept.
     """
     alpha = picture.alpha
     if alpha is None:
-        return replace(picture, rgb=_enlarge_colours(picture.rgb, enlarge, room, gray=picture.gray))
+        return _with_exif(
+            picture, replace(picture, rgb=_enlarge_colours(picture.rgb, enlarge, room, gray=picture.gray))
+        )
     # Alpha comes first, since the room of its three channels is free again when that of the colours is taken.
     filled = fill_transparent(picture.rgb, alpha)
     large = None if alpha.min() == alpha.max() else _enlarge_alpha(alpha, enlarge, room)
     sr = _enlarge_colours(filled, enlarge, room, gray=picture.gray)
-    return replace(picture, rgb=sr, alpha=alpha[..., :1, :1].expand(1, 1, *sr.shape[-2:]) if large is None else large)
+    large = alpha[..., :1, :1].expand(1, 1, *sr.shape[-2:]) if large is None else large
+    return _with_exif(picture, replace(picture, rgb=sr, alpha=large))
+
+
+def _with_exif(small: Picture, large: Picture) -> Picture:
+    scale = large.size[0] // small.size[0]
+    return replace(large, exif=exif_geometry.enlarged(small.exif, scale, large.size))
 
 
 def fill_transparent(rgb: Tensor, alpha: Tensor) -> Tensor:

@@ -1,18 +1,20 @@
-"""EXIF and resolution: read without what no longer holds of the enlarged picture, given to each format as it wants."""
+"""EXIF and resolution: read without what does not hold of another file, given to each format as it wants."""
 
 import struct
+from fractions import Fraction
 from typing import Any
 
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-_PREFIX = b"Exif\0\0"
-_WIDTH, _HEIGHT = 0xA002, 0xA003  # PixelXDimension and PixelYDimension, of the EXIF directory
+from srgan.pictures.exif import RATIONAL, SHORT, Block, parse
+
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
-_NO_UNIT, _CENTIMETRE = 1, 3
+_NO_UNIT, _INCH, _CENTIMETRE = 1, 2, 3
 # How one TIFF stores its pixels, and what has a place of its own (profile, XMP, Photoshop's): not of the new file.
-_STRUCTURE = frozenset({273, 284, 297, 301, 700, 33723, 34377, 34675, 37724}).union(
-    *(range(254, 267), range(277, 282), range(288, 294), range(317, 348), range(512, 522), range(529, 533))
+# WhitePoint and PrimaryChromaticities (318 and 319) say what the colours are: they stay.
+_STRUCTURE = frozenset({273, 284, 297, 301, 317, 700, 33723, 34377, 34675, 37724}).union(
+    *(range(254, 267), range(277, 282), range(288, 294), range(320, 348), range(512, 522), range(529, 533))
 )
 _DROPPED = _STRUCTURE | {ExifTags.Base.Orientation, _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT}
 _UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, TypeError, KeyError, AttributeError, struct.error)
@@ -35,17 +37,19 @@ def upright(values: NDArray[Any], turn: int) -> NDArray[Any]:
     return values
 
 
-def read_exif(image: Image.Image) -> bytes | None:
-    """The EXIF block of a loaded picture, without orientation, resolution, preview and the file's structure."""
-    exif = _exif(image)
-    kept = Image.Exif()
-    try:
-        for tag in exif:
-            if tag not in _DROPPED:
-                kept[tag] = exif.get_ifd(tag) if tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo) else exif[tag]
-        return kept.tobytes() if len(kept) else None
-    except _UNREADABLE:  # a broken block is no reason to refuse the picture
-        return None
+def read_block(image: Image.Image) -> Block | None:
+    """The EXIF block of a picture, without orientation, resolution, preview and the file's structure.
+
+    A TIFF's has to be read before the picture is loaded, any other's afterwards.
+    """
+    file = getattr(image, "fp", None)
+    if image.format == "TIFF" and file is not None:
+        place = file.tell()
+        block = parse(file, without=_DROPPED, index=image.tell())
+        file.seek(place)
+        return block
+    stored = _stored(image)
+    return parse(stored, without=_DROPPED) if stored else None
 
 
 def read_dpi(image: Image.Image) -> tuple[float, float] | None:
@@ -65,31 +69,37 @@ def read_dpi(image: Image.Image) -> tuple[float, float] | None:
     return (across, down) if 0 < across < 1e6 and 0 < down < 1e6 else None
 
 
-def exif_of_size(exif: bytes | None, size: tuple[int, int]) -> Image.Exif:
-    """An EXIF block that says the size of the picture it goes with: (height, width), where it said one."""
-    block = Image.Exif()
-    if exif:
-        block.load(exif)
-        details = block.get_ifd(ExifTags.IFD.Exif)
-        if _WIDTH in details:
-            details[_HEIGHT], details[_WIDTH] = size
-    return block
-
-
-def exif_bytes(exif: Image.Exif, dpi: tuple[float, float] | None = None) -> bytes:
-    """The block as Pillow's savers want it, empty if it says nothing; with the resolution, if a file has no place."""
-    if dpi:
-        exif[_X_RESOLUTION], exif[_Y_RESOLUTION], exif[_RESOLUTION_UNIT] = dpi[0], dpi[1], 2
-    return exif.tobytes() if len(exif) else b""
-
-
-def without_prefix(exif: bytes) -> bytes:
-    """The block as PNG wants it."""
-    return exif.removeprefix(_PREFIX)
+def with_resolution(block: Block, dpi: tuple[float, float] | None) -> Block:
+    """A block that states the resolution, if there is one: for files without another place for it."""
+    if dpi is None:
+        return block
+    shares = [Fraction(value).limit_denominator(4096) for value in dpi]
+    across, down = (block.entry(RATIONAL, "I", share.numerator, share.denominator) for share in shares)
+    unit = block.entry(SHORT, "H", _INCH)
+    tags = {**block.tags, _X_RESOLUTION: across, _Y_RESOLUTION: down, _RESOLUTION_UNIT: unit}
+    return Block(block.order, tags)
 
 
 def _exif(image: Image.Image) -> Image.Exif:
     try:
         return image.getexif()
-    except _UNREADABLE:
+    except _UNREADABLE:  # a broken block is no reason to refuse the picture
         return Image.Exif()
+
+
+def _stored(image: Image.Image) -> bytes | None:
+    """The block as the file has it, or as Pillow makes it of tags that were changed in memory."""
+    stored, text = image.info.get("exif"), image.info.get("Raw profile type exif")
+    exif, original = _exif(image), Image.Exif()
+    try:
+        if stored is None and text:
+            stored = bytes.fromhex("".join(text.split("\n")[3:]))
+        if stored:
+            original.load(stored)
+        return stored if stored and _tags(exif) == _tags(original) else exif.tobytes() if len(exif) else None
+    except _UNREADABLE:
+        return None
+
+
+def _tags(exif: Image.Exif) -> dict[int, Any]:
+    return {tag: value for tag, value in exif.items() if tag != ExifTags.Base.Orientation}  # which XMP may add

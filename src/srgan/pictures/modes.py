@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from srgan.images import deep_gray, is_deep, is_negative
+from srgan.images import deep_gray, full_range, is_deep, is_negative, note_depth
 
 
 class Pixels(NamedTuple):
@@ -26,8 +26,12 @@ class Pixels(NamedTuple):
     icc_profile: bytes | None
 
 
-def widen_key(image: Image.Image) -> None:
-    """Bring a PNG's transparent gray of 2 or 4 bits to the 8 that Pillow reads the picture at; before it is loaded."""
+def prepare(image: Image.Image) -> None:
+    """Before a picture is loaded: what Pillow does not do about the depth of its values.
+
+    A PNG's transparent gray of 2 or 4 bits is brought to the 8 that Pillow reads the picture at.
+    """
+    note_depth(image)
     tiles = image.tile if isinstance(image, PngImagePlugin.PngImageFile) else []
     bits = {"L;2": 2, "L;4": 4}.get(str(tiles[0].args)) if tiles else None
     key = image.info.get("transparency")
@@ -44,6 +48,7 @@ def pixels_of(image: Image.Image) -> Pixels:
     profile = image.info.get("icc_profile") or None
     if is_deep(image):
         return _deep_gray(image, profile)
+    image = full_range(image)
     if image.mode in ("CMYK", "LAB"):
         return Pixels(np.asarray(_to_srgb(image, profile)), None, 8, None)
     gray = image.mode in ("1", "L", "LA", "La")

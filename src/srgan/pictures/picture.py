@@ -21,11 +21,13 @@ class Picture:
         gray: Whether the file holds shades of gray only, and is to again.
         bits: Depth of a channel in the file: 8 or 16.
         icc_profile: The colour profile that ``rgb`` is in; None for sRGB.
-        exif: EXIF block as JPEG files hold it, without orientation (which is applied) and without resolution.
+        exif: EXIF block as JPEG files hold it, of the picture's size, without orientation (which is applied) and
+            without resolution.
         format: Pillow's name of the file's format, such as ``PNG``.
         dpi: Resolution across and down, in pixels per inch.
         duration: How long a frame of an animation is shown, in milliseconds; None if nothing moves.
         loop: How often an animation plays, 0 for endlessly; None if nothing moves.
+        chunks: What a PNG says of its colours beside a profile, and its text: name and data of each chunk.
     """
 
     rgb: Tensor
@@ -38,6 +40,7 @@ class Picture:
     dpi: tuple[float, float] | None = None
     duration: float | None = None
     loop: int | None = None
+    chunks: tuple[tuple[bytes, bytes], ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from srgan.pictures import metadata
+from srgan.pictures import colours, exif_geometry, metadata
 from srgan.pictures.bands import whole
-from srgan.pictures.modes import Pixels, pixels_of, widen_key
+from srgan.pictures.modes import Pixels, pixels_of, prepare
 from srgan.pictures.picture import Picture
 
 
@@ -28,20 +28,24 @@ def from_image(image: Image.Image, *, deep: Pixels | None = None) -> Picture:
         OSError: If Pillow cannot load it.
         ValueError: If its values are beyond [0, 1] or 16 bits.
     """
-    widen_key(image)  # first, since looking for EXIF loads a PNG
-    exif, dpi = metadata.read_exif(image), metadata.read_dpi(image)  # a TIFF's are gone once it is loaded
+    prepare(image)
+    if image.format != "TIFF":  # whose tags are gone once it is loaded
+        image.load()  # first, since looking for EXIF loads a PNG, and what is wrong with its pixels is no fault of EXIF
+    stated_turn, block, dpi = metadata.orientation(image), metadata.read_block(image), metadata.read_dpi(image)
     image.load()
     pixels = deep or pixels_of(image)
     turn = metadata.orientation(image)
+    height, width = metadata.upright(pixels.colours, turn).shape[:2]
     return Picture(
         rgb=as_tensor(pixels.colours, levels=2**pixels.bits - 1, orientation=turn).expand(-1, 3, -1, -1),
         alpha=None if pixels.alpha is None else as_tensor(pixels.alpha, levels=2**pixels.bits - 1, orientation=turn),
         gray=pixels.colours.shape[-1] == 1,
         bits=pixels.bits,
         icc_profile=pixels.icc_profile,
-        exif=exif,
+        exif=exif_geometry.turned(block, stated_turn, (height, width)) if block else None,
         format="JPEG" if image.format == "MPO" else image.format or "PNG",
         dpi=dpi,
+        chunks=colours.from_info(image.info),
     )
 
 
@@ -66,8 +70,8 @@ def pixels_as_image(picture: Picture, *, gray: bool, alpha: bool = False, bits: 
 def saving_options(picture: Picture, *, gray: bool) -> dict[str, Any]:
     """What Pillow's savers take of a picture beside its pixels; they take no None."""
     options = {
-        "icc_profile": profile_of(picture, gray=gray),
-        "exif": metadata.exif_bytes(metadata.exif_of_size(picture.exif, picture.size)),
+        "icc_profile": stated_profile(picture, gray=gray),
+        "exif": picture.exif,
         "dpi": picture.dpi,
     }
     return {name: value for name, value in options.items() if value}
@@ -77,6 +81,11 @@ def profile_of(picture: Picture, *, gray: bool) -> bytes | None:
     """The profile, if it is one of the colours that are written: bytes 16 to 19 of its header say which."""
     profile = picture.icc_profile
     return profile if profile and profile[16:20] == (b"GRAY" if gray else b"RGB ") else None
+
+
+def stated_profile(picture: Picture, *, gray: bool) -> bytes | None:
+    """The profile, or one made of what the picture says instead, for files that can say it in no other way."""
+    return profile_of(picture, gray=gray) or colours.profile_of_chunks(picture.chunks, gray=gray)
 
 
 def as_tensor(values: NDArray[Any], *, levels: int, orientation: int = 1) -> Tensor:

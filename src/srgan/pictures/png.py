@@ -11,11 +11,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from srgan.pictures import metadata
 from srgan.pictures.bands import bands
+from srgan.pictures.chunks import SIGNATURE
+from srgan.pictures.exif import PREFIX
 from srgan.pictures.picture import Picture
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of channels
 _INCHES_PER_METRE = 1 / 0.0254
 
@@ -24,16 +24,17 @@ def write_png(file: BinaryIO, picture: Picture, *, icc_profile: bytes | None) ->
     """Write a picture at its own depth; the stream need not seek."""
     height, width = picture.size
     channels = (1 if picture.gray else 3) + (picture.alpha is not None)
-    file.write(_SIGNATURE)
+    file.write(SIGNATURE)
     _write_chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, picture.bits, _COLOUR_TYPES[channels], 0, 0, 0))
     if icc_profile:
         _write_chunk(file, b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc_profile))
+    for name, data in picture.chunks:
+        _write_chunk(file, name, data)
     if picture.dpi:
         across, down = (round(value * _INCHES_PER_METRE) for value in picture.dpi)
         _write_chunk(file, b"pHYs", struct.pack(">IIB", across, down, 1))
-    exif = metadata.exif_bytes(metadata.exif_of_size(picture.exif, picture.size))
-    if exif:
-        _write_chunk(file, b"eXIf", metadata.without_prefix(exif))
+    if picture.exif:
+        _write_chunk(file, b"eXIf", picture.exif.removeprefix(PREFIX))
     for data in _compressed(picture):
         _write_chunk(file, b"IDAT", data)
     _write_chunk(file, b"IEND", b"")

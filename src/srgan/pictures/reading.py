@@ -13,8 +13,10 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from srgan import images
 from srgan.images import ImageReadError
-from srgan.pictures import metadata
-from srgan.pictures.modes import Pixels, pixels_of, widen_key
+from srgan.pictures import colours, metadata
+from srgan.pictures.chunks import kept_chunks
+from srgan.pictures.colours import Chunk
+from srgan.pictures.modes import Pixels, pixels_of, prepare
 from srgan.pictures.picture import Picture
 from srgan.pictures.pillow import from_image
 from srgan.pictures.sixteen_bits import read_deep
@@ -45,7 +47,7 @@ def read_pictures(source: Path | BinaryIO, *, max_pixels: int, scale: int = 4) -
     with _reading(name):
         if isinstance(source, Path) and source.is_dir():
             raise IsADirectoryError
-        stored = source if isinstance(source, Path) else _Stored(source)
+        stored = images.readable(source if isinstance(source, Path) else _Stored(source))
         return _read_frames(stored, name, max_pixels, scale)
 
 
@@ -58,7 +60,8 @@ def read_levels(path: Path, *, max_pixels: int) -> Pixels:
     with _reading(path):
         if path.is_dir():
             raise IsADirectoryError
-        with _opened(path) as image:
+        stored = images.readable(path)
+        with _opened(stored) as image:
             for index in _frames(image):
                 image.seek(index)
                 if not _is_preview(image):
@@ -68,13 +71,15 @@ def read_levels(path: Path, *, max_pixels: int) -> Pixels:
                     f"Cannot read {path}: expected at most {max_pixels} pixels, after max_pixels, but it has"
                     f" {image.width}x{image.height}. If it is what it claims to be, raise max_pixels."
                 )
-            deep = read_deep(image, path, index)
-            widen_key(image)
+            deep, chunks = read_deep(image, stored, index), _chunks(image, stored)
+            prepare(image)
             image.load()
             pixels, turn = deep or pixels_of(image), metadata.orientation(image)
-    colours = metadata.upright(pixels.colours, turn)
+    values = metadata.upright(pixels.colours, turn)
     return pixels._replace(
-        colours=colours, alpha=None if pixels.alpha is None else metadata.upright(pixels.alpha, turn)
+        colours=values,
+        alpha=None if pixels.alpha is None else metadata.upright(pixels.alpha, turn),
+        icc_profile=pixels.icc_profile or colours.profile_of_chunks(chunks, gray=values.shape[-1] == 1),
     )
 
 
@@ -90,7 +95,7 @@ def _reading(name: Path) -> Iterator[None]:
 
 def _opened(stored: Path | io.BytesIO) -> ImageFile.ImageFile:
     try:
-        return Image.open(stored)
+        return images.opened(stored)
     except UnidentifiedImageError as error:
         kind = kind_of_page(stored)
         if kind is None:
@@ -101,6 +106,7 @@ def _opened(stored: Path | io.BytesIO) -> ImageFile.ImageFile:
 def _read_frames(stored: Path | io.BytesIO, name: Path, max_pixels: int, scale: int) -> list[Picture]:
     pictures, pixels = [], 0
     with _opened(stored) as image:
+        chunks = _chunks(image, stored)
         for index in _frames(image):
             if index:
                 image.seek(index)
@@ -108,10 +114,20 @@ def _read_frames(stored: Path | io.BytesIO, name: Path, max_pixels: int, scale: 
             if pixels > max_pixels:
                 raise ImageReadError(_too_large(image, name, pixels, max_pixels, scale))
             if not _is_preview(image):
-                pictures.append(_read_frame(image, stored, index))
+                pictures.append(replace(_read_frame(image, stored, index), chunks=chunks))
     if not pictures:
         raise ValueError("it holds previews only")
     return pictures
+
+
+def _chunks(image: Image.Image, stored: Path | io.BytesIO) -> tuple[Chunk, ...]:
+    """What a file says of its colours beside a profile, as a PNG says it; and the text of a PNG."""
+    if image.format not in ("PNG", "AVIF"):
+        return ()
+    with stored.open("rb") if isinstance(stored, Path) else io.BytesIO(stored.getvalue()) as file:
+        if image.format == "PNG":
+            return kept_chunks(file)
+        return () if image.info.get("icc_profile") else colours.from_nclx(file.read())
 
 
 class _Stored(io.BytesIO):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from srgan.images import refuse_planes
+from srgan.images import refuse_misread
 from srgan.pictures.modes import Pixels
 
 _BIG_ENDIAN = {"B": True, "L": False, "N": sys.byteorder == "big"}
@@ -32,9 +32,9 @@ def read_deep(image: Image.Image, stored: Path | io.BytesIO, index: int) -> Pixe
         Values of uint16, or None if the frame holds no 16-bit colour (16-bit gray, Pillow reads as it is).
 
     Raises:
-        ValueError: If the channels are stored one after another.
+        ValueError: If it is a TIFF that Pillow reads wrongly.
     """
-    refuse_planes(image)
+    refuse_misread(image)
     if not is_deep_colour(image):
         return None
     kind, order = _raw_mode(image)

@@ -10,15 +10,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import ExifTags, TiffTags
+from PIL import ExifTags
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from srgan.pictures import metadata
 from srgan.pictures.bands import bands, rows_per_band
+from srgan.pictures.exif import LONG, SHORT, Block, Directory, Entry, lay_out, parse
 from srgan.pictures.picture import Picture, PictureFormatError
 
 _LARGEST_FILE = 2**32 - 2**20  # offsets are of 32 bits; a margin for tags
-_UNCOMPRESSED, _BLACK_IS_ZERO, _RGB, _UNMULTIPLIED_ALPHA, _INCH = 1, 1, 2, 2, 2
+_UNCOMPRESSED, _BLACK_IS_ZERO, _RGB, _UNMULTIPLIED_ALPHA = 1, 1, 2, 2
+_ORDER, _HEADER = "<", b"II*\0" + bytes(4)
+_UNDEFINED = 7
+_LONGS = frozenset({ExifTags.Base(tag) for tag in (256, 257, 273, 278, 279)})  # sizes and places; the rest is short
 
 
 def write_tiff(file: BinaryIO, pages: Sequence[Picture], *, profiles: Sequence[bytes | None]) -> None:
@@ -29,16 +33,14 @@ def write_tiff(file: BinaryIO, pages: Sequence[Picture], *, profiles: Sequence[b
         pages: The pictures.
         profiles: The colour profile of each.
     """
-    pointer = None
+    file.write(_HEADER)
+    pointer = len(_HEADER) - 4
     for page, profile in zip(pages, profiles, strict=True):
         start = file.tell()
-        directory = _directory(page, profile)
-        directory.save(file)
-        if pointer is None:
-            start = 8  # the first directory comes after the header
-        else:
-            _point(file, pointer, start)
-        pointer = start + 2 + 12 * len(directory)
+        laid, num_entries = _laid_out(page, profile, start=start)
+        file.write(laid)
+        _point(file, pointer, start)
+        pointer = start + 2 + 12 * num_entries
         for band in bands(page, bits=page.bits, gray=is_stored_gray(page)):
             file.write(band.astype("<u2" if page.bits == 16 else "u1").tobytes())
         if file.tell() % 2:
@@ -74,38 +76,45 @@ def kind_of_page(stored: Path | io.BytesIO) -> str | None:
     return f"{len(depths)} channels of {depths[0]} bits"
 
 
-def _directory(page: Picture, profile: bytes | None) -> ImageFileDirectory_v2:
+def _directory(page: Picture, profile: bytes | None) -> tuple[Directory, list[int]]:
+    """A page's tags, and the sizes of its strips, whose places are still to be filled in."""
+    block = ((page.exif and parse(page.exif)) or Block(_ORDER, {})).in_order(_ORDER)
+    block = metadata.with_resolution(block, page.dpi)
     height, width = page.size
-    channels = _channels(page)
-    directory = ImageFileDirectory_v2()
-    exif = metadata.exif_of_size(page.exif, page.size)
-    for tag in exif:
-        directory[tag] = exif.get_ifd(tag) if tag in TiffTags.TAGS_V2_GROUPS else exif[tag]
-    tags = ExifTags.Base
-    directory[tags.ImageWidth], directory[tags.ImageLength] = width, height
-    directory[tags.BitsPerSample], directory[tags.SamplesPerPixel] = (page.bits,) * channels, channels
-    directory[tags.Compression], directory[tags.PlanarConfiguration] = _UNCOMPRESSED, 1
-    directory[tags.PhotometricInterpretation] = _BLACK_IS_ZERO if is_stored_gray(page) else _RGB
-    if page.alpha is not None:
-        directory[tags.ExtraSamples] = _UNMULTIPLIED_ALPHA
-    if page.dpi:
-        directory[tags.XResolution], directory[tags.YResolution] = page.dpi
-        directory[tags.ResolutionUnit] = _INCH
-    if profile:
-        directory[tags.InterColorProfile] = profile
-    _add_strips(directory, page)
-    return directory
-
-
-def _add_strips(directory: ImageFileDirectory_v2, page: Picture) -> None:
-    rows, height = rows_per_band(page), page.size[0]
+    channels, rows = _channels(page), rows_per_band(page)
     sizes = [min(rows, height - top) * _row_bytes(page) for top in range(0, height, rows)]
-    directory[ExifTags.Base.RowsPerStrip] = rows
-    for tag in (ExifTags.Base.StripOffsets, ExifTags.Base.StripByteCounts):
-        directory.tagtype[tag] = TiffTags.LONG
-    directory[ExifTags.Base.StripByteCounts] = tuple(sizes)
-    # Counted from the directory's end: Pillow adds its place as it writes.
-    directory[ExifTags.Base.StripOffsets] = tuple(sum(sizes[:index]) for index in range(len(sizes)))
+    tags = ExifTags.Base
+    numbers: dict[int, tuple[int, ...]] = {
+        tags.ImageWidth: (width,),
+        tags.ImageLength: (height,),
+        tags.BitsPerSample: (page.bits,) * channels,
+        tags.SamplesPerPixel: (channels,),
+        tags.Compression: (_UNCOMPRESSED,),
+        tags.PlanarConfiguration: (1,),
+        tags.PhotometricInterpretation: (_BLACK_IS_ZERO if is_stored_gray(page) else _RGB,),
+        tags.RowsPerStrip: (rows,),
+        tags.StripOffsets: tuple(sizes),  # of the same length, for now
+        tags.StripByteCounts: tuple(sizes),
+    }
+    if page.alpha is not None:
+        numbers[tags.ExtraSamples] = (_UNMULTIPLIED_ALPHA,)
+    directory = dict(block.tags)
+    for tag, values in numbers.items():
+        kind, word = (LONG, "I") if tag in _LONGS else (SHORT, "H")
+        directory[tag] = block.entry(kind, word, *values)
+    if profile:
+        directory[tags.InterColorProfile] = Entry(_UNDEFINED, len(profile), profile)
+    return directory, sizes
+
+
+def _laid_out(page: Picture, profile: bytes | None, *, start: int) -> tuple[bytes, int]:
+    """A page's directory as it lies from ``start`` on, followed by the strips, and how many entries it has."""
+    directory, sizes = _directory(page, profile)
+    first = start + len(lay_out(directory, _ORDER, start=start))
+    first += first % 2
+    places = [first + sum(sizes[:index]) for index in range(len(sizes))]
+    directory[ExifTags.Base.StripOffsets] = Block(_ORDER, {}).entry(LONG, "I", *places)
+    return lay_out(directory, _ORDER, start=start).ljust(first - start, b"\0"), len(directory)
 
 
 def _channels(page: Picture) -> int:

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from srgan.files import atomic_write
-from srgan.pictures import metadata
+from srgan.pictures import colours, metadata
 from srgan.pictures.bands import as_shares
+from srgan.pictures.exif import Block, parse
 from srgan.pictures.picture import Picture, PictureFormatError
-from srgan.pictures.pillow import pixels_as_image, profile_of, saving_options
+from srgan.pictures.pillow import pixels_as_image, profile_of, saving_options, stated_profile
 from srgan.pictures.png import write_png
 from srgan.pictures.tiff import is_stored_gray, require_size, write_tiff
 
@@ -90,6 +92,24 @@ def require_writable(frames: Sequence[Picture], *, format: str, scale: int = 1) 
     return pillow_format
 
 
+def colours_lost(picture: Picture, *, format: str) -> str | None:
+    """What a format cannot say of a picture's colours, for a warning; None if nothing is lost.
+
+    Args:
+        picture: The picture.
+        format: Pillow's name of the format, as ``require_writable`` gives it.
+    """
+    gray = is_stored_gray(picture) if format == "TIFF" else picture.gray and format != "WEBP"
+    profile = stated_profile(picture, gray=gray)
+    if picture.icc_profile and not profile_of(picture, gray=gray):
+        return "its profile is not one of the colours that are written; it is left out, and the result taken for sRGB"
+    if (profile and format in ("GIF", "BMP")) or (
+        format != "PNG" and not profile and colours.beyond_profiles(picture.chunks)
+    ):
+        return f"{format} cannot say what its colours are; the result is taken for sRGB. format=png can"
+    return None
+
+
 def _is_clear_somewhere(picture: Picture) -> bool:
     return picture.alpha is not None and bool(as_shares(picture.alpha).min() < 1)
 
@@ -102,7 +122,7 @@ def _write_png(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
 
 
 def _write_tiff(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
-    write_tiff(file, frames, profiles=[profile_of(frame, gray=is_stored_gray(frame)) for frame in frames])
+    write_tiff(file, frames, profiles=[stated_profile(frame, gray=is_stored_gray(frame)) for frame in frames])
 
 
 def _write_jpeg(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
@@ -124,7 +144,8 @@ def _write_webp(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None
         return
     picture = frames[0]
     options = saving_options(picture, gray=False)
-    options["exif"] = metadata.exif_bytes(metadata.exif_of_size(picture.exif, picture.size), picture.dpi)
+    block = (picture.exif and parse(picture.exif)) or Block("<", {})
+    options["exif"] = metadata.with_resolution(block, picture.dpi).tobytes()
     pixels_as_image(picture, gray=False).save(file, "WEBP", quality=quality, exact=True, **options)
 
 
@@ -157,8 +178,17 @@ def _write_moving(file: BinaryIO, frames: Sequence[Picture], pillow_format: str,
         if not (pillow_format == "GIF" and first.loop == 1):  # said by saying nothing
             options["loop"] = first.loop or 0
     options |= saving_options(first, gray=gray) if pillow_format != "GIF" else {}
+    if pillow_format == "PNG":
+        options |= {"icc_profile": profile_of(first, gray=gray), "pnginfo": _as_info(first.chunks)}
     pictures = [pixels_as_image(frame, gray=gray, alpha=any(f.alpha is not None for f in frames)) for frame in frames]
     pictures[0].save(file, pillow_format, append_images=pictures[1:], **options)
+
+
+def _as_info(chunks: Sequence[tuple[bytes, bytes]]) -> PngInfo:
+    info = PngInfo()
+    for name, data in chunks:
+        info.add(name, data)
+    return info
 
 
 _WRITERS: dict[str, Callable[[BinaryIO, Sequence[Picture], int], None]] = {

@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from srgan.images import to_uint8
 from srgan.inference import available_memory, new_canvas
 from srgan.pictures import (
     Picture,
+    colours_lost,
     fill_transparent,
     read_pictures,
     require_quality,
@@ -31,6 +33,10 @@ from srgan.upscaler import Upscaler
 
 TRUST = ".trust.png"  # behind a picture's name: the name of its trust map
 _SHARE = 0.25  # of the free memory: a larger canvas lies in a file
+
+
+class ColoursLostWarning(UserWarning):
+    """The result cannot say what the file said of its colours; the message names the file."""
 
 
 class Enlarger:
@@ -67,7 +73,7 @@ class Enlarger:
             OSError: If the input cannot be read, or there is no room for the result.
         """
         start = time.perf_counter()
-        lr, sr = self._enlarge(self._batches.frames(job.source, [other.source for other in ahead]))
+        lr, sr = self._enlarge(self._batches.frames(job.source, [other.source for other in ahead]), str(job.source))
         self.seconds[job.name] = time.perf_counter() - start + self._batches.settle(job.source)
         writers: dict[Path, Callable[[BinaryIO], None]] = {job.picture: partial(self._write, frames=sr)}
         for target in job.targets[:-1]:
@@ -76,11 +82,14 @@ class Enlarger:
 
     def stream(self, source: BinaryIO, target: BinaryIO) -> None:
         """Enlarge the picture that one stream holds into another. Raises as above."""
-        _, sr = self._enlarge(read_pictures(source, max_pixels=self._max_pixels, scale=self._upscaler.scale))
+        lr = read_pictures(source, max_pixels=self._max_pixels, scale=self._upscaler.scale)
+        _, sr = self._enlarge(lr, "The stream")
         self._write(target, frames=sr)
 
-    def _enlarge(self, lr: list[Picture]) -> tuple[list[Picture], list[Picture]]:
-        require_writable(lr, format=self._format, scale=self._upscaler.scale)  # before the work, not after it
+    def _enlarge(self, lr: list[Picture], name: str) -> tuple[list[Picture], list[Picture]]:
+        written = require_writable(lr, format=self._format, scale=self._upscaler.scale)  # before the work, not after it
+        if lost := colours_lost(lr[0], format=written):
+            warnings.warn(f"{name}: {lost}.", ColoursLostWarning, stacklevel=3)
         return lr, [self._frame(frame) for frame in lr]
 
     def _frame(self, frame: Picture) -> Picture:

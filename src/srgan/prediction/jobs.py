@@ -3,11 +3,13 @@
 import hashlib
 import os
 import re
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from srgan.images import LeftOutWarning, left_out
 from srgan.pictures import EXTENSIONS
 
 LEDGER = ".srgan-ledger"  # how the names of ledgers begin; a folder with one holds results
@@ -94,6 +96,9 @@ def plan_jobs(
         FileNotFoundError: If there is no picture.
         ValueError: If a result would go over an input or over another's result, or the format is unknown.
         OSError: If a folder cannot be listed.
+
+    Warns:
+        LeftOutWarning: If the folder holds pictures of kinds that cannot be read.
     """
     if format not in SUFFIXES:
         raise ValueError(f"Expected format to be one of {', '.join(SUFFIXES)}, got {format}.")
@@ -122,10 +127,14 @@ def _find_inputs(source: Path, output: Path) -> tuple[list[Path], Path]:
             f"Expected output= to be another folder than the input's, got {output} for both: results would be taken for"
             " inputs the next time."
         )
-    inputs = sorted(_walk(source, excluded=output))
+    files = list(_walk(source, excluded=output))
+    inputs = sorted(path for path in files if path.suffix.lower() in EXTENSIONS)
+    others = left_out(files, taken=EXTENSIONS)
     if not inputs:
-        kinds = ", ".join(sorted(EXTENSIONS))
-        raise FileNotFoundError(f"Expected pictures ({kinds}) under {source}, found none{_outside(source)}.")
+        kinds, told = ", ".join(sorted(EXTENSIONS)), f" {others}" if others else ""
+        raise FileNotFoundError(f"Expected pictures ({kinds}) under {source}, found none{_outside(source)}.{told}")
+    if others:
+        warnings.warn(others, LeftOutWarning, stacklevel=3)
     return inputs, source
 
 
@@ -138,7 +147,7 @@ def _outside(source: Path) -> str:
 
 
 def _walk(root: Path, *, excluded: Path) -> Iterator[Path]:
-    """The pictures under a folder, by their endings; links to nothing too, so that they are reported."""
+    """The files under a folder; links to nothing too, so that they are reported."""
     seen = {os.path.realpath(excluded)}
     tops = deque([root])
     while tops:  # first what lies under root itself, then what links lead to: so that no link renames it
@@ -150,8 +159,7 @@ def _walk(root: Path, *, excluded: Path) -> Iterator[Path]:
             seen.add(real)
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             tops.extend(here / name for name in folders if (here / name).is_symlink())
-            visible = (here / name for name in names if not name.startswith("."))
-            yield from (path for path in visible if path.suffix.lower() in EXTENSIONS)
+            yield from (here / name for name in names if not name.startswith("."))
 
 
 def _unlistable(error: OSError) -> None:

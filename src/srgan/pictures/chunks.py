@@ -1,0 +1,37 @@
+"""The chunks of a PNG file that Pillow does not hand on: what it says of its colours, and its text."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import IO
+
+from srgan.pictures import colours
+from srgan.pictures.colours import Chunk
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
+# Of texts: what is EXIF or XMP in disguise, which have ways of their own, and what is said of a preview.
+_DISGUISED = (b"Raw profile type ", b"XML:com.adobe.xmp", b"Thumb::")
+_LARGEST = 2**26  # bytes of a chunk that is kept
+
+
+def kept_chunks(file: IO[bytes]) -> tuple[Chunk, ...]:
+    """Those of a file that its enlarged picture keeps, as they are; damaged ones are left out."""
+    return tuple(
+        (name, data)
+        for name, data in _chunks(file)
+        if name in colours.NAMES or (name in TEXTS and not data.startswith(_DISGUISED))
+    )
+
+
+def _chunks(file: IO[bytes]) -> Iterator[Chunk]:
+    """Whole chunks that may be kept, one after another; pixels are passed over."""
+    file.seek(len(SIGNATURE))
+    while len(head := file.read(8)) == 8:
+        length, name = struct.unpack(">I4s", head)
+        if name not in colours.NAMES | TEXTS or length > _LARGEST:
+            file.seek(length + 4, 1)
+            continue
+        data, checksum = file.read(length), file.read(4)
+        if checksum == struct.pack(">I", zlib.crc32(data, zlib.crc32(name))):
+            yield name, data

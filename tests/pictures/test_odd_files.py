@@ -1,0 +1,116 @@
+"""Tests of files that others read: large profiles and texts, damaged side chunks; and of kinds that are not read."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from srgan.data.reading import read_photo
+from srgan.images import ImageReadError
+from srgan.pictures import read_levels, read_pictures, write_pictures
+from tests.pictures.chunks import Chunk, chunks_of, write_png
+
+PIXELS = np.arange(90, dtype=np.uint8).reshape(6, 5, 3)
+
+
+def png(path: Path, *before: Chunk, after: tuple[Chunk, ...] = ()) -> Path:
+    write_png(path, (5, 6, 8, 2), [row.tobytes() for row in PIXELS], before=before, after=after)
+    return path
+
+
+def large_profile() -> bytes:
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes() + bytes(2_000_000))
+    struct.pack_into(">I", profile, 0, len(profile))
+    return bytes(profile)
+
+
+def is_read(path: Path) -> None:
+    (picture,) = read_pictures(path, max_pixels=100)
+    assert np.array_equal((picture.rgb[0].permute(1, 2, 0).numpy() * 255).round(), PIXELS)
+    assert np.array_equal(read_levels(path, max_pixels=100).colours, PIXELS)
+    assert np.array_equal(read_photo(path).permute(1, 2, 0).numpy(), PIXELS)
+    with path.open("rb") as stream:
+        assert len(read_pictures(io.BytesIO(stream.read()), max_pixels=100)) == 1
+
+
+def test_profile_of_megabytes_is_read_and_written(tmp_path: Path) -> None:
+    path = png(tmp_path / "x.png", (b"iCCP", b"display\0\0" + zlib.compress(large_profile())))
+    is_read(path)
+    frames = read_pictures(path, max_pixels=100)
+    assert frames[0].icc_profile == large_profile()
+    write_pictures(tmp_path / "y.png", frames, format="png", quality=95)
+    is_read(tmp_path / "y.png")
+
+
+@pytest.mark.parametrize("name", ["before", "after"])
+def test_text_of_megabytes_is_read_and_kept(tmp_path: Path, name: str) -> None:
+    text = (b"iTXt", b"workflow\0\1\0\0\0" + zlib.compress(b"x" * 2_000_000))
+    path = png(tmp_path / "x.png", text) if name == "before" else png(tmp_path / "x.png", after=(text,))
+    is_read(path)
+    write_pictures(tmp_path / "y.png", read_pictures(path, max_pixels=100), format="png", quality=95)
+    assert text in chunks_of(tmp_path / "y.png")
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize("name", [b"tEXt", b"pHYs", b"tIME", b"eXIf", b"iCCP", b"gAMA"])
+def test_wrong_checksum_beside_the_pixels_is_passed_over(tmp_path: Path, name: bytes, where: str) -> None:
+    chunk = (name, b"a\0b56789")
+    path = png(tmp_path / "x.png", chunk) if where == "before" else png(tmp_path / "x.png", after=(chunk,))
+    content = bytearray(path.read_bytes())
+    content[content.find(name) + 5] ^= 255
+    path.write_bytes(content)
+    is_read(path)
+
+
+@pytest.mark.parametrize("name", [b"IHDR", b"IDAT", b"tRNS"])
+def test_wrong_checksum_of_pixels_is_refused(tmp_path: Path, name: bytes) -> None:
+    path = png(tmp_path / "x.png", (b"tRNS", bytes(6)))
+    content = bytearray(path.read_bytes())
+    content[content.find(name) + 5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ImageReadError, match=r"x\.png"):
+        read_pictures(path, max_pixels=10**12)
+
+
+def test_text_is_kept_but_not_what_is_exif_or_xmp(tmp_path: Path) -> None:
+    kept = [(b"tEXt", b"parameters\0a cat"), (b"zTXt", b"Author\0\0" + zlib.compress(b"me"))]
+    xmp = (b"iTXt", b'XML:com.adobe.xmp\0\0\0\0\0<x tiff:Orientation="1"/>')
+    write_pictures(
+        tmp_path / "y.png",
+        read_pictures(png(tmp_path / "x.png", *kept, xmp), max_pixels=100),
+        format="png",
+        quality=95,
+    )
+    assert [chunk for chunk in chunks_of(tmp_path / "y.png") if chunk[0] in (b"tEXt", b"zTXt", b"iTXt")] == kept
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0heicmif1", "a HEIC picture"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0heicmif1", "a HEIC picture"),
+        (b"\xff\x0a", "a JPEG XL picture"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL picture"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "an SVG drawing"),
+        (b'<?xml version="1.0"?>\n<!-- by hand -->\n<svg/>', "an SVG drawing"),
+        (b"%PDF-1.7", "a PDF document"),
+    ],
+)
+def test_kinds_that_are_not_read_are_named(tmp_path: Path, head: bytes, kind: str) -> None:
+    (tmp_path / "x").write_bytes(head + bytes(200))
+    for read in (lambda path: read_pictures(path, max_pixels=100), read_photo):
+        with pytest.raises(ImageReadError, match=f"x: it is {kind}, which is not read here; save it as JPEG or PNG"):
+            read(tmp_path / "x")
+    with pytest.raises(ImageReadError, match=kind):
+        read_pictures(io.BytesIO(head + bytes(200)), max_pixels=100)
+
+
+def test_a_cut_png_is_still_refused(tmp_path: Path) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "x.png")
+    (tmp_path / "x.png").write_bytes((tmp_path / "x.png").read_bytes()[:-30])
+    with pytest.raises(ImageReadError, match=r"x\.png"):
+        read_pictures(tmp_path / "x.png", max_pixels=100)

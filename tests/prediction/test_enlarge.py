@@ -1,0 +1,31 @@
+"""Tests of one file's way: what its result cannot hold is told, with the file's name."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+from srgan import Upscaler
+from srgan.networks import Generator
+from srgan.prediction import plan_jobs
+from srgan.prediction.enlarge import ColoursLostWarning, Enlarger
+from srgan.weights import save_generator
+from tests.pictures.chunks import write_png
+
+PQ = (b"cICP", bytes([9, 16, 0, 1]))
+
+
+@pytest.mark.parametrize(("format", "told"), [("jpg", True), ("tiff", True), ("png", False)])
+def test_colours_that_a_result_cannot_state_are_told(tmp_path: Path, format: str, told: bool) -> None:
+    torch.manual_seed(0)
+    save_generator(tmp_path / "tiny.safetensors", Generator(num_blocks=1, channels=4, norm="none"))
+    upscaler = Upscaler(tmp_path / "tiny.safetensors", device="cpu", precision="fp32")
+    enlarger = Enlarger(upscaler, format=format, quality=95, max_pixels=100, scratch=tmp_path)
+    write_png(tmp_path / "hdr.png", (5, 6, 8, 2), [bytes(15)] * 6, before=[PQ])
+    (job,) = plan_jobs(tmp_path / "hdr.png", tmp_path / "out", format=format)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        enlarger(job)
+    messages = [str(each.message) for each in caught if each.category is ColoursLostWarning]
+    assert [str(tmp_path / "hdr.png") in message for message in messages] == [True] * told
