@@ -6,9 +6,8 @@ With the widths that people train, since small tensors are left to one thread.
 import copy
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import get_args
+from typing import Any, get_args
 
-import numpy as np
 import pytest
 import torch
 from hydra.utils import instantiate
@@ -37,7 +36,7 @@ def _threads(request: pytest.FixtureRequest) -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def assert_repeats(compute: Callable[[], Results], *, times: int = 30) -> None:
+def assert_repeats(compute: Callable[[], Results], *, times: int) -> None:
     """Every result of every repetition has the bits of the first one's."""
     first = compute()
     assert all(result.isfinite().all() for result in first.values())
@@ -62,7 +61,7 @@ def loss_and_slope(loss: Callable[[Tensor, Tensor], Tensor], sr: Tensor, hr: Ten
 
 def test_the_tail() -> None:
     tail, features = UpscaleTail(64), noise(2, 64, 24, 24)
-    assert_repeats(lambda: gradients(tail(features).square().mean(), tail))
+    assert_repeats(lambda: gradients(tail(features).square().mean(), tail), times=10)
 
 
 @pytest.mark.parametrize("norm", ["batch", "none"])
@@ -70,7 +69,7 @@ def test_the_generator(norm: str) -> None:
     options = {"norm": norm, "global_skip": "none" if norm == "batch" else "bicubic"}
     generator = Generator(num_blocks=2, **options).to(memory_format=torch.channels_last)  # type: ignore[arg-type]
     lr, hr = noise(2, 3, 24, 24), noise(2, 3, 96, 96)
-    assert_repeats(lambda: gradients(pixel_loss(generator(lr), hr, criterion="l1"), generator), times=6)
+    assert_repeats(lambda: gradients(pixel_loss(generator(lr), hr, criterion="l1"), generator), times=5)
 
 
 @pytest.fixture(scope="module")
@@ -85,19 +84,19 @@ def test_the_discriminator(discriminator: Discriminator) -> None:
         own = gradients(discriminator_loss(discriminator(hr), discriminator(sr.detach())), discriminator)
         return own | {"sr": gradients(adversarial_loss(discriminator(sr)), nn.Identity(), sr=sr)["sr"]}
 
-    assert_repeats(both_phases, times=4)
+    assert_repeats(both_phases, times=3)
 
 
 def test_crops_that_the_discriminator_pools() -> None:
     discriminator, images = Discriminator(channels=8), noise(2, 3, 128, 176)
-    assert_repeats(lambda: gradients(discriminator(images).square().mean(), discriminator))
+    assert_repeats(lambda: gradients(discriminator(images).square().mean(), discriminator), times=5)
 
 
 @pytest.mark.parametrize("criterion", [*get_args(PixelCriterion), "colour"])
-def test_losses_of_pixels(criterion: str) -> None:
+def test_losses_of_pixels(criterion: Any) -> None:
     sr, hr = noise(4, 3, 96, 96).requires_grad_(), noise(4, 3, 96, 96)
     loss = colour_loss if criterion == "colour" else partial(pixel_loss, criterion=criterion)
-    assert_repeats(lambda: loss_and_slope(loss, sr, hr))
+    assert_repeats(lambda: loss_and_slope(loss, sr, hr), times=30)
 
 
 @pytest.fixture(scope="module")
@@ -107,12 +106,12 @@ def content_loss() -> ContentLoss:
 
 def test_the_content_loss(content_loss: ContentLoss) -> None:
     sr, hr = noise(1, 3, 96, 96).requires_grad_(), noise(1, 3, 96, 96)
-    assert_repeats(lambda: loss_and_slope(content_loss, sr, hr), times=4)
+    assert_repeats(lambda: loss_and_slope(content_loss, sr, hr), times=3)
 
 
 def test_an_update_of_the_weights() -> None:
     """Clipping, the optimizer and the moving average."""
-    start = Generator(num_blocks=16)
+    start = Generator(num_blocks=4)
     slopes = [noise(*parameter.shape) for parameter in start.parameters()]
 
     def updated() -> Results:
@@ -127,12 +126,12 @@ def test_an_update_of_the_weights() -> None:
             average.update_parameters(generator)
         return {"norm": norm, **average.state_dict(), **generator.state_dict()}
 
-    assert_repeats(updated, times=6)
+    assert_repeats(updated, times=4)
 
 
 def test_shrinking_by_bicubic() -> None:
     hr = (noise(3, 500, 800) * 255).byte()
-    assert_repeats(lambda: {"lr": bicubic(hr, 4)})
+    assert_repeats(lambda: {"lr": bicubic(hr, 4)}, times=10)
 
 
 @pytest.mark.parametrize("degradation", ["bicubic", "classical", "real"])
@@ -142,15 +141,15 @@ def test_degraded_and_augmented_batches(compose_train: Callable[..., DictConfig]
     changes = BatchChanges(
         instantiate(data.degradation, _convert_="all"), instantiate(data.augmentation), scale=4, seed=0
     )
-    batch = {"lr": noise(4, 3, 24, 24), "hr": noise(4, 3, 96, 96)}
-    assert_repeats(lambda: changes(batch, first_sample=0))
+    batch = {"lr": noise(2, 3, 24, 24), "hr": noise(2, 3, 96, 96)}
+    assert_repeats(lambda: changes(batch, first_sample=0), times=8)
 
 
 def test_scores_and_health() -> None:
-    sr, hr, lr = noise(1, 3, 400, 600), noise(1, 3, 400, 600).flip(-1), noise(1, 3, 100, 150)
+    sr, hr, lr = noise(1, 3, 240, 320), noise(1, 3, 240, 320).flip(-1), noise(1, 3, 60, 80)
 
     def measured() -> Results:
         scores = {name: torch.tensor(value) for name, value in score(sr, hr, crop_border=4).items()}
         return {**scores, "drift": colour_drift(sr, lr), "board": checkerboard(sr, 4)}
 
-    assert_repeats(measured, times=10)
+    assert_repeats(measured, times=5)
