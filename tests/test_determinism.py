@@ -4,7 +4,7 @@ With the widths that people train, since small tensors are left to one thread.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any, get_args
 
@@ -27,13 +27,7 @@ from srgan.networks.tail import UpscaleTail
 Results = dict[str, Tensor]
 
 
-@pytest.fixture(params=[1, 2, 4], autouse=True)
-def _threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    """So many threads, whatever the number of cores, for one test."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield
-    torch.set_num_threads(before)
+pytestmark = [pytest.mark.usefixtures("threads"), pytest.mark.parametrize("threads", [1, 2, 4], indirect=True)]
 
 
 def assert_repeats(compute: Callable[[], Results], *, times: int) -> None:
