@@ -1,10 +1,14 @@
 """Fixtures that many tests share: tiny photos, a tiny model, and the real configuration shrunk to seconds."""
 
-import errno
 import os
+
+# Before torch starts threads: those that a test wants would wait for one another by keeping the cores busy.
+os.environ["OMP_WAIT_POLICY"] = "passive"
+
+import errno
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -58,6 +62,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if item.get_closest_marker("browser")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """So many threads for one test, whatever the number of cores: to be parametrized, indirectly."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
 
 
 def textured_photo(height: int, width: int, *, seed: int) -> Image.Image:

@@ -27,6 +27,7 @@ from srgan.callbacks import LastCheckpoint
 from srgan.callbacks.flight_recorder import roll_back
 from srgan.data import SuperResolutionDataModule
 from srgan.module import SRGAN
+from srgan.networks import Generator
 from srgan.trainer import build_trainer
 
 NUM_STEPS, PRETRAIN_STEPS = 8, 4
@@ -56,6 +57,7 @@ def fit(make_model: MakeModel, photos: Path) -> Callable[..., Path]:
         ckpt_path: Path | None = None,
         num_workers: int = 0,
         copies: bool = False,
+        generator_channels: int = 4,
         **data: Any,
     ) -> Path:
         last = LastCheckpoint(dirpath=folder, every_n_steps=1)
@@ -76,7 +78,9 @@ def fit(make_model: MakeModel, photos: Path) -> Callable[..., Path]:
             val_fraction=0.4,
             **data,
         )
-        model = make_model(pretrain_steps=PRETRAIN_STEPS, ema_decay=0.9)
+        torch.manual_seed(0)
+        generator = Generator(num_blocks=1, channels=generator_channels)
+        model = make_model(pretrain_steps=PRETRAIN_STEPS, ema_decay=0.9, generator=generator)
         trainer.fit(model, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
         return last.path
 
@@ -143,6 +147,16 @@ def test_going_on_after_any_step_is_exact(fit: Callable[..., Path], tmp_path: Pa
     uninterrupted = fit(tmp_path / "whole", copies=True)
     for step in range(1, NUM_STEPS):
         resumed = fit(tmp_path / f"from_{step}", ckpt_path=tmp_path / "whole" / f"step_{step}.ckpt")
+        assert_same_run(uninterrupted, resumed)
+
+
+@pytest.mark.parametrize("threads", [2], indirect=True)
+def test_two_threads_repeat_a_run_and_go_on_exactly(fit: Callable[..., Path], tmp_path: Path, threads: int) -> None:
+    wide = partial(fit, generator_channels=64)  # what is narrow is left to one thread
+    uninterrupted = wide(tmp_path / "whole", copies=True)
+    assert_same_run(uninterrupted, wide(tmp_path / "again"))
+    for step in (2, 6):  # one in each phase
+        resumed = wide(tmp_path / f"from_{step}", ckpt_path=tmp_path / "whole" / f"step_{step}.ckpt")
         assert_same_run(uninterrupted, resumed)
 
 

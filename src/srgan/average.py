@@ -24,7 +24,7 @@ def moving_average(generator: nn.Module, decay: float) -> AveragedModel:
 
     def follow(averaged: Any, current: Any, num_averaged: Any) -> None:
         if not averaged[0].is_floating_point():
-            # Counters and indices have no mean: 0.999 · 40 + 0.001 · 40 may come out as 39.
+            # BatchNorm's counters have no mean: 0.999 · 40 + 0.001 · 40 may come out as 39.
             torch._foreach_copy_(averaged, current)
             return
         n = int(num_averaged)

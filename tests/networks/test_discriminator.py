@@ -30,6 +30,12 @@ def test_96_pixel_crops_reach_the_dense_layer_unpooled() -> None:
     assert discriminator.features(torch.rand(1, 3, 96, 96)).shape == (1, 16, 6, 6)
 
 
+@pytest.mark.parametrize("size", [(2, 2), (3, 13), (6, 7), (12, 6), (32, 8)])
+def test_other_crops_are_averaged_as_torch_averages(size: tuple[int, int]) -> None:
+    pool, features = Discriminator(channels=2).classifier[0], torch.rand(2, 5, *size)
+    torch.testing.assert_close(pool(features), nn.functional.adaptive_avg_pool2d(features, 6))
+
+
 def test_output_is_a_logit_not_a_probability() -> None:
     torch.manual_seed(0)
     assert Discriminator(channels=2)(torch.rand(16, 3, 32, 32)).min() < 0

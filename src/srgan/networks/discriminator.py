@@ -1,5 +1,6 @@
 """The discriminator: is a picture real or generated? (Ledig et al. 2017, arXiv:1609.04802, fig. 4)."""
 
+import torch
 from torch import Tensor, nn
 
 _STAGES = ((1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2))  # (multiple of `channels`, stride)
@@ -33,7 +34,7 @@ class Discriminator(nn.Module):
             in_channels = out_channels
         self.features = nn.Sequential(*layers)
         self.classifier = nn.Sequential(
-            nn.AdaptiveAvgPool2d(_POOLED_SIZE),
+            _Pool(),
             nn.Flatten(),
             nn.Linear(in_channels * _POOLED_SIZE**2, _DENSE * channels),
             nn.LeakyReLU(0.2, inplace=True),
@@ -59,3 +60,23 @@ class Discriminator(nn.Module):
             )
         logits: Tensor = self.classifier(self.features(images))
         return logits
+
+
+class _Pool(nn.Module):
+    """``nn.AdaptiveAvgPool2d(6)``, whose gradient on GPUs is not exact: torch refuses it in deterministic training."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (N, C, h, w) to (N, C, 6, 6)."""
+        if features.shape[-2:] == (_POOLED_SIZE, _POOLED_SIZE):
+            return features
+        rows, columns = (_windows(length, features) for length in features.shape[-2:])
+        sums = rows @ features @ columns.T  # zeros and ones, so that rounding is the division's alone in half precision
+        return sums / (rows.sum(1, keepdim=True) * columns.sum(1))
+
+
+def _windows(length: int, like: Tensor) -> Tensor:
+    """Which of so many rows or columns each of the 6 windows covers: ones and zeros, shape (6, length)."""
+    position = torch.arange(length, device=like.device)
+    start = torch.arange(_POOLED_SIZE, device=like.device)[:, None] * length
+    after = start + length + _POOLED_SIZE - 1  # rounded up
+    return ((position >= start // _POOLED_SIZE) & (position < after // _POOLED_SIZE)).to(like)
