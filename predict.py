@@ -84,7 +84,7 @@ def predict(
         output: Folder to write to; mirrors ``source``.
         format: ``png``, ``jpg``, ``webp``, ``tiff`` or ``same``.
         quality: Of JPEG and WebP, 1 to 100.
-        overwrite: Replace files in ``output`` that are not ours.
+        overwrite: Replace files in ``output`` that are not ours, or another picture's.
         max_pixels: The most pixels an input may have.
         trust_map: Write a trust map beside each result.
         reference: Folder of originals to score the results against.
@@ -100,7 +100,7 @@ def predict(
         OSError: If there is nothing to read, or ``output`` cannot be written to.
     """
     from srgan import Upscaler
-    from srgan.prediction import Ledger, Shard, fingerprint, plan_jobs, run_jobs
+    from srgan.prediction import Ledger, Records, Shard, fingerprint, naming_note, plan_jobs, run_jobs
     from srgan.prediction.enlarge import TRUST, Enlarger
 
     reviewed = report or reference is not None
@@ -118,10 +118,13 @@ def predict(
 
         if not overwrite:
             require_own(output, page=report, scores=references is not None)
-    jobs = plan_jobs(source, output, format=format, shard=part, companions=[TRUST] if trust_map else [])
+    companions, owners = [TRUST] if trust_map else [], Records(output).owners
+    jobs = plan_jobs(source, output, format=format, shard=part, companions=companions, owners=owners)
     enlarger = Enlarger(upscaler, format=format, quality=quality, max_pixels=max_pixels, scratch=output)
     deciding = {name: value for name, value in network.items() if name not in _INDIFFERENT}
     made_with = fingerprint({**deciding, "format": format, "quality": quality}, _weights(**network))
+    if note := naming_note(jobs):
+        print(note)
     title = "" if part is None else f"part {part}"
     ledger = Ledger(output, shard=part)
     summary = run_jobs(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from srgan.prediction import Shard, plan_jobs
+from srgan.prediction import Shard, naming_note, plan_jobs
 
 
 def make(folder: Path, *names: str) -> Path:
@@ -65,11 +65,48 @@ def test_an_input_is_never_a_target_not_even_through_a_link(tmp_path: Path) -> N
         plan_jobs(source / "a.png", tmp_path / "linked", format="png")
 
 
-def test_two_inputs_of_one_result_are_both_named(tmp_path: Path) -> None:
+def test_results_that_would_meet_keep_both_endings(tmp_path: Path) -> None:
+    source = make(tmp_path / "in", "a.jpg", "a.png", "b.jpg", "sub/a.webp", "a.jpg.png")
+    named = targets(source, tmp_path / "out")
+    assert named == {
+        "a.jpg": "a.jpg.png",
+        "a.jpg.png": "a.jpg.png.png",
+        "a.png": "a.png.png",
+        "b.jpg": "b.png",
+        "sub/a.webp": "sub/a.png",
+    }
+    assert len(plan_jobs(source, tmp_path / "out", format="same", companions=[".trust.png"])) == 5
+
+
+def test_a_result_never_meets_a_trust_map(tmp_path: Path) -> None:
+    source = make(tmp_path / "in", "a.png", "a.png.trust.jpg")
+    jobs = plan_jobs(source, tmp_path / "out", format="png", companions=[".trust.png"])
+    names = [target.name for job in jobs for target in job.targets]
+    assert len(set(names)) == 4
+
+
+def test_a_result_keeps_its_name_whatever_comes_beside_it(tmp_path: Path) -> None:
     source = make(tmp_path / "in", "a.jpg", "a.png")
-    with pytest.raises(ValueError, match=r"a\.jpg and .*a\.png would both be written to .*a\.png"):
-        plan_jobs(source, tmp_path / "out", format="png")
-    assert len(plan_jobs(source, tmp_path / "out", format="same", companions=[".trust.png"])) == 2
+
+    def named(owners: dict[str, str]) -> list[str]:
+        paths = {name: (source / owner).resolve() for name, owner in owners.items()}
+        return [job.picture.name for job in plan_jobs(source, tmp_path / "out", format="png", owners=paths)]
+
+    assert named({"a.png": "a.jpg"}) == ["a.png", "a.png.png"]  # a.png came later
+    (source / "a.png").unlink()
+    assert named({"a.jpg.png": "a.jpg", "a.png.png": "a.png"}) == ["a.jpg.png"]  # a.png has gone
+    assert named({}) == ["a.png"]
+
+
+def test_names_that_meet_are_told_in_one_line(tmp_path: Path) -> None:
+    source = make(tmp_path / "in", *(f"{number}.{ending}" for number in range(9) for ending in ("jpg", "png")), "x.png")
+    note = naming_note(plan_jobs(source, tmp_path / "out", format="png"))
+    assert note is not None
+    assert note.startswith("18 of 19 results keep the ending of their picture")
+    assert "0.jpg → 0.jpg.png" in note
+    assert "\n" not in note
+    for format in ("png", "same"):
+        assert naming_note(plan_jobs(source / "x.png", tmp_path / "out", format=format)) is None
 
 
 def test_companions_lie_beside_the_picture_which_comes_last(tmp_path: Path) -> None:

@@ -167,14 +167,32 @@ def test_an_input_is_never_overwritten(weights: Path, tmp_path: Path) -> None:
     assert picture.read_bytes() == before
 
 
-def test_two_inputs_of_one_stem_are_refused_before_any_work(weights: Path, tmp_path: Path) -> None:
-    source = tmp_path / "in"
-    source.mkdir()
-    for name in ("a.png", "a.jpg"):
-        Image.new("RGB", (8, 8)).save(source / name)
-    with pytest.raises(ValueError, match=r"a\.jpg and .*a\.png would both be written"):
-        run(weights, source, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+def test_two_inputs_of_one_stem_are_both_enlarged(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, references = tmp_path / "in", tmp_path / "hr"
+    for folder, side in ((source, 8), (references, 32)):
+        folder.mkdir()
+        Image.new("RGB", (side, side), "teal").save(folder / "a.png")
+    Image.new("RGB", (8, 8), "navy").save(source / "a.jpg")
+    for _ in range(2):
+        assert run(weights, source, tmp_path / "out", report=True, reference=str(references)).complete
+        assert pictures(tmp_path / "out") == ["a.jpg.png", "a.png.png", "index.html", "scores.json"]
+        assert "2 of 2 results keep the ending of their picture" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_sweep_over_pictures_of_one_name_keeps_the_first(weights: Path, tmp_path: Path) -> None:
+    for name in ("monday", "tuesday"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (8, 8), "red" if name == "monday" else "blue").save(tmp_path / name / "a.png")
+    inputs = "input=monday/a.png,tuesday/a.png"
+    done = finish([*command(weights, inputs, "output=out"), "-m"], tmp_path, text=True)
+    assert done.returncode == 1
+    assert "tuesday/a.png: " in done.stderr
+    assert "a.png is the result of monday/a.png, another picture" in done.stderr
+    (ledger,) = (tmp_path / "out").rglob(".srgan-ledger.jsonl")
+    assert len(ledger.read_text().splitlines()) == 1
 
 
 def test_something_else_as_weights_is_refused(tmp_path: Path, photos: Path) -> None:

@@ -4,11 +4,12 @@ import hashlib
 import os
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from srgan.pictures import EXTENSIONS
+from srgan.prediction.names import result_names
 
 LEDGER = ".srgan-ledger"  # how the names of ledgers begin; a folder with one holds results
 # Format → the ending of its files; "same" keeps the input's whole name.
@@ -78,7 +79,13 @@ class Shard:
 
 
 def plan_jobs(
-    source: Path, output: Path, *, format: str, shard: Shard | None = None, companions: Sequence[str] = ()
+    source: Path,
+    output: Path,
+    *,
+    format: str,
+    shard: Shard | None = None,
+    companions: Sequence[str] = (),
+    owners: Mapping[str, Path] | None = None,
 ) -> list[Job]:
     """List the jobs of a picture or a folder, in the order of their names.
 
@@ -89,6 +96,7 @@ def plan_jobs(
         format: A key of ``SUFFIXES``.
         shard: The part of them to do; None for all.
         companions: Endings of further files for each picture, written beside it.
+        owners: The pictures that names in ``output`` belong to, as ``Ledger.owners`` has them.
 
     Raises:
         FileNotFoundError: If there is no picture.
@@ -98,15 +106,28 @@ def plan_jobs(
     if format not in SUFFIXES:
         raise ValueError(f"Expected format to be one of {', '.join(SUFFIXES)}, got {format}.")
     inputs, root = _find_inputs(source, output)
+    names: dict[Path, PurePath] = {path: path.relative_to(root) for path in inputs}
+    suffix = SUFFIXES[format]
+    results = names if suffix is None else result_names(names, suffix, companions=companions, owners=owners or {})
     jobs = []
-    for path in inputs:
-        picture = output / path.relative_to(root)
-        if (suffix := SUFFIXES[format]) is not None:
-            picture = picture.with_suffix(suffix)
+    for path, name in names.items():
+        picture = output / results[path]
         beside = (picture.with_name(picture.name + ending) for ending in companions)
-        jobs.append(Job(path.relative_to(root).as_posix(), path, (*beside, picture)))
+        jobs.append(Job(name.as_posix(), path, (*beside, picture)))
     _check_targets(jobs)
     return [job for job in jobs if shard is None or shard.takes(job.name)]
+
+
+def naming_note(jobs: Sequence[Job]) -> str | None:
+    """A line on those whose results have both endings; None where there are none."""
+    both = [job for job in jobs if job.source.suffix and job.picture.stem == job.source.name]
+    if not both:
+        return None
+    first = both[0]
+    return (
+        f"{len(both)} of {len(jobs)} results keep the ending of their picture in their name, to tell them from those of"
+        f" others: {first.name} → {first.picture.name}"
+    )
 
 
 def _find_inputs(source: Path, output: Path) -> tuple[list[Path], Path]:
