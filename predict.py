@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue
 
 from srgan.files import show_any_name
+from srgan.overrides import quoted_paths, require_paths
 
 if TYPE_CHECKING:  # imported where they are used, so that `--help` answers at once
     from srgan.prediction import Summary
@@ -222,8 +223,8 @@ def _settings(cfg: DictConfig) -> dict[str, Any]:
         if type(settings[name]) is not kind and not (kind is float and type(settings[name]) is int):
             raise ValueError(f"Expected {name} to be {_KINDS[kind]}, got {settings[name]}.")
     texts = {name: str(settings[name]) for name in _TEXTS if settings[name] is not None}
-    paths = {name: os.path.expanduser(texts[name]) for name in _PATHS if name in texts}
-    return {**settings, **texts, **paths, "strength": float(settings["strength"])}
+    require_paths({name: settings[name] for name in _PATHS})
+    return {**settings, **texts, "strength": float(settings["strength"])}
 
 
 def _job_folder() -> str:
@@ -235,23 +236,9 @@ def _is_sweep() -> bool:
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def _quoted(arguments: list[str]) -> list[str]:
-    """Paths in quotes, so that Hydra takes each as it stands: not 1.50 for a number, nor ~ or ü for a mistake."""
-    sweep = "-m" in arguments or "--multirun" in arguments  # where a comma parts values
-
-    def quoted(argument: str) -> str:
-        name, is_setting, value = argument.partition("=")
-        is_quoted = len(value) > 1 and value[0] in ("'", '"') and value[-1] == value[0]
-        if not is_setting or name not in _PATHS or is_quoted or value in ("null", _STREAM) or (sweep and "," in value):
-            return argument
-        # A backslash counts as one unless a quote or an interpolation follows.
-        value = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
-        value = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + (r"\'" if found[2] else ""), value)
-        return f"{name}='{value}'"
-
-    return [quoted(argument) for argument in arguments]
-
-
 if __name__ == "__main__":
-    sys.argv[1:] = _quoted(sys.argv[1:])
+    try:
+        sys.argv[1:] = quoted_paths(sys.argv[1:], _PATHS, literal=True)
+    except ValueError as error:
+        sys.exit(str(error))
     main()

@@ -17,6 +17,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from srgan.overrides import TRAIN_PATHS, quoted_paths, require_paths
+
 if TYPE_CHECKING:
     from lightning import LightningDataModule, Trainer
 
@@ -66,6 +68,7 @@ def train(cfg: DictConfig) -> tuple[float, ...] | None:
 
     quieten()
     show_any_name()
+    require_paths({name: _plain(OmegaConf.select(cfg, name)) for name in TRAIN_PATHS if not name.startswith("hydra.")})
     torch.set_float32_matmul_precision("high")
     seed_everything(cfg.seed, workers=True, verbose=False)
     datamodule: LightningDataModule = instantiate(cfg.data, _convert_="all")
@@ -216,9 +219,17 @@ def _job_arguments() -> list[str]:
     ]
 
 
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+
+
 def _overrides() -> list[str]:
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
 
 
 if __name__ == "__main__":
+    try:
+        sys.argv[1:] = quoted_paths(sys.argv[1:], TRAIN_PATHS)
+    except ValueError as error:
+        sys.exit(str(error))
     main()

@@ -80,6 +80,31 @@ def alone(path: Path) -> Iterator[None]:
         yield
 
 
+def hold(path: Path) -> BinaryIO | None:
+    """Keep all other processes that ask for the same away until the file is closed; a kill closes it as well.
+
+    Args:
+        path: A file to hold, made if need be and left empty.
+
+    Returns:
+        The file; None where another process holds it. Where there are no locks (see ``alone``), always the file.
+
+    Raises:
+        OSError: If the file cannot be made.
+    """
+    file = path.open("ab")
+    if sys.platform == "win32":
+        return file
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    except OSError:  # the file system has no locks
+        pass
+    return file
+
+
 def _lock(file: BinaryIO, path: Path) -> None:
     if sys.platform == "win32":
         return

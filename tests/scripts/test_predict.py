@@ -20,6 +20,7 @@ import predict
 from srgan.checkpoints import WeightsError
 from srgan.images import read_image
 from srgan.networks import Generator
+from srgan.overrides import quoted_paths
 from srgan.prediction import Summary
 from srgan.prediction.enlarge import make_canvas
 from srgan.weights import save_generator
@@ -51,7 +52,7 @@ def finish(line: list[str], folder: Path, **options: Any) -> "subprocess.Complet
 def read_settings(*arguments: str) -> dict[str, Any]:
     """What the settings come to that are typed so."""
     with initialize_config_dir(version_base="1.3", config_dir=str(PROJECT / "conf")):
-        return predict._settings(compose("predict", overrides=predict._quoted(list(arguments))))
+        return predict._settings(compose("predict", overrides=quoted_paths(arguments, predict._PATHS, literal=True)))
 
 
 def pictures(folder: Path) -> list[str]:
@@ -358,6 +359,8 @@ def test_starts_without_what_only_training_needs(weights: Path, tmp_path: Path) 
         ([], "Expected a value for input"),
         (["input=nowhere"], "nowhere does not exist"),
         (["ckpt=nowhere.ckpt", f"input={PROJECT}"], "nowhere.ckpt"),
+        (["input="], "Expected input= to name a file or a folder, got nothing"),
+        (["input=x", "reference=''"], "Expected reference= to name a file or a folder, got nothing"),
         (["input=-", "output=out"], "Expected input=- and output=- together"),
         (["input=x", "overwrite=maybe"], "Expected overwrite to be true or false, got maybe"),
     ],

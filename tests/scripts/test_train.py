@@ -367,3 +367,19 @@ def test_a_users_mistake_ends_in_one_message(run_train: Run, tmp_path: Path) -> 
     assert done.returncode == 1
     assert "Expected a folder of pictures, but nowhere does not exist." in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_two_runs_of_one_second_do_not_mix(train_command: Command, tmp_path: Path) -> None:
+    folder = "hydra.run.dir=runs/${now:%Y}"  # a slow clock
+    lines = [train_command("trainer.max_steps=1", f"seed={seed}", folder) for seed in (1, 2)]
+    runs = [subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for line in lines]
+    for run in runs:
+        _, errors = run.communicate()
+        assert run.returncode == 0, errors
+    folders = sorted((tmp_path / "runs").iterdir())
+    assert [len(list(each.glob("csv/*"))) for each in folders] == [1, 1]
+    seeds = [
+        line for each in folders for line in (each / ".hydra/overrides.yaml").read_text().split() if "seed" in line
+    ]
+    assert sorted(seeds) == ["seed=1", "seed=2"]
