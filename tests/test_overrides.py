@@ -7,7 +7,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from srgan.overrides import TRAIN_PATHS, quoted_paths, require_paths
+from srgan.overrides import TRAIN_PATHS, bare_inputs, quoted_paths, require_paths
 
 PROJECT = Path(__file__).parents[1]
 # All that predict.py's own folders are called, and what else Hydra's grammar has a meaning for.
@@ -76,3 +76,28 @@ def test_no_path_is_empty(name: str, nothing: str) -> None:
 def test_no_path_of_a_list_is_empty() -> None:
     with pytest.raises(ValueError, match="ckpt_path"):
         require_paths({"seed": 0, "ckpt_path": ["srgan", ""]})
+
+
+def test_bare_paths_are_inputs(tmp_path: Path) -> None:
+    strength = tmp_path / "strength=0.5" / "a.png"
+    strength.parent.mkdir()
+    strength.touch()
+    assert bare_inputs(["photo.jpg", "ckpt=srresnet"]) == ["ckpt=srresnet", "input=photo.jpg"]
+    typed = [
+        "-m",
+        "photo.jpg",
+        "it's (1).png",
+        str(strength),
+        "~blend_with",
+        "hydra/launcher=joblib",
+        "--config-dir",
+        "x",
+    ]
+    *others, inputs = bare_inputs(typed)
+    assert others == ["-m", "~blend_with", "hydra/launcher=joblib", "--config-dir", "x"]
+    with initialize_config_dir(version_base="1.3", config_dir=str(PROJECT / "conf")):
+        found = compose("predict", overrides=[inputs]).input
+    assert list(found) == ["photo.jpg", "it's (1).png", str(strength)]
+    assert bare_inputs(["-"]) == ["input=-"]
+    with pytest.raises(ValueError, match=r"or as input=, got both: a\.png is not in input="):
+        bare_inputs(["input=b.png", "a.png"])

@@ -22,6 +22,18 @@ TRAIN_PATHS = (
 )
 _NO_PATHS = "data.root.weights"  # numbers, by the names of folders
 _PLAIN = re.compile(r"[./]*[A-Za-z_][\w./-]*", re.ASCII)  # what Hydra takes for text by itself, but for these:
+_HYDRAS_OPTIONS = (
+    "-cp",
+    "--config-path",
+    "-cn",
+    "--config-name",
+    "-cd",
+    "--config-dir",
+    "-p",
+    "--package",
+    "-c",
+    "--cfg",
+)
 _WORDS = frozenset({"true", "false", "inf", "nan"})
 
 
@@ -53,6 +65,32 @@ def quoted_paths(arguments: Sequence[str], names: Collection[str], *, literal: b
         return argument if is_grammar else f"{key}={_as_path(value)}"
 
     return [quoted(argument) for argument in arguments]
+
+
+def bare_inputs(arguments: Sequence[str]) -> list[str]:
+    """Put paths that are given without a name, as in ``predict.py a.jpg b.jpg``, into ``input=``.
+
+    Raises:
+        ValueError: If there are such paths and ``input=`` as well.
+    """
+    bare: list[str] = []
+    others: list[str] = []
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        (bare if before not in _HYDRAS_OPTIONS and _is_bare(argument) else others).append(argument)
+    if not bare:
+        return others
+    if any(each.startswith("input=") for each in others):
+        raise ValueError(f"Expected pictures either by themselves or as input=, got both: {bare[0]} is not in input=.")
+    require_paths({"input": bare})
+    return [*others, f"input={_as_path(bare[0])}" if len(bare) == 1 else f"input=[{','.join(map(_as_path, bare))}]"]
+
+
+def _is_bare(argument: str) -> bool:
+    key, is_setting, _ = argument.partition("=")
+    if is_setting:  # in the name of a file, such as one below out/strength=0.5
+        return "/" in key and not key.startswith("hydra/") and os.path.exists(argument)
+    is_option = argument.startswith("-") and argument != "-"
+    return not is_option and not (argument.startswith("~") and "/" not in argument)  # ~name takes a setting away
 
 
 def require_paths(values: Mapping[str, object]) -> None:

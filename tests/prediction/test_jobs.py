@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from srgan.prediction import Shard, naming_note, plan_jobs
+from srgan.prediction import Ledger, Shard, naming_note, plan_jobs
+from srgan.prediction.place import Place, find_place, in_folder
 
 
 def make(folder: Path, *names: str) -> Path:
@@ -144,3 +145,45 @@ def test_nothing_to_do_says_why(tmp_path: Path) -> None:
         plan_jobs(make(tmp_path / "in", "note.txt"), tmp_path / "out", format="png")
     with pytest.raises(ValueError, match="Expected format to be one of same, png, jpg, webp, tiff, got bmp"):
         plan_jobs(tmp_path, tmp_path / "out", format="bmp")
+
+
+def test_several_inputs_are_one_list_of_jobs(tmp_path: Path) -> None:
+    source = make(tmp_path, "one/a.jpg", "two/b.jpg", "two/a.png", "three/sub/c.png")
+    sources = [source / "one" / "a.jpg", source / "two", source / "two" / "b.jpg", source / "three"]
+    jobs = plan_jobs(sources, tmp_path / "out", format="png")
+    names = [job.picture.relative_to(tmp_path / "out").as_posix() for job in jobs]
+    assert names == ["a.jpg.png", "a.png.png", "b.png", "sub/c.png"]
+    with pytest.raises(
+        ValueError, match=r"both be written to .*Rename one of them, or give each an output= of its own"
+    ):
+        plan_jobs(
+            [make(tmp_path, "monday/i.jpg") / "monday", make(tmp_path, "tuesday/i.jpg") / "tuesday"],
+            source,
+            format="png",
+        )
+
+
+def test_an_output_that_ends_like_a_picture_is_the_file(tmp_path: Path) -> None:
+    photo = make(tmp_path, "photo.jpg") / "photo.jpg"
+    large = tmp_path / "big" / "large.WEBP"
+    assert find_place([photo], large, format=None) == Place(large.parent, "large.WEBP", "webp")
+    assert find_place([photo], tmp_path / "x.jpg", format="same").format == "same"
+    assert find_place([tmp_path / "a.gif"], tmp_path / "x.gif", format=None).format == "same"
+    assert find_place([photo], tmp_path / "out", format=None) == Place(tmp_path / "out", None, "png")
+    (tmp_path / "album.png").mkdir()
+    assert find_place([photo], tmp_path / "album.png", format=None).file is None
+    assert in_folder(large, "strength=0") == tmp_path / "big" / "strength=0" / "large.WEBP"
+    with pytest.raises(ValueError, match="Expected output= to be a folder, for several pictures"):
+        find_place([tmp_path], large, format=None)
+    with pytest.raises(ValueError, match="and format=png to agree"):
+        find_place([photo], large, format="png")
+    with pytest.raises(ValueError, match=r"Expected output= to end in one of \.png, .* got .*x\.gif"):
+        find_place([photo], tmp_path / "x.gif", format=None)
+
+
+def test_a_named_result_among_photos_is_no_input_and_hides_none(tmp_path: Path) -> None:
+    source = make(tmp_path / "in", "a.jpg", "sub/b.jpg", "sub/large.png")
+    ledger = Ledger(source / "sub", among_others=True)
+    with (source / "sub" / "large.png").open("rb") as file:
+        ledger.record(source / "sub" / "large.png", file, key="k", source=source / "sub" / "b.jpg", overwrite=True)
+    assert targets(source, tmp_path / "out") == {"a.jpg": "a.png", "sub/b.jpg": "sub/b.png"}

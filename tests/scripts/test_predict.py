@@ -182,6 +182,21 @@ def test_two_inputs_of_one_stem_are_both_enlarged(
         assert "2 of 2 results keep the ending of their picture" in capsys.readouterr().out
 
 
+def test_bare_paths_and_a_named_result(weights: Path, tmp_path: Path) -> None:
+    for name, colour in (("a.png", "teal"), ("b.png", "navy")):
+        Image.new("RGB", (8, 8), colour).save(tmp_path / name)
+    done = finish(command(weights, "a.png", "b.png"), tmp_path, text=True)
+    assert done.returncode == 0, done.stderr
+    assert pictures(tmp_path / "out") == ["a.png", "b.png"]
+    large = tmp_path / "large.jpg"
+    assert run(weights, tmp_path / "a.png", large, trust_map=True).written
+    with Image.open(large) as image:
+        assert (image.format, image.size) == ("JPEG", (32, 32))
+    assert (tmp_path / "large.jpg.trust.png").is_file()
+    assert run(weights, tmp_path / "a.png", large).skipped
+    assert not run(weights, tmp_path / "b.png", large).complete  # that of a.png stays
+
+
 @pytest.mark.slow
 def test_a_sweep_over_pictures_of_one_name_keeps_the_first(weights: Path, tmp_path: Path) -> None:
     for name in ("monday", "tuesday"):

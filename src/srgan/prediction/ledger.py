@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from srgan.files import alone
-from srgan.prediction.jobs import LEDGER, Shard
-from srgan.prediction.records import Records, real_path
+from srgan.prediction.jobs import Shard
+from srgan.prediction.records import FILE_LEDGER, LEDGER, Records, real_path
 
 _CHUNK = 1 << 20  # bytes
 
@@ -39,15 +39,16 @@ class Ledger:
     Args:
         folder: The output folder; made if need be.
         shard: The part of the work that is recorded here; None for all.
+        among_others: Whether the results lie among other files, whose folder is not one of results by that.
 
     Raises:
         OSError: If the folder cannot be written to.
     """
 
-    def __init__(self, folder: Path, *, shard: Shard | None = None) -> None:
+    def __init__(self, folder: Path, *, shard: Shard | None = None, among_others: bool = False) -> None:
         self._folder = folder
         part = "" if shard is None else f"-{shard.index}-of-{shard.count}"
-        self._file = folder / f"{LEDGER}{part}.jsonl"
+        self._file = folder / (FILE_LEDGER if among_others else f"{LEDGER}{part}.jsonl")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file.open("ab").close()
@@ -78,7 +79,7 @@ class Ledger:
         """Why a file that is taken is not replaced."""
         owner = self._records.owners.get(self._name(target))
         return (
-            f"{target} is the result of {_shown(owner)}, another picture. Name another output= folder"
+            f"{target} is the result of {_shown(owner)}, another picture. Name another output="
             " (overwrite=true replaces it)."
         )
 

@@ -4,9 +4,11 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from srgan.prediction.jobs import LEDGER
+LEDGER = ".srgan-ledger"  # how the names of ledgers begin; a folder with one holds results
+FILE_LEDGER = ".srgan-results.jsonl"  # of results that were named one by one, and may lie among other files
 
 
 class Records:
@@ -41,7 +43,7 @@ class Records:
 
     def read_on(self) -> None:
         """Take in what has been written since."""
-        for path in sorted(self._folder.glob(f"{LEDGER}*.jsonl")):
+        for path in sorted([*self._folder.glob(f"{LEDGER}*.jsonl"), *self._folder.glob(FILE_LEDGER)]):
             start = self._ends.get(path, 0)
             with path.open("rb") as file:
                 file.seek(start)
@@ -60,6 +62,16 @@ class Records:
         self._lines[target].pop(made, None)  # so that the last is the last
         self._lines[target][made] = made_from
         self.news[target] = made_from
+
+
+def results_among_others(folder: Path) -> set[str]:
+    """The names of results in a folder that were named one by one."""
+    names = set()
+    with suppress(OSError):
+        for line in (folder / FILE_LEDGER).read_bytes().splitlines():
+            with suppress(ValueError, TypeError, KeyError):
+                names.add(str(json.loads(line)["target"]))
+    return names
 
 
 def real_path(path: Path) -> Path:
