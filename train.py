@@ -80,7 +80,7 @@ def fit(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ...]
     from hydra.utils import instantiate
 
     from srgan.callbacks import Settings
-    from srgan.console import announce
+    from srgan.console import announce, telling_where_it_stopped
     from srgan.loggers import finish_wandb
     from srgan.provenance import git_commit
     from srgan.runs import find_start, note_origin
@@ -106,9 +106,11 @@ def fit(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ...]
             logger.log_hyperparams({**settings, "content_weights": content and content.weights_used})
         announce(trainer, output_dir, batch_size=cfg.data.batch_size)
         note_origin(start, output_dir)
-        with _as_job(), ending_together(trainer):
-            trainer.fit(model, datamodule=datamodule, ckpt_path=start.checkpoint, weights_only=True)
-        outcome = test(model, datamodule, trainer, start.results_dir) if trainer.is_global_zero else None
+        arguments = _overrides() if _is_sweep() else sys.argv[1:]
+        with telling_where_it_stopped(trainer, output_dir, script=Path(__file__), arguments=arguments):
+            with _as_job(), ending_together(trainer):
+                trainer.fit(model, datamodule=datamodule, ckpt_path=start.checkpoint, weights_only=True)
+            outcome = test(model, datamodule, trainer, start.results_dir) if trainer.is_global_zero else None
         finish_wandb(exit_code=0)
         return outcome
     finally:

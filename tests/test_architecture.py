@@ -38,7 +38,7 @@ ALLOWED = {
     "results": {"evaluation", "images", "losses", "lpips", "networks", "score_file", "weights"},
     "references": {"evaluation", "images", "lpips", "pictures", "score_file"},
     "export": {"files", "networks", "weights"},
-    "console": {"evaluation", "results", "score_file"},
+    "console": {"evaluation", "files", "results", "score_file"},
     "release": {"checkpoints", "data", "evaluation", "networks", "provenance", "weights"},
     "overrides": set(),
     "claims": {"files", "overrides"},

@@ -1,5 +1,6 @@
 """Writing files whole or not at all, one process at a time; and showing their names, whatever these are."""
 
+import errno
 import hashlib
 import io
 import logging
@@ -46,6 +47,15 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
             _close_on_windows(file)
             unfinished.unlink(missing_ok=True)
             raise
+
+
+def disk_full(error: BaseException | None) -> OSError | None:
+    """The error of a full disk, or of a used-up quota, behind another one; None where that is not the reason."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def show_any_name() -> None:

@@ -1,5 +1,6 @@
 """Tests of train.py as a user runs it: what a run leaves behind, resuming, DDP, and bad input."""
 
+import errno
 import json
 import math
 import re
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 from unittest.mock import Mock
 
 import pytest
@@ -313,9 +315,70 @@ def test_changed_settings_are_reported_when_going_on(
 def test_a_new_folder_alone_is_no_changed_setting(
     compose_train: Compose, ckpt: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = ("trainer.max_steps=1", f"ckpt_path={ckpt}", f"output_dir={tmp_path / 'elsewhere'}")
+    settings = ("trainer.max_steps=2", f"ckpt_path={ckpt}", f"output_dir={tmp_path / 'elsewhere'}")
     train.train(compose_train(*settings))
     assert "another setting" not in caplog.text
+
+
+@pytest.mark.parametrize("num_steps", [1, 2])
+def test_a_run_at_its_end_has_nothing_to_train(
+    compose_train: Compose, ckpt: Path, tmp_path: Path, num_steps: int
+) -> None:
+    if num_steps == 2:
+        train.train(compose_train("trainer.max_steps=2", f"ckpt_path={ckpt}"))
+    again = tmp_path / "again"
+    message = rf"nothing to train: .*last\.ckpt is at step {num_steps}, and trainer\.max_steps is 1\."
+    with pytest.raises(ValueError, match=message):
+        train.train(compose_train("trainer.max_steps=1", f"ckpt_path={ckpt}", f"output_dir={again}"))
+    assert not (again / "generator.safetensors").exists()
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_full_disk_is_said_once_with_the_file_and_how_to_go_on(
+    compose_train: Compose, ckpt: Path, monkeypatch: pytest.MonkeyPatch, is_first: bool
+) -> None:
+    before = ckpt.read_bytes()
+    if is_first:
+        shutil.rmtree(ckpt.parents[1])
+
+    def full(content: object, file: BinaryIO) -> None:
+        file.write(b"half")
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        finally:
+            raise RuntimeError("unexpected pos 374336 vs 374232")
+
+    monkeypatch.setattr("srgan.callbacks.checkpoint.torch.save", full)
+    settings = ["trainer.max_steps=2", *([] if is_first else [f"ckpt_path={ckpt}"])]
+    how = "the same command begins anew" if is_first else f"Go on with: .*ckpt_path={ckpt.parents[1]}"
+    with pytest.raises(ValueError, match=rf"No space left for .*\.ckpt: stopped at step [12]\. Make some\. .*{how}"):
+        train.train(compose_train(*settings))
+    assert is_first or ckpt.read_bytes() == before
+    assert not list(ckpt.parent.glob(".unfinished*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_says_how_to_go_on(
+    compose_train: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    cfg = compose_train("trainer.max_steps=9", "+callbacks.stop._target_=tests.stopping.StopAt")
+    cfg.callbacks.stop.number = int(number)
+    before = {each: signal.getsignal(each) for each in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        with pytest.raises(SystemExit):
+            train.train(cfg)
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    run = tmp_path / "run"
+    step = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    assert step == 2
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert line.startswith("Stopped at step 2. Go on with: ")
+    assert "train.py " in line
+    assert line.endswith(f" ckpt_path={run}")
 
 
 @pytest.mark.slow
