@@ -2,6 +2,7 @@
 
 import doctest
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
