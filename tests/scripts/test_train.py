@@ -363,7 +363,8 @@ def test_a_run_that_is_stopped_says_how_to_go_on(
     compose_train: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: int
 ) -> None:
     stop = ["+callbacks.stop._target_=tests.stopping.StopAt", f"+callbacks.stop.number={int(number)}"]
-    cfg = compose_train("trainer.max_steps=9", *stop)
+    bar = "+callbacks.progress._target_=srgan.callbacks.StepProgressBar"  # which must not be drawn below the line
+    cfg = compose_train("trainer.max_steps=9", bar, *stop)
     before = {each: signal.getsignal(each) for each in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
