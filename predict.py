@@ -4,16 +4,18 @@ import os
 import re
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 
 from srgan.files import show_any_name
+from srgan.overrides import bare_inputs, quoted_paths, require_paths
 
 if TYPE_CHECKING:  # imported where they are used, so that `--help` answers at once
     from srgan.prediction import Summary
@@ -24,7 +26,7 @@ _UNREAD = 141  # what shells make of a broken pipe
 _STREAM = "-"
 _PATHS = ("input", "output", "reference", "ckpt", "blend_with")
 _INDIFFERENT = ("ckpt", "blend_with", "device", "tile_size", "batch_size")  # of these, the weights' content decides
-_TEXTS = ("input", "output", "ckpt", "blend_with", "format", "device", "precision", "shard", "reference")
+_TEXTS = ("output", "ckpt", "blend_with", "format", "device", "precision", "shard", "reference")
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
 _TYPES = {
     **dict.fromkeys(("overwrite", "trust_map", "report", "self_ensemble", "consistency"), bool),
@@ -53,21 +55,25 @@ def main(cfg: DictConfig) -> None:
         sys.exit(_INTERRUPTED)
 
 
-def enlarge(*, input: str, output: str | None, **settings: Any) -> "Summary | None":
+def enlarge(*, input: str | list[str], output: str | None, **settings: Any) -> "Summary | None":
     """Enlarge what ``input`` names; of a picture from standard input there is nothing to sum up."""
-    if _STREAM not in (input, output):
-        return predict(source=Path(input), output=Path(output or "out") / _job_folder(), **settings)
-    if input != _STREAM or output not in (None, _STREAM):
-        raise ValueError(f"Expected input=- and output=- together, got input={input} and output={output}.")
+    inputs = [input] if isinstance(input, str) else input
+    if _STREAM not in (*inputs, output):
+        from srgan.prediction.place import in_folder
+
+        sources = [Path(each) for each in inputs]
+        return predict(source=sources, output=in_folder(Path(output or "out"), _job_folder()), **settings)
+    if inputs != [_STREAM] or output not in (None, _STREAM):
+        raise ValueError(f"Expected input=- and output=- together, got input={' '.join(inputs)} and output={output}.")
     predict_stream(sys.stdin.buffer, sys.stdout.buffer, **settings)
     return None
 
 
 def predict(
     *,
-    source: Path,
+    source: Path | Sequence[Path],
     output: Path,
-    format: str = "png",
+    format: str | None = None,
     quality: int = 95,
     overwrite: bool = False,
     max_pixels: int = 100_000_000,
@@ -80,11 +86,11 @@ def predict(
     """Enlarge a picture or a folder of pictures, those that are not done yet.
 
     Args:
-        source: A picture or a folder, searched recursively.
-        output: Folder to write to; mirrors ``source``.
-        format: ``png``, ``jpg``, ``webp``, ``tiff`` or ``same``.
+        source: A picture or a folder, searched recursively; or several of these.
+        output: Folder to write to, which mirrors ``source``; or, of one picture, the file.
+        format: ``png``, ``jpg``, ``webp``, ``tiff`` or ``same``; None for what ``output`` ends in, and PNG in a folder.
         quality: Of JPEG and WebP, 1 to 100.
-        overwrite: Replace files in ``output`` that are not ours.
+        overwrite: Replace files in ``output`` that are not ours, or another picture's.
         max_pixels: The most pixels an input may have.
         trust_map: Write a trust map beside each result.
         reference: Folder of originals to score the results against.
@@ -100,9 +106,13 @@ def predict(
         OSError: If there is nothing to read, or ``output`` cannot be written to.
     """
     from srgan import Upscaler
-    from srgan.prediction import Ledger, Shard, fingerprint, plan_jobs, run_jobs
+    from srgan.prediction import Ledger, Records, Shard, fingerprint, naming_note, plan_jobs, run_jobs
     from srgan.prediction.enlarge import TRUST, Enlarger
+    from srgan.prediction.place import find_place
 
+    sources = [source] if isinstance(source, Path) else source
+    place = find_place(sources, output, format=format)
+    output, format = place.folder, place.format
     reviewed = report or reference is not None
     if shard is not None and reviewed:
         raise ValueError(
@@ -118,12 +128,15 @@ def predict(
 
         if not overwrite:
             require_own(output, page=report, scores=references is not None)
-    jobs = plan_jobs(source, output, format=format, shard=part, companions=[TRUST] if trust_map else [])
+    companions, owners = [TRUST] if trust_map else [], Records(output).owners
+    jobs = plan_jobs(sources, output, format=format, shard=part, companions=companions, owners=owners, file=place.file)
     enlarger = Enlarger(upscaler, format=format, quality=quality, max_pixels=max_pixels, scratch=output)
     deciding = {name: value for name, value in network.items() if name not in _INDIFFERENT}
     made_with = fingerprint({**deciding, "format": format, "quality": quality}, _weights(**network))
+    if note := naming_note(jobs):
+        print(note)
     title = "" if part is None else f"part {part}"
-    ledger = Ledger(output, shard=part)
+    ledger = Ledger(output, shard=part, among_others=place.file is not None)
     summary = run_jobs(
         jobs,
         enlarger,
@@ -161,7 +174,7 @@ def predict_stream(
     source: BinaryIO,
     target: BinaryIO,
     *,
-    format: str = "png",
+    format: str | None = None,
     quality: int = 95,
     max_pixels: int = 100_000_000,
     overwrite: bool = False,
@@ -182,7 +195,8 @@ def predict_stream(
             "Expected none of trust_map, report, reference and shard with input=-: there is one picture and no folder."
         )
     scratch = Path(tempfile.gettempdir())
-    enlarger = Enlarger(Upscaler(**network), format=format, quality=quality, max_pixels=max_pixels, scratch=scratch)
+    upscaler = Upscaler(**network)
+    enlarger = Enlarger(upscaler, format=format or "png", quality=quality, max_pixels=max_pixels, scratch=scratch)
     enlarger.stream(source, target)
     target.flush()
 
@@ -219,8 +233,9 @@ def _settings(cfg: DictConfig) -> dict[str, Any]:
         if type(settings[name]) is not kind and not (kind is float and type(settings[name]) is int):
             raise ValueError(f"Expected {name} to be {_KINDS[kind]}, got {settings[name]}.")
     texts = {name: str(settings[name]) for name in _TEXTS if settings[name] is not None}
-    paths = {name: os.path.expanduser(texts[name]) for name in _PATHS if name in texts}
-    return {**settings, **texts, **paths, "strength": float(settings["strength"])}
+    inputs = [str(each) for each in cfg.input] if OmegaConf.is_list(cfg.input) else str(cfg.input)
+    require_paths({**settings, "input": inputs})
+    return {**settings, **texts, "input": inputs, "strength": float(settings["strength"])}
 
 
 def _job_folder() -> str:
@@ -232,23 +247,9 @@ def _is_sweep() -> bool:
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def _quoted(arguments: list[str]) -> list[str]:
-    """Paths in quotes, so that Hydra takes each as it stands: not 1.50 for a number, nor ~ or ü for a mistake."""
-    sweep = "-m" in arguments or "--multirun" in arguments  # where a comma parts values
-
-    def quoted(argument: str) -> str:
-        name, is_setting, value = argument.partition("=")
-        is_quoted = len(value) > 1 and value[0] in ("'", '"') and value[-1] == value[0]
-        if not is_setting or name not in _PATHS or is_quoted or value in ("null", _STREAM) or (sweep and "," in value):
-            return argument
-        # A backslash counts as one unless a quote or an interpolation follows.
-        value = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
-        value = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + (r"\'" if found[2] else ""), value)
-        return f"{name}='{value}'"
-
-    return [quoted(argument) for argument in arguments]
-
-
 if __name__ == "__main__":
-    sys.argv[1:] = _quoted(sys.argv[1:])
+    try:
+        sys.argv[1:] = bare_inputs(quoted_paths(sys.argv[1:], _PATHS, literal=True))
+    except ValueError as error:
+        sys.exit(str(error))
     main()

@@ -17,6 +17,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from srgan.overrides import TRAIN_PATHS, quoted_paths, require_paths
+
 if TYPE_CHECKING:
     from lightning import LightningDataModule, Trainer
 
@@ -66,6 +68,7 @@ def train(cfg: DictConfig) -> tuple[float, ...] | None:
 
     quieten()
     show_any_name()
+    require_paths({name: _plain(OmegaConf.select(cfg, name)) for name in TRAIN_PATHS if not name.startswith("hydra.")})
     torch.set_float32_matmul_precision("high")
     seed_everything(cfg.seed, workers=True, verbose=False)
     datamodule: LightningDataModule = instantiate(cfg.data, _convert_="all")
@@ -77,7 +80,7 @@ def fit(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ...]
     from hydra.utils import instantiate
 
     from srgan.callbacks import Settings
-    from srgan.console import announce
+    from srgan.console import announce, telling_where_it_stopped
     from srgan.loggers import finish_wandb
     from srgan.provenance import git_commit
     from srgan.runs import find_start, note_origin
@@ -103,9 +106,11 @@ def fit(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ...]
             logger.log_hyperparams({**settings, "content_weights": content and content.weights_used})
         announce(trainer, output_dir, batch_size=cfg.data.batch_size)
         note_origin(start, output_dir)
-        with _as_job(), ending_together(trainer):
-            trainer.fit(model, datamodule=datamodule, ckpt_path=start.checkpoint, weights_only=True)
-        outcome = test(model, datamodule, trainer, start.results_dir) if trainer.is_global_zero else None
+        arguments = _overrides() if _is_sweep() else sys.argv[1:]
+        with telling_where_it_stopped(trainer, output_dir, script=Path(__file__), arguments=arguments):
+            with _as_job(), ending_together(trainer):
+                trainer.fit(model, datamodule=datamodule, ckpt_path=start.checkpoint, weights_only=True)
+            outcome = test(model, datamodule, trainer, start.results_dir) if trainer.is_global_zero else None
         finish_wandb(exit_code=0)
         return outcome
     finally:
@@ -216,9 +221,17 @@ def _job_arguments() -> list[str]:
     ]
 
 
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+
+
 def _overrides() -> list[str]:
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
 
 
 if __name__ == "__main__":
+    try:
+        sys.argv[1:] = quoted_paths(sys.argv[1:], TRAIN_PATHS)
+    except ValueError as error:
+        sys.exit(str(error))
     main()

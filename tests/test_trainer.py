@@ -87,3 +87,9 @@ def test_steps_below_one_are_refused(name: str) -> None:
 def test_devices_that_are_not_there_are_named_with_what_to_do() -> None:
     with pytest.raises(ValueError, match=r"trainer\.accelerator=gpu and trainer\.devices=800 to fit .*devices=auto"):
         build_trainer(max_steps=1, accelerator="gpu", devices=800)
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "16-true"])
+def test_weights_in_16_bits_are_refused_before_training(precision: str) -> None:
+    with pytest.raises(ValueError, match=f"weights in 32 bits, got {precision}.* Set bf16-mixed or 16-mixed"):
+        build_trainer(max_steps=1, accelerator="cpu", precision=precision)

@@ -2,6 +2,7 @@
 
 import doctest
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -262,3 +263,25 @@ def test_it_is_only_loaded_when_asked_for() -> None:
 def test_other_functions_see_the_same_generator(upscaler: Upscaler, weights: Path) -> None:
     lr = torch.rand(1, 3, 5, 5)
     torch.testing.assert_close(upscaler(lr), upscale(load_generator(weights), lr), atol=1e-5, rtol=0)
+
+
+FORKED = """
+import multiprocessing, numpy, torch
+from srgan import Upscaler
+torch.set_num_threads(2)
+upscaler = Upscaler("srresnet", device="cpu")
+picture = numpy.zeros((40, 50, 3), "u1")
+upscaler(picture)
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    print(pool.apply_async(upscaler, [picture]).get(60).shape)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere processes are not forked")
+def test_a_used_upscaler_works_in_forked_processes() -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKED], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "(160, 200, 3)\n", done.stderr

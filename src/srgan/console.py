@@ -6,12 +6,15 @@ import shlex
 import shutil
 import sys
 import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
 from lightning import Trainer
 
 from srgan.evaluation import Scores, score_table
+from srgan.files import disk_full
 from srgan.results import COMPARISON, WEIGHTS, read_convention
 from srgan.score_file import SCORES
 
@@ -62,12 +65,55 @@ def run_summary(output_dir: Path, scores: Scores, *, predict_script: Path) -> st
     return f"{scores_summary(output_dir, scores)}\nWeights     {_shown(weights)}\n\nNext: {next_command}"
 
 
+@contextmanager
+def telling_where_it_stopped(
+    trainer: Trainer, output_dir: Path, *, script: Path, arguments: Sequence[str]
+) -> Iterator[None]:
+    """Where a run is stopped, or the disk is full, say at what step, and how to go on.
+
+    Args:
+        trainer: The trainer; its first process speaks.
+        output_dir: The run's folder.
+        script: train.py.
+        arguments: The command line.
+
+    Raises:
+        ValueError: In place of the error of a full disk; names the file, and what to do.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        if trainer.is_global_zero:
+            how = _how_to_go_on(output_dir, script, arguments)
+            print(f"\nStopped at step {trainer.global_step}. {how}", file=sys.stderr)  # noqa: T201
+        raise
+    except Exception as error:
+        full = disk_full(error)
+        if full is None:
+            raise
+        raise ValueError(
+            f"No space left for {full.filename or f'a file in {output_dir}'}: stopped at step {trainer.global_step}."
+            f" Make some. {_how_to_go_on(output_dir, script, arguments)}"
+        ) from error
+
+
+def _how_to_go_on(output_dir: Path, script: Path, arguments: Sequence[str]) -> str:
+    if not (output_dir / "checkpoints" / "last.ckpt").is_file():
+        return "There is no checkpoint yet: the same command begins anew."
+    same = [each for each in arguments if not each.startswith(("ckpt_path=", "resume="))]
+    return f"Go on with: {_command(script, *same, f'ckpt_path={_shown(output_dir)}')}"
+
+
 def _predict_command(weights: Path, script: Path) -> str:
+    photo = str(files("srgan") / "assets" / "photos" / "val" / "chelsea.png")
+    return _command(script, f"ckpt={_shown(weights)}", f"input={_shown(photo)}", "output=out")
+
+
+def _command(script: Path, *arguments: str) -> str:
     """A command that works as it stands where train.py was started."""
     on_path = shutil.which("python")
     python = "python" if on_path and Path(on_path).parent == Path(sys.executable).parent else _shown(sys.executable)
-    photo = str(files("srgan") / "assets" / "photos" / "val" / "chelsea.png")
-    return shlex.join([python, _shown(script), f"ckpt={_shown(weights)}", f"input={_shown(photo)}", "output=out"])
+    return shlex.join([python, _shown(script), *arguments])
 
 
 def _shown(path: str | Path) -> str:

@@ -1,5 +1,6 @@
 """Writing files whole or not at all, one process at a time; and showing their names, whatever these are."""
 
+import errno
 import hashlib
 import io
 import logging
@@ -48,6 +49,15 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
             raise
 
 
+def disk_full(error: BaseException | None) -> OSError | None:
+    """The error of a full disk, or of a used-up quota, behind another one; None where that is not the reason."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
 def show_any_name() -> None:
     """Have stdout, as stderr already does, write what it cannot encode as an escape, instead of ending the command.
 
@@ -78,6 +88,31 @@ def alone(path: Path) -> Iterator[None]:
     with path.open("ab") as file:
         _lock(file, path)
         yield
+
+
+def hold(path: Path) -> BinaryIO | None:
+    """Keep all other processes that ask for the same away until the file is closed; a kill closes it as well.
+
+    Args:
+        path: A file to hold, made if need be and left empty.
+
+    Returns:
+        The file; None where another process holds it. Where there are no locks (see ``alone``), always the file.
+
+    Raises:
+        OSError: If the file cannot be made.
+    """
+    file = path.open("ab")
+    if sys.platform == "win32":
+        return file
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    except OSError:  # the file system has no locks
+        pass
+    return file
 
 
 def _lock(file: BinaryIO, path: Path) -> None:

@@ -80,7 +80,8 @@ def find_start(
 
     Raises:
         WeightsError: If what was named is no checkpoint or does not fit; says what to do.
-        ValueError: If ``output_dir`` holds another run, which this one would overwrite.
+        ValueError: If ``output_dir`` holds another run, which this one would overwrite, or what was named has no step
+            left to train.
     """
     found, search = None, search and ckpt_path is None
     if ckpt_path is not None:
@@ -166,7 +167,12 @@ def _start(found: tuple[Path, dict[str, Any]] | None, output_dir: Path, *, searc
     if found is None:
         return Start(None, output_dir)
     file, step = found[0], int(found[1]["global_step"])
-    if not searched or step < max_steps:
+    if step >= max_steps and not searched:
+        raise ValueError(
+            f"There is nothing to train: {file} is at step {step}, and trainer.max_steps is {max_steps}. Set a larger"
+            " one, or score what is there with test_only=true; resume=auto makes up for a closing test that is missing."
+        )
+    if step < max_steps:
         return Start(file, output_dir, step)
     results_dir = file.parents[1]
     return Start(file, results_dir, step, only_test=True, is_finished=is_closed(results_dir, step=step))

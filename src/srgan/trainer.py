@@ -14,6 +14,8 @@ from lightning.pytorch.strategies.launchers.subprocess_script import _Subprocess
 
 from srgan.sync_norm import BatchNormSync
 
+_WEIGHTS_IN_16_BITS = ("bf16-true", "16-true", "transformer-engine", "transformer-engine-float16")
+
 
 def build_trainer(
     *,
@@ -56,8 +58,14 @@ def build_trainer(
         The trainer.
 
     Raises:
-        ValueError: If ``max_steps`` or ``val_check_interval`` is below 1, or the machine lacks the devices.
+        ValueError: If ``max_steps`` or ``val_check_interval`` is below 1, the weights would be in 16 bits, or the
+            machine lacks the devices.
     """
+    if str(precision) in _WEIGHTS_IN_16_BITS:
+        raise ValueError(
+            f"Expected trainer.precision to keep the weights in 32 bits, got {precision}: in 16 bits most updates are"
+            " smaller than a weight's last digit. Set bf16-mixed or 16-mixed, which compute in 16 bits."
+        )
     for name, value in (("max_steps", max_steps), ("val_check_interval", val_check_interval)):
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"Expected trainer.{name} to be a whole number of 1 or more, got {value!r}.")

@@ -5,6 +5,8 @@ upscaler = Upscaler()
 large = upscaler(small)
 """
 
+import os
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -144,6 +146,7 @@ class Upscaler:
         Raises:
             ValueError: If ``lr`` has another shape, or values beyond [0, 1].
         """
+        _let_children_compute()
         if lr.numel():
             require_unit(lr.min().item(), lr.max().item(), what="a float tensor")
         return upscale(self._network, lr, tile_size=self.tile_size, batch_size=self.batch_size, out=out)
@@ -168,6 +171,13 @@ class Upscaler:
             return self.enlarge(rgb, out=new_canvas(height, width, dtype=dtype))
 
         return upscale_picture(lr, self.enlarge if lr.gray or lr.alpha is not None else on_canvas)
+
+
+@cache
+def _let_children_compute() -> None:
+    """Have forked processes compute in one thread: once used, OpenMP's others are missed there, and waited for."""
+    if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+        os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 
 def second_weights(ckpt: str | Path, blend_with: str | Path | None, *, strength: float) -> Path:

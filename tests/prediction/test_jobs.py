@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from srgan.images import LeftOutWarning
-from srgan.prediction import Shard, plan_jobs
+from srgan.prediction import Ledger, Shard, naming_note, plan_jobs
+from srgan.prediction.place import Place, find_place, in_folder
 
 
 def make(folder: Path, *names: str) -> Path:
@@ -81,11 +82,48 @@ def test_an_input_is_never_a_target_not_even_through_a_link(tmp_path: Path) -> N
         plan_jobs(source / "a.png", tmp_path / "linked", format="png")
 
 
-def test_two_inputs_of_one_result_are_both_named(tmp_path: Path) -> None:
+def test_results_that_would_meet_keep_both_endings(tmp_path: Path) -> None:
+    source = make(tmp_path / "in", "a.jpg", "a.png", "b.jpg", "sub/a.webp", "a.jpg.png")
+    named = targets(source, tmp_path / "out")
+    assert named == {
+        "a.jpg": "a.jpg.png",
+        "a.jpg.png": "a.jpg.png.png",
+        "a.png": "a.png.png",
+        "b.jpg": "b.png",
+        "sub/a.webp": "sub/a.png",
+    }
+    assert len(plan_jobs(source, tmp_path / "out", format="same", companions=[".trust.png"])) == 5
+
+
+def test_a_result_never_meets_a_trust_map(tmp_path: Path) -> None:
+    source = make(tmp_path / "in", "a.png", "a.png.trust.jpg")
+    jobs = plan_jobs(source, tmp_path / "out", format="png", companions=[".trust.png"])
+    names = [target.name for job in jobs for target in job.targets]
+    assert len(set(names)) == 4
+
+
+def test_a_result_keeps_its_name_whatever_comes_beside_it(tmp_path: Path) -> None:
     source = make(tmp_path / "in", "a.jpg", "a.png")
-    with pytest.raises(ValueError, match=r"a\.jpg and .*a\.png would both be written to .*a\.png"):
-        plan_jobs(source, tmp_path / "out", format="png")
-    assert len(plan_jobs(source, tmp_path / "out", format="same", companions=[".trust.png"])) == 2
+
+    def named(owners: dict[str, str]) -> list[str]:
+        paths = {name: (source / owner).resolve() for name, owner in owners.items()}
+        return [job.picture.name for job in plan_jobs(source, tmp_path / "out", format="png", owners=paths)]
+
+    assert named({"a.png": "a.jpg"}) == ["a.png", "a.png.png"]  # a.png came later
+    (source / "a.png").unlink()
+    assert named({"a.jpg.png": "a.jpg", "a.png.png": "a.png"}) == ["a.jpg.png"]  # a.png has gone
+    assert named({}) == ["a.png"]
+
+
+def test_names_that_meet_are_told_in_one_line(tmp_path: Path) -> None:
+    source = make(tmp_path / "in", *(f"{number}.{ending}" for number in range(9) for ending in ("jpg", "png")), "x.png")
+    note = naming_note(plan_jobs(source, tmp_path / "out", format="png"))
+    assert note is not None
+    assert note.startswith("18 of 19 results keep the ending of their picture")
+    assert "0.jpg → 0.jpg.png" in note
+    assert "\n" not in note
+    for format in ("png", "same"):
+        assert naming_note(plan_jobs(source / "x.png", tmp_path / "out", format=format)) is None
 
 
 def test_companions_lie_beside_the_picture_which_comes_last(tmp_path: Path) -> None:
@@ -123,3 +161,45 @@ def test_nothing_to_do_says_why(tmp_path: Path) -> None:
         plan_jobs(make(tmp_path / "in", "note.txt"), tmp_path / "out", format="png")
     with pytest.raises(ValueError, match="Expected format to be one of same, png, jpg, webp, tiff, got bmp"):
         plan_jobs(tmp_path, tmp_path / "out", format="bmp")
+
+
+def test_several_inputs_are_one_list_of_jobs(tmp_path: Path) -> None:
+    source = make(tmp_path, "one/a.jpg", "two/b.jpg", "two/a.png", "three/sub/c.png")
+    sources = [source / "one" / "a.jpg", source / "two", source / "two" / "b.jpg", source / "three"]
+    jobs = plan_jobs(sources, tmp_path / "out", format="png")
+    names = [job.picture.relative_to(tmp_path / "out").as_posix() for job in jobs]
+    assert names == ["a.jpg.png", "a.png.png", "b.png", "sub/c.png"]
+    with pytest.raises(
+        ValueError, match=r"both be written to .*Rename one of them, or give each an output= of its own"
+    ):
+        plan_jobs(
+            [make(tmp_path, "monday/i.jpg") / "monday", make(tmp_path, "tuesday/i.jpg") / "tuesday"],
+            source,
+            format="png",
+        )
+
+
+def test_an_output_that_ends_like_a_picture_is_the_file(tmp_path: Path) -> None:
+    photo = make(tmp_path, "photo.jpg") / "photo.jpg"
+    large = tmp_path / "big" / "large.WEBP"
+    assert find_place([photo], large, format=None) == Place(large.parent, "large.WEBP", "webp")
+    assert find_place([photo], tmp_path / "x.jpg", format="same").format == "same"
+    assert find_place([tmp_path / "a.gif"], tmp_path / "x.gif", format=None).format == "same"
+    assert find_place([photo], tmp_path / "out", format=None) == Place(tmp_path / "out", None, "png")
+    (tmp_path / "album.png").mkdir()
+    assert find_place([photo], tmp_path / "album.png", format=None).file is None
+    assert in_folder(large, "strength=0") == tmp_path / "big" / "strength=0" / "large.WEBP"
+    with pytest.raises(ValueError, match="Expected output= to be a folder, for several pictures"):
+        find_place([tmp_path], large, format=None)
+    with pytest.raises(ValueError, match="and format=png to agree"):
+        find_place([photo], large, format="png")
+    with pytest.raises(ValueError, match=r"Expected output= to end in one of \.png, .* got .*x\.gif"):
+        find_place([photo], tmp_path / "x.gif", format=None)
+
+
+def test_a_named_result_among_photos_is_no_input_and_hides_none(tmp_path: Path) -> None:
+    source = make(tmp_path / "in", "a.jpg", "sub/b.jpg", "sub/large.png")
+    ledger = Ledger(source / "sub", among_others=True)
+    with (source / "sub" / "large.png").open("rb") as file:
+        ledger.record(source / "sub" / "large.png", file, key="k", source=source / "sub" / "b.jpg", overwrite=True)
+    assert targets(source, tmp_path / "out") == {"a.jpg": "a.png", "sub/b.jpg": "sub/b.png"}

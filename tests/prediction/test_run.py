@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from srgan.prediction import Job, Ledger, Shard, Summary, fingerprint, plan_jobs, run_jobs
+from srgan.prediction import Job, Ledger, Records, Shard, Summary, fingerprint, plan_jobs, run_jobs
 from srgan.prediction.run import Writer
 
 
@@ -40,7 +40,7 @@ def source(tmp_path: Path) -> Path:
 
 def run(source: Path, process: Enlarger, *, settings: str = "s", overwrite: bool = False) -> Summary:
     output = source.parent / "out"
-    jobs = plan_jobs(source, output, format="png")
+    jobs = plan_jobs(source, output, format="png", owners=Records(output).owners)
     return run_jobs(jobs, process, ledger=Ledger(output), made_with=settings, overwrite=overwrite)
 
 
@@ -98,6 +98,99 @@ def test_files_of_others_and_edited_results_are_kept_unless_told(source: Path) -
     assert "overwrite=true" in str(summary)
     run(source, Enlarger(), settings="others", overwrite=True)
     assert files(output) == expected()
+
+
+@pytest.fixture
+def other_source(source: Path) -> Path:
+    """Another picture of one name in another folder."""
+    folder = source.parent / "other"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(b"other")
+    return folder
+
+
+def test_the_result_of_another_picture_is_not_replaced(source: Path, other_source: Path) -> None:
+    run(source, Enlarger())
+    for settings in ("s", "others"):
+        process = Enlarger()
+        summary = run(other_source, process, settings=settings)
+        assert process.done == []
+        assert not summary.complete
+        assert files(source.parent / "out") == expected()
+        assert f"a.png is the result of {source / 'a.png'}, another picture. Name another output=" in str(summary)
+    run(other_source, Enlarger(), overwrite=True)
+    assert files(source.parent / "out")["a.png"] == b"other" * 4
+
+
+def test_the_result_of_a_picture_that_has_gone_is_replaced(source: Path, other_source: Path) -> None:
+    run(source, Enlarger())
+    (source / "a.png").unlink()
+    assert run(other_source, Enlarger()).complete
+    assert files(source.parent / "out")["a.png"] == b"other" * 4
+
+
+def test_a_moved_input_folder_keeps_its_results(source: Path) -> None:
+    run(source, Enlarger())
+    moved = source.rename(source.parent / "moved")
+    (moved / "b.png").write_bytes(b"new")
+    process = Enlarger()
+    assert run(moved, process).complete
+    assert process.done == ["b.png"]
+
+
+@pytest.mark.parametrize("has_its_name", [True, False])
+def test_two_pictures_at_once_do_not_take_one_name(source: Path, other_source: Path, has_its_name: bool) -> None:
+    output = source.parent / "out"
+
+    class Slow(Enlarger):
+        def __call__(self, job: Job, ahead: Sequence[Job] = ()) -> Mapping[Path, Writer]:
+            if job.source.parent == other_source:  # while it works another command ends, but for the file's name
+                run(source, Enlarger())
+                if not has_its_name:
+                    (output / "a.png").unlink()
+            return super().__call__(job)
+
+    summary = run(other_source, Slow())
+    assert "another picture" in str(summary)
+    assert files(output) == expected(*(["a.png"] if has_its_name else []), "b.png", "sub/c.png")
+
+
+def test_what_an_equal_command_has_done_meanwhile_is_not_foreign(source: Path) -> None:
+    class Slow(Enlarger):
+        def __call__(self, job: Job, ahead: Sequence[Job] = ()) -> Mapping[Path, Writer]:
+            if job.name == "a.png":
+                run(source, Enlarger())
+            return super().__call__(job)
+
+    process = Slow()
+    summary = run(source, process)
+    assert (process.done, summary.kept, summary.complete) == (["a.png"], [], True)
+    assert len(summary.skipped) == 2
+
+
+def test_a_file_that_appears_meanwhile_is_kept(source: Path) -> None:
+    output = source.parent / "out"
+
+    class Slow(Enlarger):
+        def __call__(self, job: Job, ahead: Sequence[Job] = ()) -> Mapping[Path, Writer]:
+            (output / "a.png").write_bytes(b"theirs")
+            return super().__call__(job)
+
+    assert "it is kept" in str(run(source, Slow()))
+    assert files(output)["a.png"] == b"theirs"
+
+
+def test_a_picture_beside_an_enlarged_one_gets_a_name_of_its_own(source: Path) -> None:
+    run(source, Enlarger())
+    (source / "a.jpg").write_bytes(b"a.jpg")
+    output = source.parent / "out"
+    jobs = plan_jobs(source / "a.jpg", output, format="png", owners=Records(output).owners)
+    assert run_jobs(jobs, Enlarger(), ledger=Ledger(output), made_with="s").complete
+    everything = {**expected(), "a.jpg.png": b"a.jpg" * 4}
+    assert files(output) == everything
+    process = Enlarger()
+    assert run(source, process).complete
+    assert (process.done, files(output)) == ([], everything)
 
 
 def test_a_bad_file_is_reported_and_the_rest_goes_on(source: Path) -> None:
@@ -166,8 +259,8 @@ from srgan.prediction import Ledger, plan_jobs, run_jobs
 source, output = map(pathlib.Path, sys.argv[1:])
 ledger = Ledger(output)
 record = ledger.record
-def die_after(target, content, *, key):
-    record(target, content, key=key)
+def die_after(target, content, **noted):
+    record(target, content, **noted)
     if target.name == "b.png":
         os.kill(os.getpid(), signal.SIGKILL)
 ledger.record = die_after

@@ -20,6 +20,7 @@ import predict
 from srgan.checkpoints import WeightsError
 from srgan.images import read_image
 from srgan.networks import Generator
+from srgan.overrides import quoted_paths
 from srgan.prediction import Summary
 from srgan.prediction.enlarge import make_canvas
 from srgan.weights import save_generator
@@ -51,7 +52,7 @@ def finish(line: list[str], folder: Path, **options: Any) -> "subprocess.Complet
 def read_settings(*arguments: str) -> dict[str, Any]:
     """What the settings come to that are typed so."""
     with initialize_config_dir(version_base="1.3", config_dir=str(PROJECT / "conf")):
-        return predict._settings(compose("predict", overrides=predict._quoted(list(arguments))))
+        return predict._settings(compose("predict", overrides=quoted_paths(arguments, predict._PATHS, literal=True)))
 
 
 def pictures(folder: Path) -> list[str]:
@@ -167,14 +168,47 @@ def test_an_input_is_never_overwritten(weights: Path, tmp_path: Path) -> None:
     assert picture.read_bytes() == before
 
 
-def test_two_inputs_of_one_stem_are_refused_before_any_work(weights: Path, tmp_path: Path) -> None:
-    source = tmp_path / "in"
-    source.mkdir()
-    for name in ("a.png", "a.jpg"):
-        Image.new("RGB", (8, 8)).save(source / name)
-    with pytest.raises(ValueError, match=r"a\.jpg and .*a\.png would both be written"):
-        run(weights, source, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+def test_two_inputs_of_one_stem_are_both_enlarged(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, references = tmp_path / "in", tmp_path / "hr"
+    for folder, side in ((source, 8), (references, 32)):
+        folder.mkdir()
+        Image.new("RGB", (side, side), "teal").save(folder / "a.png")
+    Image.new("RGB", (8, 8), "navy").save(source / "a.jpg")
+    for _ in range(2):
+        assert run(weights, source, tmp_path / "out", report=True, reference=str(references)).complete
+        assert pictures(tmp_path / "out") == ["a.jpg.png", "a.png.png", "index.html", "scores.json"]
+        assert "2 of 2 results keep the ending of their picture" in capsys.readouterr().out
+
+
+def test_bare_paths_and_a_named_result(weights: Path, tmp_path: Path) -> None:
+    for name, colour in (("a.png", "teal"), ("b.png", "navy")):
+        Image.new("RGB", (8, 8), colour).save(tmp_path / name)
+    done = finish(command(weights, "a.png", "b.png"), tmp_path, text=True)
+    assert done.returncode == 0, done.stderr
+    assert pictures(tmp_path / "out") == ["a.png", "b.png"]
+    large = tmp_path / "large.jpg"
+    assert run(weights, tmp_path / "a.png", large, trust_map=True).written
+    with Image.open(large) as image:
+        assert (image.format, image.size) == ("JPEG", (32, 32))
+    assert (tmp_path / "large.jpg.trust.png").is_file()
+    assert run(weights, tmp_path / "a.png", large).skipped
+    assert not run(weights, tmp_path / "b.png", large).complete  # that of a.png stays
+
+
+@pytest.mark.slow
+def test_a_sweep_over_pictures_of_one_name_keeps_the_first(weights: Path, tmp_path: Path) -> None:
+    for name in ("monday", "tuesday"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (8, 8), "red" if name == "monday" else "blue").save(tmp_path / name / "a.png")
+    inputs = "input=monday/a.png,tuesday/a.png"
+    done = finish([*command(weights, inputs, "output=out"), "-m"], tmp_path, text=True)
+    assert done.returncode == 1
+    assert "tuesday/a.png: " in done.stderr
+    assert "a.png is the result of monday/a.png, another picture" in done.stderr
+    (ledger,) = (tmp_path / "out").rglob(".srgan-ledger.jsonl")
+    assert len(ledger.read_text().splitlines()) == 1
 
 
 def test_something_else_as_weights_is_refused(tmp_path: Path, photos: Path) -> None:
@@ -340,6 +374,8 @@ def test_starts_without_what_only_training_needs(weights: Path, tmp_path: Path) 
         ([], "Expected a value for input"),
         (["input=nowhere"], "nowhere does not exist"),
         (["ckpt=nowhere.ckpt", f"input={PROJECT}"], "nowhere.ckpt"),
+        (["input="], "Expected input= to name a file or a folder, got nothing"),
+        (["input=x", "reference=''"], "Expected reference= to name a file or a folder, got nothing"),
         (["input=-", "output=out"], "Expected input=- and output=- together"),
         (["input=x", "overwrite=maybe"], "Expected overwrite to be true or false, got maybe"),
     ],

@@ -1,5 +1,6 @@
 """Tests of train.py as a user runs it: what a run leaves behind, resuming, DDP, and bad input."""
 
+import errno
 import json
 import math
 import re
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 from unittest.mock import Mock
 
 import pytest
@@ -313,9 +315,72 @@ def test_changed_settings_are_reported_when_going_on(
 def test_a_new_folder_alone_is_no_changed_setting(
     compose_train: Compose, ckpt: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = ("trainer.max_steps=1", f"ckpt_path={ckpt}", f"output_dir={tmp_path / 'elsewhere'}")
+    settings = ("trainer.max_steps=2", f"ckpt_path={ckpt}", f"output_dir={tmp_path / 'elsewhere'}")
     train.train(compose_train(*settings))
-    assert "another setting" not in caplog.text
+    assert caplog.text.count("another setting") == 1
+    assert "trainer.max_steps was 1, now 2" in caplog.text
+
+
+@pytest.mark.parametrize("num_steps", [1, 2])
+def test_a_run_at_its_end_has_nothing_to_train(
+    compose_train: Compose, ckpt: Path, tmp_path: Path, num_steps: int
+) -> None:
+    if num_steps == 2:
+        train.train(compose_train("trainer.max_steps=2", f"ckpt_path={ckpt}"))
+    again = tmp_path / "again"
+    message = rf"nothing to train: .*last\.ckpt is at step {num_steps}, and trainer\.max_steps is 1\."
+    with pytest.raises(ValueError, match=message):
+        train.train(compose_train("trainer.max_steps=1", f"ckpt_path={ckpt}", f"output_dir={again}"))
+    assert not (again / "generator.safetensors").exists()
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_full_disk_is_said_once_with_the_file_and_how_to_go_on(
+    compose_train: Compose, ckpt: Path, monkeypatch: pytest.MonkeyPatch, is_first: bool
+) -> None:
+    before = ckpt.read_bytes()
+    if is_first:
+        shutil.rmtree(ckpt.parents[1])
+
+    def full(content: object, file: BinaryIO) -> None:
+        file.write(b"half")
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        finally:
+            raise RuntimeError("unexpected pos 374336 vs 374232")
+
+    monkeypatch.setattr("srgan.callbacks.checkpoint.torch.save", full)
+    settings = ["trainer.max_steps=2", *([] if is_first else [f"ckpt_path={ckpt}"])]
+    how = "the same command begins anew" if is_first else f"Go on with: .*ckpt_path={ckpt.parents[1]}"
+    with pytest.raises(ValueError, match=rf"No space left for .*\.ckpt: stopped at step [12]\. Make some\. .*{how}"):
+        train.train(compose_train(*settings))
+    assert is_first or ckpt.read_bytes() == before
+    assert not list(ckpt.parent.glob(".unfinished*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_says_how_to_go_on(
+    compose_train: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    stop = ["+callbacks.stop._target_=tests.stopping.StopAt", f"+callbacks.stop.number={int(number)}"]
+    bar = "+callbacks.progress._target_=srgan.callbacks.StepProgressBar"  # which must not be drawn below the line
+    cfg = compose_train("trainer.max_steps=9", bar, *stop)
+    before = {each: signal.getsignal(each) for each in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        with pytest.raises(SystemExit):
+            train.train(cfg)
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    run = tmp_path / "run"
+    step = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    assert step == 2
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert line.startswith("Stopped at step 2. Go on with: ")
+    assert "train.py " in line
+    assert line.endswith(f" ckpt_path={run}")
 
 
 @pytest.mark.slow
@@ -367,3 +432,19 @@ def test_a_users_mistake_ends_in_one_message(run_train: Run, tmp_path: Path) -> 
     assert done.returncode == 1
     assert "Expected a folder of pictures, but nowhere does not exist." in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_two_runs_of_one_second_do_not_mix(train_command: Command, tmp_path: Path) -> None:
+    folder = "hydra.run.dir=runs/${now:%Y}"  # a slow clock
+    lines = [train_command("trainer.max_steps=1", f"seed={seed}", folder) for seed in (1, 2)]
+    runs = [subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for line in lines]
+    for run in runs:
+        _, errors = run.communicate()
+        assert run.returncode == 0, errors
+    folders = sorted((tmp_path / "runs").iterdir())
+    assert [len(list(each.glob("csv/*"))) for each in folders] == [1, 1]
+    seeds = [
+        line for each in folders for line in (each / ".hydra/overrides.yaml").read_text().split() if "seed" in line
+    ]
+    assert sorted(seeds) == ["seed=1", "seed=2"]

@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from srgan.callbacks.signals import StopSignals
-from srgan.files import atomic_write
+from srgan.files import atomic_write, disk_full
 
 _CLOCK_STEPS = 10  # steps between two looks at the clock, on which all processes must agree
 
@@ -23,9 +23,19 @@ class WholeFileIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write a checkpoint; called on the first process alone."""
-        with atomic_write(Path(path)) as file:
-            torch.save(checkpoint, file)
+        """Write a checkpoint; called on the first process alone.
+
+        Raises:
+            OSError: If it cannot be written; names the file. torch's own writer says of a full disk "unexpected pos".
+        """
+        try:
+            with atomic_write(Path(path)) as file:
+                torch.save(checkpoint, file)
+        except (OSError, RuntimeError) as error:
+            full = disk_full(error)
+            if full is None:
+                raise
+            raise OSError(full.errno, full.strerror, str(path)) from None
 
 
 class LastCheckpoint(Checkpoint):
@@ -87,7 +97,7 @@ class LastCheckpoint(Checkpoint):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Save where the run broke off, if that was between two steps, or if there is nothing better."""
         self._signals.restore()
-        if self._signals.mid_step and self.path.exists():
+        if (self._signals.mid_step and self.path.exists()) or disk_full(exception):
             return
         if trainer.world_size == 1 or self._signals.agreed:
             self._save(trainer)  # every process comes by here

@@ -34,6 +34,11 @@ class StepProgressBar(TQDMProgressBar):
         self.train_progress_bar.set_description("Pretraining" if pretraining else "Adversarial", refresh=False)
         super().on_train_batch_end(trainer, pl_module, outputs, batch, trainer.global_step - 1)
 
+    def on_exception(self, *_: Any) -> None:
+        """Let go of the bar, which would else be drawn again below whatever is said last."""
+        if self._train_progress_bar is not None:
+            self._train_progress_bar.close()
+
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """The values beside the bar, without Lightning's version number."""
         metrics = super().get_metrics(trainer, pl_module)

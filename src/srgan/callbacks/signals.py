@@ -1,5 +1,6 @@
-"""Ctrl-C and SIGTERM during training: noted at once, obeyed between two steps, by all processes together."""
+"""Ctrl-C, SIGTERM and SIGHUP during training: noted at once, obeyed between two steps, by all processes together."""
 
+import os
 import signal
 from types import FrameType
 from typing import Any
@@ -10,7 +11,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 
 class StopSignals:
-    """Handlers of SIGINT and SIGTERM from ``install`` to ``restore``.
+    """Handlers of SIGINT, SIGTERM and SIGHUP from ``install`` to ``restore``.
 
     A signal waits for the end of the step, where ``obey`` raises; a second Ctrl-C does not wait. Lightning's own
     handler of SIGTERM talks to the other processes at once, who are busy with something else then: a run on several
@@ -23,11 +24,17 @@ class StopSignals:
         self._together = False
         self._interrupted = self._terminated = False
         self._previous: dict[int, Any] = {}
+        self._terminals: list[int] = []  # descriptors that a person watches
 
     def install(self, trainer: Trainer) -> None:
         """Take the signals over; called in training, after Lightning has done the same."""
         self._together = trainer.world_size > 1
-        for number, handler in ((signal.SIGINT, self._interrupt), (signal.SIGTERM, self._terminate)):
+        self._terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
+        handlers = {signal.SIGINT: self._interrupt, signal.SIGTERM: self._terminate}
+        # Windows has no SIGHUP; where it is ignored, nohup wants the run to outlive the terminal.
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            handlers[signal.SIGHUP] = self._hang_up
+        for number, handler in handlers.items():
             try:
                 self._previous[number] = signal.signal(number, handler)
             except ValueError:  # signals belong to the main thread
@@ -44,7 +51,7 @@ class StopSignals:
 
         Raises:
             KeyboardInterrupt: At Ctrl-C.
-            SIGTERMException: At SIGTERM.
+            SIGTERMException: At SIGTERM and SIGHUP.
         """
         interrupted, terminated = self._interrupted, self._terminated
         if self._together:
@@ -61,3 +68,11 @@ class StopSignals:
 
     def _terminate(self, signum: int, frame: FrameType | None) -> None:
         self._terminated = True
+
+    def _hang_up(self, signum: int, frame: FrameType | None) -> None:
+        self._terminated = True
+        gone = [descriptor for descriptor in self._terminals if not os.isatty(descriptor)]
+        for descriptor in gone:  # or what is still to be said would end the run before it has saved
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, descriptor)
+            os.close(nowhere)

@@ -8,6 +8,8 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
+from srgan.overrides import TRAIN_PATHS, quoted_paths, require_paths
+
 _CONF = Path(__file__).parents[3] / "conf"
 
 
@@ -24,8 +26,12 @@ def command_line(arguments: Sequence[str] | None, *, usage: str, description: st
     """
     parser = argparse.ArgumentParser(usage=usage, description=description)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for train.py, and out=FILE to write to")
-    overrides = parser.parse_args(arguments).overrides
-    outs = [each for each in overrides if each.startswith("out=")]
+    try:
+        overrides = quoted_paths(parser.parse_args(arguments).overrides, TRAIN_PATHS)
+        outs = [each for each in overrides if each.startswith("out=")]
+        require_paths({"out": [each.removeprefix("out=") for each in outs]})
+    except ValueError as error:
+        parser.exit(2, f"{error}\n")
     return [each for each in overrides if each not in outs], outs[-1].removeprefix("out=") if outs else None
 
 

@@ -5,14 +5,15 @@ import os
 import re
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from srgan.images import LeftOutWarning, left_out
 from srgan.pictures import EXTENSIONS
+from srgan.prediction.names import result_names
+from srgan.prediction.records import FILE_LEDGER, LEDGER, results_among_others
 
-LEDGER = ".srgan-ledger"  # how the names of ledgers begin; a folder with one holds results
 # Format → the ending of its files; "same" keeps the input's whole name.
 SUFFIXES = {"same": None, "png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff"}
 
@@ -80,17 +81,26 @@ class Shard:
 
 
 def plan_jobs(
-    source: Path, output: Path, *, format: str, shard: Shard | None = None, companions: Sequence[str] = ()
+    source: Path | Sequence[Path],
+    output: Path,
+    *,
+    format: str,
+    shard: Shard | None = None,
+    companions: Sequence[str] = (),
+    owners: Mapping[str, Path] | None = None,
+    file: str | None = None,
 ) -> list[Job]:
-    """List the jobs of a picture or a folder, in the order of their names.
+    """List the jobs of a picture or a folder, or of several, in the order of their names.
 
     Args:
         source: A picture, or a folder to search recursively, links to folders included. Hidden files are left out, and
-            so are folders of results inside: ``output``, and any with a ledger.
+            so are folders of results inside: ``output``, and any with a ledger. Of several each has its own root.
         output: The folder to write to; the input folder's tree is mirrored in it.
         format: A key of ``SUFFIXES``.
         shard: The part of them to do; None for all.
         companions: Endings of further files for each picture, written beside it.
+        owners: The pictures that names in ``output`` belong to, as ``Records.owners`` has them.
+        file: What to call the result of one picture; None for its own name.
 
     Raises:
         FileNotFoundError: If there is no picture.
@@ -102,16 +112,39 @@ def plan_jobs(
     """
     if format not in SUFFIXES:
         raise ValueError(f"Expected format to be one of {', '.join(SUFFIXES)}, got {format}.")
-    inputs, root = _find_inputs(source, output)
+    names: dict[Path, PurePath] = {}
+    seen: set[str] = set()
+    for each in [source] if isinstance(source, Path) else source:
+        inputs, root = _find_inputs(each, output)
+        new = [path for path in inputs if _identity(path) not in seen]  # a folder and a picture in it, say
+        names |= {path: path.relative_to(root) for path in new}
+        seen |= {_identity(path) for path in new}
+    suffix = SUFFIXES[format]
+    if file is not None:
+        results = dict.fromkeys(names, PurePath(file))
+    elif suffix is None:
+        results = names
+    else:
+        results = result_names(names, suffix, companions=companions, owners=owners or {})
     jobs = []
-    for path in inputs:
-        picture = output / path.relative_to(root)
-        if (suffix := SUFFIXES[format]) is not None:
-            picture = picture.with_suffix(suffix)
+    for path, name in names.items():
+        picture = output / results[path]
         beside = (picture.with_name(picture.name + ending) for ending in companions)
-        jobs.append(Job(path.relative_to(root).as_posix(), path, (*beside, picture)))
+        jobs.append(Job(name.as_posix(), path, (*beside, picture)))
     _check_targets(jobs)
     return [job for job in jobs if shard is None or shard.takes(job.name)]
+
+
+def naming_note(jobs: Sequence[Job]) -> str | None:
+    """A line on those whose results have both endings; None where there are none."""
+    both = [job for job in jobs if job.source.suffix and job.picture.stem == job.source.name]
+    if not both:
+        return None
+    first = both[0]
+    return (
+        f"{len(both)} of {len(jobs)} results keep the ending of their picture in their name, to tell them from those of"
+        f" others: {first.name} → {first.picture.name}"
+    )
 
 
 def _find_inputs(source: Path, output: Path) -> tuple[list[Path], Path]:
@@ -159,7 +192,8 @@ def _walk(root: Path, *, excluded: Path) -> Iterator[Path]:
             seen.add(real)
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             tops.extend(here / name for name in folders if (here / name).is_symlink())
-            yield from (here / name for name in names if not name.startswith("."))
+            ours = results_among_others(here) if FILE_LEDGER in names else set()
+            yield from (here / name for name in names if not name.startswith(".") and name not in ours)
 
 
 def _unlistable(error: OSError) -> None:
@@ -179,7 +213,7 @@ def _check_targets(jobs: Sequence[Job]) -> None:
             if identity in taken:
                 raise ValueError(
                     f"{taken[identity].source} and {job.source} would both be written to {target}. Rename one of them,"
-                    " or keep their endings apart with format=same."
+                    " or give each an output= of its own."
                 )
             taken[identity] = job
 

@@ -8,13 +8,14 @@ import errno
 import hashlib
 import json
 import os
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from pathlib import Path
 from typing import BinaryIO
 
-from srgan.prediction.jobs import LEDGER, Shard
+from srgan.files import alone
+from srgan.prediction.jobs import Shard
+from srgan.prediction.records import FILE_LEDGER, LEDGER, Records, real_path
 
 _CHUNK = 1 << 20  # bytes
 
@@ -24,7 +25,8 @@ class Standing(Enum):
 
     MISSING = auto()
     FINISHED = auto()  # made from the same input with the same settings
-    OUTDATED = auto()  # made by us, from another input or with other settings
+    OUTDATED = auto()  # made by us, from an older input or with other settings
+    TAKEN = auto()  # made by us from another picture, which still exists
     FOREIGN = auto()  # not made by us, or changed since
 
 
@@ -37,15 +39,16 @@ class Ledger:
     Args:
         folder: The output folder; made if need be.
         shard: The part of the work that is recorded here; None for all.
+        among_others: Whether the results lie among other files, whose folder is not one of results by that.
 
     Raises:
         OSError: If the folder cannot be written to.
     """
 
-    def __init__(self, folder: Path, *, shard: Shard | None = None) -> None:
+    def __init__(self, folder: Path, *, shard: Shard | None = None, among_others: bool = False) -> None:
         self._folder = folder
         part = "" if shard is None else f"-{shard.index}-of-{shard.count}"
-        self._file = folder / f"{LEDGER}{part}.jsonl"
+        self._file = folder / (FILE_LEDGER if among_others else f"{LEDGER}{part}.jsonl")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file.open("ab").close()
@@ -54,35 +57,64 @@ class Ledger:
                 f"Expected output= to be a folder that can be written to, but {folder}: {error.strerror}."
                 " Choose another output=."
             ) from error
-        self._records: dict[str, set[tuple[str, str]]] = defaultdict(set)  # target → (key, digest of the file)
-        for file in folder.glob(f"{LEDGER}*.jsonl"):
-            self._read(file)
+        self._records = Records(folder)
 
-    def standing(self, target: Path, *, key: str) -> Standing:
-        """How the file at ``target`` stands to the result of ``key``."""
+    def standing(self, target: Path, *, key: str, source: Path) -> Standing:
+        """How the file at ``target`` stands to the result of ``key`` from ``source``."""
         if not target.is_file():
             return Standing.MISSING
-        records = self._records[self._name(target)]
-        if not records:
-            return Standing.FOREIGN
         with target.open("rb") as file:
             found = digest(file)
-        if (key, found) in records:
+        name, own = self._name(target), real_path(source)
+        if not self._records.made(name, found):
+            self._records.read_on()  # another process may be at work in this folder
+        made = self._records.made(name, found)
+        if key in made:
             return Standing.FINISHED
-        return Standing.OUTDATED if any(known == found for _, known in records) else Standing.FOREIGN
+        if not made:
+            return Standing.FOREIGN
+        return Standing.TAKEN if all(_is_another(each, own) for each in made.values()) else Standing.OUTDATED
 
-    def record(self, target: Path, content: BinaryIO, *, key: str) -> None:
+    def refusal(self, target: Path) -> str:
+        """Why a file that is taken is not replaced."""
+        owner = self._records.owners.get(self._name(target))
+        return (
+            f"{target} is the result of {_shown(owner)}, another picture. Name another output="
+            " (overwrite=true replaces it)."
+        )
+
+    def record(self, target: Path, content: BinaryIO, *, key: str, source: Path, overwrite: bool = False) -> None:
         """Note that ``content``, a whole file open for reading, is what ``key`` gives, before it gets its name.
+
+        Args:
+            target: The file's name to be.
+            content: The file.
+            key: The ``content_key`` of its input and the settings.
+            source: The input.
+            overwrite: Whether the name may be another's.
 
         Raises:
             OSError: If it cannot be noted; then the file must not get its name either.
+            ValueError: If the name has become another's in the meantime; likewise.
         """
         content.seek(0)
-        entry = {"target": self._name(target), "key": key, "sha256": digest(content)}
-        self._append(json.dumps(entry).encode() + b"\n")
-        self._records[entry["target"]].add((key, entry["sha256"]))
+        entry = {"target": self._name(target), "key": key, "sha256": digest(content), "source": self._relative(source)}
+        with alone(self._file):
+            self._records.read_on()
+            if not overwrite:
+                self._require_free(target, key=key, source=source)
+            self._append(entry)
 
-    def _append(self, line: bytes) -> None:
+    def _require_free(self, target: Path, *, key: str, source: Path) -> None:
+        """Look again, since the work has taken its time; what others have noted may have no name yet."""
+        standing = self.standing(target, key=key, source=source)
+        if standing is Standing.TAKEN or _is_another(self._records.news.get(self._name(target)), real_path(source)):
+            raise ValueError(self.refusal(target))
+        if standing is Standing.FOREIGN:
+            raise ValueError(f"{target} has come to be there in the meantime, and not from predict.py: it is kept.")
+
+    def _append(self, entry: Mapping[str, str]) -> None:
+        line = json.dumps(entry).encode() + b"\n"
         descriptor = os.open(self._file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         with os.fdopen(descriptor, "r+b", buffering=0) as file:
             end = file.seek(0, os.SEEK_END)
@@ -94,16 +126,24 @@ class Ledger:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._file))
             os.fsync(descriptor)
 
-    def _read(self, file: Path) -> None:
-        for line in file.read_bytes().splitlines():
-            try:
-                entry = json.loads(line)
-                self._records[entry["target"]].add((entry["key"], entry["sha256"]))
-            except (ValueError, TypeError, KeyError):
-                continue  # cut short by a kill or a full disk: its file never got its name
+    def _relative(self, source: Path) -> str:
+        """From the output folder, so that both may be moved together; on Windows it may lie on another drive."""
+        try:
+            return Path(os.path.relpath(real_path(source), real_path(self._folder))).as_posix()
+        except ValueError:
+            return real_path(source).as_posix()
 
     def _name(self, target: Path) -> str:
         return target.relative_to(self._folder).as_posix()
+
+
+def _is_another(made_from: Path | None, own: Path) -> bool:
+    """Whether a file was made from another picture, which is still there."""
+    return made_from is not None and made_from != own and made_from.exists()
+
+
+def _shown(path: Path | None) -> Path | None:
+    return path.relative_to(Path.cwd()) if path is not None and path.is_relative_to(Path.cwd()) else path
 
 
 def fingerprint(settings: Mapping[str, object], weights: Sequence[Path]) -> str:

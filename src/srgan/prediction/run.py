@@ -89,7 +89,7 @@ def run_jobs(
             come as well, which it may compute together with this one; each still has its own turn.
         ledger: Of the output folder.
         made_with: The ``fingerprint`` of the settings.
-        overwrite: Replace files that are not ours.
+        overwrite: Replace files that are not ours, or another picture's.
         title: What the progress bar is called.
         look_ahead: How many of the jobs to come ``process`` is told of, less those that are done.
 
@@ -104,7 +104,7 @@ def run_jobs(
             while plans := deque([*plans, *islice(planned, 1 + look_ahead - len(plans))]):
                 plan = plans.popleft()
                 ahead = [other.job for other in plans if other.key is not None]
-                if _attempt(plan, process, ahead, summary, ledger=ledger):
+                if _attempt(plan, process, ahead, summary, ledger=ledger, overwrite=overwrite):
                     bar.update()
                 else:
                     bar.total -= 1  # the remaining time is that of work alone
@@ -143,16 +143,21 @@ def _plan(job: Job, *, ledger: Ledger, made_with: str, overwrite: bool) -> _Plan
     """Look whether a job is done; its key is taken before its input is read, so that a change in between shows."""
     try:
         key = content_key(job.source, made_with)
-        standings = {target: ledger.standing(target, key=key) for target in job.targets}
+        standings = {target: ledger.standing(target, key=key, source=job.source) for target in job.targets}
     except _ERRORS_OF_ONE_FILE as error:
         return _Plan(job, error=error)
     if set(standings.values()) == {Standing.FINISHED}:
         return _Plan(job)
+    taken = [target for target, standing in standings.items() if standing is Standing.TAKEN]
+    if taken and not overwrite:
+        return _Plan(job, error=ValueError(ledger.refusal(taken[0])))
     foreign = [target for target, standing in standings.items() if standing is Standing.FOREIGN]
     return _Plan(job, kept=foreign) if foreign and not overwrite else _Plan(job, key)
 
 
-def _attempt(plan: _Plan, process: Process, ahead: Sequence[Job], summary: Summary, *, ledger: Ledger) -> bool:
+def _attempt(
+    plan: _Plan, process: Process, ahead: Sequence[Job], summary: Summary, *, ledger: Ledger, overwrite: bool
+) -> bool:
     """Do what is planned, and note in the summary what came of it; returns whether there was work."""
     job = plan.job
     try:
@@ -162,7 +167,7 @@ def _attempt(plan: _Plan, process: Process, ahead: Sequence[Job], summary: Summa
             summary.kept += plan.kept
             summary.skipped += [] if plan.kept else [job]
             return False
-        _write(job, process(job, ahead), ledger=ledger, key=plan.key)
+        _write(job, process(job, ahead), ledger=ledger, key=plan.key, overwrite=overwrite)
     except _ERRORS_OF_ONE_FILE as error:
         if isinstance(error, OSError) and error.errno in _DISK_FULL:
             raise _DiskFullError from error
@@ -174,9 +179,9 @@ def _attempt(plan: _Plan, process: Process, ahead: Sequence[Job], summary: Summa
     return True
 
 
-def _write(job: Job, writers: Mapping[Path, Writer], *, ledger: Ledger, key: str) -> None:
+def _write(job: Job, writers: Mapping[Path, Writer], *, ledger: Ledger, key: str, overwrite: bool) -> None:
     for target in job.targets:
         with atomic_write(target) as file:
             writers[target](file)
             file.flush()
-            ledger.record(target, file, key=key)
+            ledger.record(target, file, key=key, source=job.source, overwrite=overwrite)
