@@ -14,12 +14,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 
-from srgan.files import show_any_name
-from srgan.overrides import bare_inputs, quoted_paths, require_paths
+from srgan.system.files import show_any_name
+from srgan.system.overrides import bare_inputs, quoted_paths, require_paths
 
 if TYPE_CHECKING:  # imported where they are used, so that `--help` answers at once
     from srgan.prediction import Summary
-    from srgan.references import References
+    from srgan.prediction.references import References
 
 _INTERRUPTED = 130  # what shells make of Ctrl-C
 _UNREAD = 141  # what shells make of a broken pipe
@@ -107,7 +107,7 @@ def predict(
     """
     from srgan import Upscaler
     from srgan.prediction import Ledger, Records, Shard, fingerprint, naming_note, plan_jobs, run_jobs
-    from srgan.prediction.enlarge import TRUST, Enlarger
+    from srgan.prediction.enlarger import TRUST, Enlarger
     from srgan.prediction.place import find_place
 
     sources = [source] if isinstance(source, Path) else source
@@ -162,8 +162,8 @@ def _references(
     """The originals to score against, where they are asked for."""
     if folder is None:
         return None
-    from srgan.inference import choose_device
-    from srgan.references import References
+    from srgan.prediction.references import References
+    from srgan.system.device import choose_device
 
     return References(
         Path(folder), scale=scale, method=Path(ckpt).stem, max_pixels=max_pixels, device=choose_device(device)
@@ -188,7 +188,7 @@ def predict_stream(
     import tempfile
 
     from srgan import Upscaler
-    from srgan.prediction.enlarge import Enlarger
+    from srgan.prediction.enlarger import Enlarger
 
     if trust_map or report or reference is not None or shard is not None:
         raise ValueError(
@@ -203,7 +203,7 @@ def predict_stream(
 
 def _weights(*, ckpt: str, blend_with: str | None = None, strength: float = 1.0, **_: Any) -> list[Path]:
     """The weight files that decide the result."""
-    from srgan.upscaler import second_weights
+    from srgan.inference.upscaler import second_weights
     from srgan.weights import resolve
 
     first = Path(ckpt)

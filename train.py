@@ -17,13 +17,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from srgan.overrides import TRAIN_PATHS, quoted_paths, require_paths
+from srgan.system.overrides import TRAIN_PATHS, quoted_paths, require_paths
 
 if TYPE_CHECKING:
     from lightning import LightningDataModule, Trainer
 
     from srgan.losses import ContentLoss
-    from srgan.module import SRGAN
+    from srgan.training import SRGAN
 
 PROJECT = Path(__file__).parent
 
@@ -55,16 +55,16 @@ def train(cfg: DictConfig) -> tuple[float, ...] | None:
         cfg: The composed ``conf/train.yaml``.
 
     Returns:
-        What a sweep compares (see ``srgan.results.compared``); None on processes other than the first, and where
-        ``resume=auto`` finds everything done.
+        What a sweep compares (see ``srgan.evaluation.closing_test.compared``); None on processes other than the first,
+        and where ``resume=auto`` finds everything done.
     """
     # Imported here, as everything heavy below, so that `--help` and shell completion answer at once.
     import torch
     from hydra.utils import instantiate
     from lightning import seed_everything
 
-    from srgan.console import quieten
-    from srgan.files import show_any_name
+    from srgan.system.files import show_any_name
+    from srgan.training.console import quieten
 
     quieten()
     show_any_name()
@@ -79,12 +79,12 @@ def fit(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ...]
     """Build model and trainer, train, and test; returns as ``train`` does."""
     from hydra.utils import instantiate
 
-    from srgan.callbacks import Settings
-    from srgan.console import announce, telling_where_it_stopped
-    from srgan.loggers import finish_wandb
-    from srgan.provenance import git_commit
-    from srgan.runs import find_start, note_origin
-    from srgan.trainer import ending_together
+    from srgan.system.git import git_commit
+    from srgan.training.callbacks import Settings
+    from srgan.training.console import announce, telling_where_it_stopped
+    from srgan.training.loggers import finish_wandb
+    from srgan.training.resume import find_start, note_origin
+    from srgan.training.trainer import ending_together
     from srgan.weights import load_into
 
     output_dir = Path(cfg.output_dir)
@@ -119,12 +119,12 @@ def fit(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ...]
 
 def test(model: "SRGAN", datamodule: "LightningDataModule", trainer: "Trainer", results_dir: Path) -> tuple[float, ...]:
     """Score what was trained, write everything down, and say what to do next; returns as ``train`` does."""
-    from srgan import results
-    from srgan.console import run_summary
-    from srgan.sweep_report import log_report
+    from srgan.evaluation import closing_test
+    from srgan.sweeps.report import log_report
+    from srgan.training.console import run_summary
 
     model.to(trainer.strategy.root_device)  # Lightning has put it back on the CPU
-    scores = results.close_run(
+    scores = closing_test.close_run(
         results_dir,
         last=model.evaluated_generator.eval(),
         content=model.generator_loss.content,
@@ -135,28 +135,28 @@ def test(model: "SRGAN", datamodule: "LightningDataModule", trainer: "Trainer", 
     print(run_summary(results_dir, scores, predict_script=PROJECT / "predict.py"))
     if _is_sweep():
         log_report(Path(HydraConfig.get().sweep.dir), trainer.loggers)
-    return results.compared(scores["last"])
+    return closing_test.compared(scores["last"])
 
 
 def score(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ...]:
     """Score the weights that ``ckpt_path`` names, one or a list, without training; returns as ``train`` does."""
-    from srgan import results
-    from srgan.console import scores_summary
-    from srgan.inference import choose_device
+    from srgan.evaluation import closing_test
+    from srgan.system.device import choose_device
+    from srgan.training.console import scores_summary
 
     named = cfg.ckpt_path if OmegaConf.is_list(cfg.ckpt_path) else [cfg.ckpt_path]
     if None in named:
         raise ValueError("Expected weights to test: test_only=true ckpt_path=srgan, a .safetensors, a .ckpt or a run.")
     device = choose_device("cpu" if cfg.trainer.accelerator == "cpu" else "auto")
-    generators = results.load_side_by_side([Path(str(path)) for path in named], scale=cfg.scale, device=device)
+    generators = closing_test.load_side_by_side([Path(str(path)) for path in named], scale=cfg.scale, device=device)
     datamodule.setup("test")
     output_dir, content = Path(cfg.output_dir), _content_to_score_by(cfg)
     if content is not None:
         content = content.to(device)
     batches = datamodule.test_dataloader()
-    scores = results.score_weights(output_dir, generators=generators, content=content, batches=batches)
+    scores = closing_test.score_weights(output_dir, generators=generators, content=content, batches=batches)
     print(scores_summary(output_dir, scores))
-    return results.compared(list(scores.values())[-1])
+    return closing_test.compared(list(scores.values())[-1])
 
 
 def _content_to_score_by(cfg: DictConfig) -> "ContentLoss | None":
@@ -198,7 +198,7 @@ def _place_in_sweep(logger: Any) -> dict[str, str]:
 @contextmanager
 def _as_job() -> Iterator[None]:
     """In a sweep, let the processes that Lightning starts run this job alone, in this job's folder."""
-    from srgan.sweeps import own_processes
+    from srgan.sweeps.processes import own_processes
 
     if not _is_sweep():
         yield

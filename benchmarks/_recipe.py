@@ -15,7 +15,7 @@ from torch import nn
 from benchmarks._measure import ROOT
 from benchmarks._textbook import TextbookDiscriminator, TextbookGenerator, TextbookTraining, copy_weights
 from srgan.data import SuperResolutionDataModule
-from srgan.module import SRGAN
+from srgan.training import SRGAN
 
 _RECIPE = (
     "experiment=paper",

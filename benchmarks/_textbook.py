@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from srgan.resize import upscale as bicubic
+from srgan.pictures.resize import upscale as bicubic
 
 
 class ResidualBlock(nn.Module):

@@ -23,12 +23,12 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from benchmarks._measure import current_mb, interleaved, median_ratio, parse, peak_mb, run_python, save, table, timed
-from srgan.data.cache import DecodedCache
+from srgan.data.cache.folder import DecodedCache
 from srgan.data.collection import Collection
 from srgan.data.dataset import EndlessBatches, TrainingDataset
 from srgan.data.degradations import bicubic
 from srgan.data.photos import Photo, find_photos
-from srgan.images import read_uint8, to_float
+from srgan.pictures.rgb import read_uint8, to_float
 
 CROP_SIZE, SCALE, BATCH_SIZE, NUM_CANDIDATES = 96, 4, 16, 4
 _TWO_MEGAPIXELS = (1224, 1632)

@@ -33,13 +33,13 @@ from benchmarks._texture import (
     lattice,
     lr_error,
 )
-from srgan.comparison import Panel, comparison_sheet, most_detailed_window
 from srgan.data import SuperResolutionDataModule
-from srgan.images import write_image
+from srgan.evaluation.metrics import quantise, score
 from srgan.inference import for_inference
 from srgan.inference import upscale as super_resolve
-from srgan.metrics import quantise, score
-from srgan.resize import downscale, upscale
+from srgan.pictures.resize import downscale, upscale
+from srgan.pictures.rgb import write_image
+from srgan.pictures.sheet import Panel, comparison_sheet, most_detailed_window
 from srgan.weights import load_generator
 
 _TILE_SIZE = 256

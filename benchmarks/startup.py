@@ -19,8 +19,8 @@ import torch
 from lightning import Callback
 
 from benchmarks._measure import ROOT, interleaved, median_ratio, parse, run_python, save, table, timed
-from srgan.images import write_image
 from srgan.networks import Generator
+from srgan.pictures.rgb import write_image
 from srgan.weights import save_generator
 
 BASELINE = ("-c", "import torch, hydra")

@@ -16,7 +16,7 @@ from benchmarks._measure import MatrixProduct, count_flops, interleaved, median_
 from benchmarks._recipe import TINY, Recipe, StepClock
 from benchmarks._textbook import TextbookTraining
 from srgan.losses import adversarial_loss, discriminator_loss
-from srgan.module import SRGAN
+from srgan.training import SRGAN
 
 TOLERANCE = 1e-6  # of a step's size: Adam moves each parameter by about one learning rate at its first step
 

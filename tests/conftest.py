@@ -23,10 +23,9 @@ from PIL import Image
 
 from srgan.data import SuperResolutionDataModule
 from srgan.losses import ContentLoss, GeneratorLoss
-from srgan.module import SRGAN
 from srgan.networks import Discriminator, Generator
-from srgan.schedules import step_decay
-from srgan.trainer import build_trainer
+from srgan.training import SRGAN, build_trainer
+from srgan.training.schedules import step_decay
 
 PROJECT = Path(__file__).parents[1]
 

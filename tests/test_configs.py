@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from srgan.data import SuperResolutionDataModule
-from srgan.module import SRGAN
+from srgan.training import SRGAN
 
 CONF = Path(__file__).parents[1] / "conf"
 
@@ -148,8 +148,8 @@ def test_without_a_network_a_download_says_what_to_do(
     def closed(*_: object, **__: object) -> None:
         raise URLError("Name or service not known")
 
-    monkeypatch.setattr("srgan.data.transfer.urlopen", closed)
-    monkeypatch.setattr("srgan.data.transfer._PAUSE", 0.0)
+    monkeypatch.setattr("srgan.data.download.transfer.urlopen", closed)
+    monkeypatch.setattr("srgan.data.download.transfer._PAUSE", 0.0)
     cfg = compose_train("data=div2k", f"download_dir={tmp_path}", tiny=False)
     with pytest.raises(InstantiationException) as error:
         instantiate(cfg.data, _convert_="all")

@@ -12,10 +12,9 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from srgan.checkpoints import WeightsError
 from srgan.export import DESCRIPTION, TOLERANCE, ExportError, export_generator, largest_difference, main
 from srgan.networks import Generator
-from srgan.weights import load_generator, save_generator
+from srgan.weights import WeightsError, load_generator, save_generator
 
 Reader = Callable[[Path], tuple[Callable[[Tensor], Tensor], dict[str, str]]]
 

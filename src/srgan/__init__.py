@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from srgan.upscaler import Upscaler
+    from srgan.inference.upscaler import Upscaler
 
 __all__ = ["Upscaler", "__version__"]
 __version__ = "0.1.0"
@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> object:
     # Only when asked for: `import srgan` is cheap, torch is not.
     if name == "Upscaler":
-        from srgan.upscaler import Upscaler
+        from srgan.inference.upscaler import Upscaler
 
         return Upscaler
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

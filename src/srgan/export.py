@@ -17,10 +17,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from srgan.files import atomic_write
 from srgan.networks import Generator
 from srgan.networks.blocks import mirrored_index
 from srgan.networks.folding import fold_batchnorm
+from srgan.system.files import atomic_write
 from srgan.weights import load_generator, read_metadata, resolve, save_generator
 
 USAGE = """python -m srgan.export ckpt=srgan format=onnx out=srgan.onnx

@@ -11,7 +11,8 @@ from benchmarks import degradation, inference, scaling, startup
 from benchmarks._measure import MatrixProduct, Options, count_flops, interleaved, run_python, save, timed
 from benchmarks._recipe import TINY, Recipe, StepClock
 from benchmarks.train_step import TOLERANCE, nominal_flops, parameter_difference, parts
-from srgan.data.random_operators import RandomBlur, random_sinc
+from srgan.data.degradations import RandomBlur
+from srgan.data.degradations.random_draws import random_sinc
 from srgan.networks import Generator
 from srgan.weights import save_generator
 

@@ -12,10 +12,9 @@ from PIL import Image
 
 from srgan.data import SuperResolutionDataModule
 from srgan.data.augmentations import Augmentation
-from srgan.data.degradations import ClassicalDegradation
-from srgan.data.random_operators import RandomBlur
-from srgan.images import read_uint8
-from srgan.resize import downscale
+from srgan.data.degradations import ClassicalDegradation, RandomBlur
+from srgan.pictures.resize import downscale
+from srgan.pictures.rgb import read_uint8
 from tests.data.pictures import save
 
 VAL_NAMES = ["astronaut.png", "brushes.png", "chelsea.png", "coffee.png"]

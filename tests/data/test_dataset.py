@@ -15,7 +15,7 @@ from srgan.data import dataset as dataset_module
 from srgan.data.collection import Collection
 from srgan.data.dataset import EndlessBatches, PairItem, TrainingDataset, ValidationDataset, draw_round
 from srgan.data.photos import find_photos
-from srgan.resize import downscale
+from srgan.pictures.resize import downscale
 
 NUM_PHOTOS = 5
 

@@ -10,11 +10,10 @@ import torch
 from lightning.pytorch.loggers import CSVLogger
 from PIL import Image
 
-from srgan.callbacks import LastCheckpoint
 from srgan.data import SuperResolutionDataModule
 from srgan.data.manifest import changes, fingerprint, packed, unpacked
-from srgan.module import SRGAN
-from srgan.trainer import build_trainer
+from srgan.training import SRGAN, build_trainer
+from srgan.training.callbacks import LastCheckpoint
 
 BEFORE = {"a.png": (10, 0), "b.png": (20, 0), "c.png": (30, 5)}
 

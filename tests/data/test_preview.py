@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from srgan.data.preview import main, preview_sheet
-from srgan.images import read_image
+from srgan.pictures.rgb import read_image
 
 CAPTION_HEIGHT, GAP = 26, 6
 

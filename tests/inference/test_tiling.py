@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from srgan.inference import choose_device, new_canvas, upscale
+from srgan.inference import new_canvas, upscale
 from srgan.networks import Generator
+from srgan.system.device import choose_device
 
 # Peak memory of a process that enlarges a picture of some size onto a map, with tiles of 64.
 PEAK = """

@@ -5,10 +5,10 @@ import torch
 from torch import Tensor
 
 from srgan.inference import trust, trust_map, upscale
-from srgan.inference.refine import views
+from srgan.inference.fidelity import views
 from srgan.inference.trust import agreement, doubts
 from srgan.networks import Generator
-from srgan.resize import downscale
+from srgan.pictures.resize import downscale
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from srgan.networks.blocks import BicubicUpscale, ConvNorm, ResidualBlock, UpscaleBlock, icnr_
-from srgan.resize import upscale
+from srgan.pictures.resize import upscale
 
 
 def test_bias_is_there_exactly_where_no_batch_norm_follows() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from srgan.networks import Generator
-from srgan.resize import upscale
+from srgan.pictures.resize import upscale
 
 TINY: dict[str, Any] = {"num_blocks": 1, "channels": 4}
 

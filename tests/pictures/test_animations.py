@@ -10,7 +10,8 @@ import torch
 from PIL import Image, ImageCms, ImageSequence
 from torch import Tensor
 
-from srgan.pictures import PictureFormatError, read_pictures, upscale_picture, write_pictures
+from srgan.inference.channels import upscale_picture
+from srgan.pictures import PictureFormatError, read_pictures, write_pictures
 
 SUFFIXES = {"png": ".png", "webp": ".webp", "tiff": ".tif", "same": ".gif", "jpg": ".jpg"}
 DURATIONS = [50, 70, 200]

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 from torch import Tensor
 
-from srgan.pictures import colours_lost, from_image, read_pictures, to_image, upscale_picture, write_pictures
-from srgan.pictures.viewing import read_seen
+from srgan.inference.channels import upscale_picture
+from srgan.pictures import colours_lost, from_image, read_pictures, to_image, write_pictures
+from srgan.pictures.browser_view import read_seen
 from tests.pictures.chunks import Chunk, chunks_of, write_png
 
 COLOUR = (200, 150, 100)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from srgan.pictures import read_pictures, upscale_picture, write_pictures
+from srgan.inference.channels import upscale_picture
+from srgan.pictures import read_pictures, write_pictures
 
 Array = NDArray[Any]
 Writer = Callable[[Path], object]

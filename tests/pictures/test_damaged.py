@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from srgan.data.reading import read_photo
-from srgan.images import ImageReadError
 from srgan.pictures import from_image, read_levels, read_pictures
+from srgan.pictures.rgb import ImageReadError
+from srgan.pictures.rgb8 import read_photo
 
 NOISE = np.random.default_rng(0).integers(0, 256, (10, 12, 3), dtype=np.uint8)
 SMOOTH = Image.fromarray(NOISE).resize((96, 80), Image.Resampling.BICUBIC)

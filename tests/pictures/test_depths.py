@@ -10,9 +10,9 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from srgan.data.reading import read_photo
-from srgan.images import ImageReadError
 from srgan.pictures import read_levels, read_pictures
+from srgan.pictures.rgb import ImageReadError
+from srgan.pictures.rgb8 import read_photo
 from tests.pictures.chunks import write_png
 
 Values = NDArray[Any]

@@ -11,7 +11,8 @@ import tifffile
 from PIL import ExifTags, Image
 from torch import Tensor
 
-from srgan.pictures import from_image, read_pictures, upscale_picture, write_pictures
+from srgan.inference.channels import upscale_picture
+from srgan.pictures import from_image, read_pictures, write_pictures
 from srgan.pictures.exif import EXIF, GPS, INTEROP, Block, Directory, Entry, parse
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)

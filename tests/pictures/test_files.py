@@ -15,9 +15,9 @@ import tifffile
 import torch
 from PIL import Image
 
-from srgan.images import ImageReadError
 from srgan.pictures import Picture, PictureFormatError, read_pictures, require_writable, write_pictures
-from srgan.pictures.reading import read_levels
+from srgan.pictures.read import read_levels
+from srgan.pictures.rgb import ImageReadError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8)
 
@@ -225,7 +225,7 @@ def test_full_disk_leaves_the_old_file_and_no_other(
     def fail(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("srgan.files.os.fsync", fail)
+    monkeypatch.setattr("srgan.system.files.os.fsync", fail)
     with pytest.raises(OSError, match="No space left"):
         write_pictures(tmp_path / "x", [picture()], format=format, quality=90)
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x", b"old")]

@@ -8,7 +8,8 @@ import pytest
 from PIL import ExifTags, Image, ImageCms, ImageOps
 from torch import Tensor
 
-from srgan.pictures import read_pictures, upscale_picture, write_pictures
+from srgan.inference.channels import upscale_picture
+from srgan.pictures import read_pictures, write_pictures
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
 SUFFIXES = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tif"}

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from srgan.data.reading import read_photo
-from srgan.images import ImageReadError
 from srgan.pictures import read_levels, read_pictures, write_pictures
+from srgan.pictures.rgb import ImageReadError
+from srgan.pictures.rgb8 import read_photo
 from tests.pictures.chunks import Chunk, chunks_of, write_png
 
 PIXELS = np.arange(90, dtype=np.uint8).reshape(6, 5, 3)

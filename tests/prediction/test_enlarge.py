@@ -9,7 +9,7 @@ import torch
 from srgan import Upscaler
 from srgan.networks import Generator
 from srgan.prediction import plan_jobs
-from srgan.prediction.enlarge import ColoursLostWarning, Enlarger
+from srgan.prediction.enlarger import ColoursLostWarning, Enlarger
 from srgan.weights import save_generator
 from tests.pictures.chunks import write_png
 

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from predict import predict
-from srgan.images import read_image, to_uint8
+from srgan.evaluation.metrics import score_card
 from srgan.inference.trust import trust_map, undrawn
-from srgan.metrics import score_card
 from srgan.networks import Generator
+from srgan.pictures.resize import upscale
+from srgan.pictures.rgb import read_image, to_uint8
 from srgan.prediction import Summary
 from srgan.prediction.review import bicubic_rows
-from srgan.resize import upscale
 from srgan.weights import save_generator
 from tests.profiles import exchanging_profile
 

@@ -17,13 +17,12 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 
 import predict
-from srgan.checkpoints import WeightsError
-from srgan.images import read_image
 from srgan.networks import Generator
-from srgan.overrides import quoted_paths
+from srgan.pictures.rgb import read_image
 from srgan.prediction import Summary
-from srgan.prediction.enlarge import make_canvas
-from srgan.weights import save_generator
+from srgan.prediction.enlarger import make_canvas
+from srgan.system.overrides import quoted_paths
+from srgan.weights import WeightsError, save_generator
 
 PROJECT = Path(__file__).parents[2]
 
@@ -98,7 +97,7 @@ def test_a_result_too_large_for_the_memory_lies_in_a_file_and_is_the_same(
         tmp_path / "a.png"
     )
     run(weights, tmp_path / "a.png", tmp_path / "memory")
-    monkeypatch.setattr("srgan.prediction.enlarge.available_memory", lambda device: 0)
+    monkeypatch.setattr("srgan.prediction.enlarger.available_memory", lambda device: 0)
     disk = Mock(return_value=SimpleNamespace(free=10**9))
     monkeypatch.setattr("shutil.disk_usage", disk)
     run(weights, tmp_path / "a.png", tmp_path / "disk")
@@ -111,7 +110,7 @@ def test_a_result_too_large_for_the_memory_lies_in_a_file_and_is_the_same(
 
 
 def test_a_result_too_large_for_the_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("srgan.prediction.enlarge.available_memory", lambda device: 0)
+    monkeypatch.setattr("srgan.prediction.enlarger.available_memory", lambda device: 0)
     with pytest.raises(OSError, match="No space left"):
         make_canvas((1, 3, 10**9, 10**9), dtype=torch.uint8, scratch=tmp_path)
 
@@ -363,7 +362,7 @@ def test_starts_without_what_only_training_needs(weights: Path, tmp_path: Path) 
     done = finish([sys.executable, "-c", code, *arguments], tmp_path, text=True)
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
-    assert {"torch", "srgan.prediction.enlarge"} <= loaded
+    assert {"torch", "srgan.prediction.enlarger"} <= loaded
     unwanted = {"lightning", "wandb", "torchmetrics", "kornia", "matplotlib", "scipy", "torchvision", "sympy"}
     assert not loaded & unwanted
 

@@ -15,8 +15,8 @@ from omegaconf import DictConfig
 from PIL import Image
 
 import train
+from srgan.evaluation.score_file import read_scores
 from srgan.networks import Generator
-from srgan.score_file import read_scores
 from srgan.weights import save_generator
 from tests.conftest import textured_photo
 

@@ -21,9 +21,8 @@ from omegaconf import DictConfig
 
 import train
 from srgan import __version__
-from srgan.checkpoints import WeightsError
-from srgan.images import read_image
-from srgan.weights import load_generator
+from srgan.pictures.rgb import read_image
+from srgan.weights import WeightsError, load_generator
 
 PROJECT = Path(__file__).parents[2]
 
@@ -270,7 +269,7 @@ def test_resume_auto_makes_up_for_a_closing_test_that_was_cut_off(
 
     def cut_off(name: str, num_steps: int) -> bytes:
         with monkeypatch.context() as patch:
-            patch.setattr("srgan.results.evaluate", Mock(side_effect=KeyboardInterrupt))
+            patch.setattr("srgan.evaluation.closing_test.evaluate", Mock(side_effect=KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 run(name, num_steps)
         return last.read_bytes()
@@ -349,7 +348,7 @@ def test_a_full_disk_is_said_once_with_the_file_and_how_to_go_on(
         finally:
             raise RuntimeError("unexpected pos 374336 vs 374232")
 
-    monkeypatch.setattr("srgan.callbacks.checkpoint.torch.save", full)
+    monkeypatch.setattr("srgan.training.callbacks.checkpoint.torch.save", full)
     settings = ["trainer.max_steps=2", *([] if is_first else [f"ckpt_path={ckpt}"])]
     how = "the same command begins anew" if is_first else f"Go on with: .*ckpt_path={ckpt.parents[1]}"
     with pytest.raises(ValueError, match=rf"No space left for .*\.ckpt: stopped at step [12]\. Make some\. .*{how}"):
@@ -363,7 +362,8 @@ def test_a_run_that_is_stopped_says_how_to_go_on(
     compose_train: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: int
 ) -> None:
     stop = ["+callbacks.stop._target_=tests.stopping.StopAt", f"+callbacks.stop.number={int(number)}"]
-    bar = "+callbacks.progress._target_=srgan.callbacks.StepProgressBar"  # which must not be drawn below the line
+    # Which must not be drawn below the line.
+    bar = "+callbacks.progress._target_=srgan.training.callbacks.StepProgressBar"
     cfg = compose_train("trainer.max_steps=9", bar, *stop)
     before = {each: signal.getsignal(each) for each in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from srgan.data.number_checks import require_probability
+from srgan.data.degradations.number_checks import require_probability
 
 _MIXUP_CONCENTRATION = 1.2  # of the Beta distribution that the share is drawn from; Yoo et al., table 6
 _CUT_SIDE = 0.7  # of the patch, over the picture's side; Yoo et al.

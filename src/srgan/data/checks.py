@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from srgan.data.degradations import Degradation
-from srgan.data.sources import Source
+from srgan.data.photos.sources import Source
 
 MIN_VAL_SIZE = 48  # pixels: SSIM's window, and borders cropped off at the largest scale, must fit
 _MIN_CROP_SIZE = 32

@@ -11,13 +11,13 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from srgan.data.cache import CacheWarning, DecodedCache
-from srgan.data.entry import Entry, entry_name
-from srgan.data.pairs import Pair, make_pair, read_pair
+from srgan.data.cache.entry import Entry, entry_name
+from srgan.data.cache.folder import CacheWarning, DecodedCache
 from srgan.data.photos import Photo
-from srgan.data.reading import read_photo
-from srgan.files import listed
-from srgan.images import ImageReadError, LeftOutWarning
+from srgan.data.photos.pair import Pair, make_pair, read_pair
+from srgan.pictures.rgb import ImageReadError, LeftOutWarning
+from srgan.pictures.rgb8 import read_photo
+from srgan.system.files import listed
 
 _SPARE_THREADS = 1  # beyond one for each core, since one or another waits until the disk has what it wrote
 

@@ -10,15 +10,16 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from srgan.data.augmentations import Augmentation
-from srgan.data.batches import BatchChanges
-from srgan.data.cache import DecodedCache
+from srgan.data.batch_changes import BatchChanges
+from srgan.data.cache.folder import DecodedCache
 from srgan.data.checks import MIN_VAL_SIZE, check_lr_is_made, check_sizes, check_val_lr
 from srgan.data.collection import Collection
 from srgan.data.dataset import EndlessBatches, PairItem, TrainingDataset, ValidationDataset
 from srgan.data.degradations import Degradation
 from srgan.data.manifest import Manifest, changes, fingerprint, manifest, packed, unpacked
-from srgan.data.photos import Photo, divided, with_reductions
-from srgan.data.sources import LrRoots, Roots, find, make_sources
+from srgan.data.photos import Photo, make_sources
+from srgan.data.photos.find import divided, with_reductions
+from srgan.data.photos.sources import LrRoots, Roots, find
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from srgan.data.batches import degrade_by_name
+from srgan.data.batch_changes import degrade_by_name
 from srgan.data.collection import Collection
+from srgan.data.crops import NUM_ORIENTATIONS, choose_crop, crop_pair, orient
 from srgan.data.degradations import Degradation
-from srgan.data.transforms import NUM_ORIENTATIONS, choose_crop, crop_pair, orient
-from srgan.images import to_float, to_uint8
+from srgan.pictures.rgb import to_float, to_uint8
 
 _KEPT_BYTES = 256 * 2**20
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from srgan.comparison import Panel, comparison_sheet
+from srgan.data.command_line import command_line, instantiate_data
 from srgan.data.datamodule import SuperResolutionDataModule
-from srgan.data.settings import command_line, instantiate_data
-from srgan.files import show_any_name
-from srgan.images import write_image
-from srgan.resize import downscale
+from srgan.pictures.resize import downscale
+from srgan.pictures.rgb import write_image
+from srgan.pictures.sheet import Panel, comparison_sheet
+from srgan.system.files import show_any_name
 
 _CANNOT_RUN = 2  # as the doctor's
 _USAGE = "python -m srgan.data.preview data=folder data.root=/photos [out=preview.png]"

@@ -1,11 +1,10 @@
 """Enlarging pictures with a trained generator: pure tensor functions, in tiles without seams, on any device."""
 
-from srgan.inference.device import available_memory, choose_device
-from srgan.inference.network import Network, for_inference
+from srgan.inference.fidelity import Consistent, SelfEnsemble
 from srgan.inference.precision import Precision, with_precision
-from srgan.inference.refine import Consistent, SelfEnsemble
 from srgan.inference.tiling import TileSize, in_levels, new_canvas, require_tiles, upscale, warn_of_small_tiles
 from srgan.inference.trust import trust_map
+from srgan.inference.wrapper import Network, for_inference
 
 __all__ = [
     "Consistent",
@@ -13,8 +12,6 @@ __all__ = [
     "Precision",
     "SelfEnsemble",
     "TileSize",
-    "available_memory",
-    "choose_device",
     "for_inference",
     "in_levels",
     "new_canvas",

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from srgan.inference.network import Network, Wrapper
+from srgan.inference.wrapper import Network, Wrapper
 from srgan.networks import Generator
 
 Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]

@@ -9,9 +9,9 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from srgan.inference.device import is_out_of_memory
-from srgan.inference.network import Network
-from srgan.inference.windows import Window, auto_tile_size, windows
+from srgan.inference.tile_layout import Window, auto_tile_size, windows
+from srgan.inference.wrapper import Network
+from srgan.system.device import is_out_of_memory
 
 TileSize: TypeAlias = int | Literal["auto"] | None
 

@@ -13,11 +13,11 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional
 
-from srgan.inference.network import Network, Wrapper
-from srgan.inference.refine import views
+from srgan.inference.fidelity import views
+from srgan.inference.tile_layout import windows
 from srgan.inference.tiling import TileSize, upscale
-from srgan.inference.windows import windows
-from srgan.resize import downscale
+from srgan.inference.wrapper import Network, Wrapper
+from srgan.pictures.resize import downscale
 
 # Doubt in levels of 255, its colour, and how far the shipped srgan was off where it doubted so (mean over the sample
 # photos, in levels): white, yellow, orange, red, purple, black.

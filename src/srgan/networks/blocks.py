@@ -89,7 +89,7 @@ def mirrored_index(images: Tensor, dim: int, margin: int) -> Tensor:
 class BicubicUpscale(nn.Module):
     """Bicubic enlargement (a = -0.5, mirrored borders) as a fixed convolution and a PixelShuffle.
 
-    Equal to ``srgan.resize.upscale``; written with operators that every export format and device knows.
+    Equal to ``srgan.pictures.resize.upscale``; written with operators that every export format and device knows.
     """
 
     kernels: Tensor

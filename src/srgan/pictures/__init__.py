@@ -1,17 +1,16 @@
-"""What a user's picture files hold, read, enlarged and written without losing it: depth, alpha, profile, frames.
+"""What a user's picture files hold, read and written without losing it: depth, alpha, profile, frames.
 
-Training reads plain RGB (`srgan.images`) but for 16-bit colour; predicting goes through here.
+Training reads plain RGB (`srgan.pictures.rgb`) but for 16-bit colour; predicting goes through here.
 """
 
 from srgan.pictures.arrays import from_array, to_array
-from srgan.pictures.enlarging import fill_transparent, upscale_picture
-from srgan.pictures.modes import Pixels
+from srgan.pictures.deep_colour import is_deep_colour
 from srgan.pictures.picture import Picture, PictureFormatError
 from srgan.pictures.pillow import from_image, to_image
-from srgan.pictures.reading import EXTENSIONS, read_levels, read_pictures
-from srgan.pictures.sixteen_bits import is_deep_colour
-from srgan.pictures.writing import FORMATS, colours_lost, require_quality, require_writable, write_pictures
-from srgan.ranges import require_unit
+from srgan.pictures.pillow_modes import Pixels
+from srgan.pictures.read import EXTENSIONS, read_levels, read_pictures
+from srgan.pictures.value_ranges import require_unit
+from srgan.pictures.write import FORMATS, colours_lost, require_quality, require_writable, write_pictures
 
 __all__ = [
     "EXTENSIONS",
@@ -20,7 +19,6 @@ __all__ = [
     "PictureFormatError",
     "Pixels",
     "colours_lost",
-    "fill_transparent",
     "from_array",
     "from_image",
     "is_deep_colour",
@@ -31,6 +29,5 @@ __all__ = [
     "require_writable",
     "to_array",
     "to_image",
-    "upscale_picture",
     "write_pictures",
 ]

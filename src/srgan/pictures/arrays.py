@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from srgan.pictures.bands import whole
 from srgan.pictures.picture import Picture
 from srgan.pictures.pillow import as_tensor
-from srgan.ranges import require_unit
+from srgan.pictures.value_ranges import require_unit
 
 _BITS = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 16}
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from srgan.pictures import colours, exif_geometry, metadata
 from srgan.pictures.bands import whole
-from srgan.pictures.modes import Pixels, pixels_of, prepare
 from srgan.pictures.picture import Picture
+from srgan.pictures.pillow_modes import Pixels, pixels_of, prepare
 
 
 def from_image(image: Image.Image, *, deep: Pixels | None = None) -> Picture:

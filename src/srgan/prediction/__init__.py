@@ -2,8 +2,8 @@
 
 from srgan.prediction.jobs import Job, Shard, naming_note, plan_jobs
 from srgan.prediction.ledger import Ledger, fingerprint
+from srgan.prediction.loop import Summary, run_jobs
 from srgan.prediction.records import Records
-from srgan.prediction.run import Summary, run_jobs
 
 __all__ = [
     "Job",

@@ -13,9 +13,9 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import BinaryIO
 
-from srgan.files import alone
 from srgan.prediction.jobs import Shard
 from srgan.prediction.records import FILE_LEDGER, LEDGER, Records, real_path
+from srgan.system.files import alone
 
 _CHUNK = 1 << 20  # bytes
 

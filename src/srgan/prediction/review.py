@@ -11,18 +11,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from srgan.images import read_image, to_uint8
-from srgan.inference import available_memory
+from srgan.evaluation.score_file import PREDICTED, SCORES
 from srgan.inference.trust import undrawn
-from srgan.pictures.viewing import Rows, Seen, read_seen, reduce_rows
+from srgan.pictures.browser_view import Rows, Seen, read_seen, reduce_rows
+from srgan.pictures.resize import upscale
+from srgan.pictures.rgb import read_image, to_uint8
 from srgan.prediction.jobs import Job
-from srgan.prediction.run import Summary
-from srgan.report import VIEWING_PIXELS, Entry, write_report
-from srgan.resize import upscale
-from srgan.score_file import PREDICTED, SCORES
+from srgan.prediction.loop import Summary
+from srgan.prediction.page import VIEWING_PIXELS, Entry, write_report
+from srgan.system.device import available_memory
 
 if TYPE_CHECKING:  # torchvision comes with it
-    from srgan.references import References
+    from srgan.prediction.references import References
 
 PAGE = "index.html"
 SCORED_PIXELS = 25_000_000  # of a result: those of a photo of 24 megapixels take 2.2 GB

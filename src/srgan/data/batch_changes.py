@@ -1,0 +1,76 @@
+"""What happens to whole batches on the training device: degradation and augmentation, by draws that resume repeats."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from srgan.data.augmentations import Augmentation
+from srgan.data.degradations import Degradation
+from srgan.pictures.rgb import to_float, to_uint8
+
+_DEGRADATION, _AUGMENTATION, _VALIDATION = 2, 3, 4  # streams beside 0 and 1, the dataset's order and crops
+
+
+class BatchChanges:
+    """Degrades and augments training batches; sample ``n`` draws from generators that (seed, n) alone decide.
+
+    Args:
+        degradation: Makes LR anew; None leaves it as it came.
+        augmentation: Changes pairs; None leaves them.
+        scale: Size of HR over size of LR.
+        seed: The run's seed.
+
+    Raises:
+        ValueError: If CutBlur is asked for without a degradation.
+    """
+
+    def __init__(
+        self, degradation: Degradation | None, augmentation: Augmentation | None, *, scale: int, seed: int
+    ) -> None:
+        if augmentation is not None and augmentation.cutblur_probability and degradation is None:
+            raise ValueError(
+                "Expected data/degradation=classical or real where data.augmentation.cutblur_probability is above 0:"
+                " CutBlur puts clean patches into degraded pictures."
+            )
+        self._degradation = degradation
+        self._augmentation = augmentation
+        self._scale = scale
+        self._seed = seed
+
+    def __call__(self, batch: dict[str, Any], *, first_sample: int) -> dict[str, Any]:
+        """Change a batch whose samples are numbered from ``first_sample`` on; the one given stays as it is."""
+        lr, hr = batch["lr"], batch["hr"]
+        numbers = range(first_sample, first_sample + len(hr))
+        rngs = [np.random.default_rng((self._seed, _AUGMENTATION, number)) for number in numbers]
+        if self._augmentation is not None:
+            lr, hr = (_rounded(images) for images in self._augmentation.recolour(lr, hr, rngs))
+        clean_lr = lr
+        if self._degradation is not None:
+            draws = [np.random.default_rng((self._seed, _DEGRADATION, number)) for number in numbers]
+            lr = self._degradation(hr.float(), scale=self._scale, rngs=draws)
+        if self._augmentation is not None:
+            lr, hr = (_rounded(images) for images in self._augmentation.mix(lr, hr, clean_lr, rngs))
+        return {**batch, "lr": lr.to(batch["lr"]), "hr": hr.to(batch["hr"])}  # in the run's precision
+
+
+def degrade_by_name(degradation: Degradation, hr: Tensor, *, scale: int, name: str) -> Tensor:
+    """Degrade a picture to validate on by draws that its name alone decides, so that validations and runs compare.
+
+    Args:
+        degradation: Makes LR.
+        hr: Float RGB in [0, 1], shape (3, scale * h, scale * w).
+        scale: Factor.
+        name: The photo's.
+
+    Returns:
+        Shape (3, h, w).
+    """
+    number = int.from_bytes(hashlib.sha256(name.encode(errors="surrogateescape")).digest()[:8], "big")
+    return degradation(hr[None], scale=scale, rngs=[np.random.default_rng((_VALIDATION, number))])[0]
+
+
+def _rounded(images: Tensor) -> Tensor:
+    """To 8 bit, as all pictures are that come from files."""
+    return to_float(to_uint8(images))

@@ -1,0 +1,1 @@
+"""Photos as they were decoded, kept on disk between runs."""

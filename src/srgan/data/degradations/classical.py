@@ -1,0 +1,71 @@
+"""How low-resolution pictures are made from high-resolution ones: bicubic once, or at random for each crop."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from srgan.data.degradations.number_checks import require_range
+from srgan.data.degradations.operators import blur, gaussian_noise
+from srgan.data.degradations.random_draws import RandomBlur, on_device, uniform
+from srgan.pictures.resize import downscale, downscale_pixels
+from srgan.pictures.rgb import to_float, to_uint8
+
+
+class Degradation(Protocol):
+    """Makes LR from HR at random."""
+
+    def __call__(self, hr: Tensor, *, scale: int, rngs: Sequence[np.random.Generator]) -> Tensor:
+        """Degrade pictures, each by draws from its own generator alone.
+
+        Args:
+            hr: Float RGB in [0, 1], shape (N, 3, scale * h, scale * w), on any device.
+            scale: Factor.
+            rngs: A generator for each picture.
+
+        Returns:
+            Float RGB in [0, 1], rounded to 8 bit as files are, shape (N, 3, h, w).
+        """
+
+
+def bicubic(hr: Tensor, scale: int) -> Tensor:
+    """MATLAB-convention bicubic, clamped and rounded to 8 bit as the papers' LR files are.
+
+    Args:
+        hr: uint8, shape (3, scale * h, scale * w).
+        scale: Factor.
+
+    Returns:
+        uint8, shape (3, h, w).
+    """
+    return downscale_pixels(hr, scale)
+
+
+class ClassicalDegradation:
+    """Random blur, MATLAB-convention bicubic, then Gaussian noise: the classical model of blind super-resolution.
+
+    Args:
+        blur: Draws the kernels.
+        noise_sigma_range: Deviation of the noise, in 255ths.
+
+    Raises:
+        ValueError: If the range is not of two numbers of 0 or more in order.
+    """
+
+    def __init__(self, *, blur: RandomBlur, noise_sigma_range: Sequence[float]) -> None:
+        require_range("data.degradation.noise_sigma_range", noise_sigma_range, lowest=0)
+        self._blur = blur
+        self._noise_sigma_range = noise_sigma_range
+
+    @torch.no_grad()
+    def __call__(self, hr: Tensor, *, scale: int, rngs: Sequence[np.random.Generator]) -> Tensor:
+        """As ``Degradation`` has it."""
+        lr = [self._degraded(hr[n : n + 1], scale, rng) for n, rng in enumerate(rngs)]
+        return to_float(to_uint8(torch.cat(lr)))
+
+    def _degraded(self, hr: Tensor, scale: int, rng: np.random.Generator) -> Tensor:
+        image = downscale(blur(hr, self._blur.kernel(rng)), scale)
+        sigma = uniform(self._noise_sigma_range, rng) / 255
+        return gaussian_noise(image, sigma, grey=False, generator=on_device(image.device, rng))

@@ -1,0 +1,193 @@
+"""Blur, resizing and noise with settings drawn at random for each picture, from a generator of its own."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from srgan.data.degradations.kernels import gaussian, generalised_gaussian, identity, plateau, sinc
+from srgan.data.degradations.number_checks import (
+    require_positive_range,
+    require_probability,
+    require_range,
+    require_weights,
+)
+from srgan.data.degradations.operators import gaussian_noise, poisson_noise
+
+_LOWEST_CUTOFF, _LOWEST_CUTOFF_WIDE, _WIDE = math.pi / 3, math.pi / 5, 13  # wide kernels can hold slower ringing
+_MODES = ("area", "bilinear", "bicubic")
+_SHAPES: dict[str, Callable[..., Tensor]] = {"": gaussian, "generalised_": generalised_gaussian, "plateau_": plateau}
+_KINDS = tuple(f"{shape}{symmetry}" for shape in _SHAPES for symmetry in ("isotropic", "anisotropic"))
+
+
+class RandomBlur:
+    """Draws blur kernels.
+
+    Args:
+        kernel_sizes: Odd sides to choose from.
+        kind_weights: How often each kind comes, in relation to the others: ``isotropic``, ``anisotropic``,
+            ``generalised_isotropic``, ``generalised_anisotropic``, ``plateau_isotropic``, ``plateau_anisotropic``.
+        sigma_range: Deviations in pixels; two draws where anisotropic.
+        generalised_beta_range: Smallest and largest shape of the generalised kinds, around 1.
+        plateau_beta_range: The same for the plateaus.
+        sinc_probability: How often a sinc comes instead of these.
+        probability: How often there is a blur at all.
+
+    Raises:
+        ValueError: If a size is even, a kind is unknown, a range is not of two numbers above 0 in order, a probability
+            is not in [0, 1], or no weight is above 0.
+    """
+
+    def __init__(
+        self,
+        *,
+        kernel_sizes: Sequence[int],
+        kind_weights: Mapping[str, float],
+        sigma_range: Sequence[float],
+        generalised_beta_range: Sequence[float] = (1, 1),
+        plateau_beta_range: Sequence[float] = (1, 1),
+        sinc_probability: float = 0.0,
+        probability: float = 1.0,
+    ) -> None:
+        if not kernel_sizes or any(size < 1 or size % 2 == 0 for size in kernel_sizes):
+            raise ValueError(f"Expected blur.kernel_sizes to be odd numbers above 0, got {list(kernel_sizes)}.")
+        if unknown := set(kind_weights) - set(_KINDS):
+            raise ValueError(f"Expected blur.kind_weights of {', '.join(_KINDS)}, got {', '.join(sorted(unknown))}.")
+        require_weights("blur.kind_weights", kind_weights)
+        require_positive_range("blur.sigma_range", sigma_range)
+        require_positive_range("blur.generalised_beta_range", generalised_beta_range)
+        require_positive_range("blur.plateau_beta_range", plateau_beta_range)
+        require_probability("blur.sinc_probability", sinc_probability)
+        require_probability("blur.probability", probability)
+        self.kernel_sizes = tuple(kernel_sizes)
+        self._kinds = tuple(kind_weights)
+        self._shares = np.array(list(kind_weights.values())) / sum(kind_weights.values())
+        self._sigma_range = sigma_range
+        self._beta_ranges = {"generalised_": generalised_beta_range, "plateau_": plateau_beta_range}
+        self._sinc_probability = sinc_probability
+        self._probability = probability
+
+    def kernel(self, rng: np.random.Generator) -> Tensor:
+        """A kernel, float64, that sums to 1."""
+        if rng.random() >= self._probability:
+            return identity()
+        size = int(rng.choice(self.kernel_sizes))
+        if rng.random() < self._sinc_probability:
+            return random_sinc(size, rng)
+        kind = self._kinds[rng.choice(len(self._kinds), p=self._shares)]
+        shape, isotropic = kind.removesuffix("anisotropic").removesuffix("isotropic"), "anisotropic" not in kind
+        sigma_x, sigma_y = uniform(self._sigma_range, rng), uniform(self._sigma_range, rng)
+        angle = float(rng.uniform(-math.pi, math.pi))
+        beta = {"beta": _around_1(self._beta_ranges[shape], rng)} if shape else {}
+        return _SHAPES[shape](size, sigma_x, sigma_x if isotropic else sigma_y, angle, **beta)
+
+
+class RandomResize:
+    """Draws factors of size: larger, smaller, or as it was.
+
+    Args:
+        larger_probability: How often the factor is above 1.
+        smaller_probability: How often it is below 1.
+        factor_range: Smallest and largest factor.
+
+    Raises:
+        ValueError: If the probabilities are not in [0, 1], their sum included, or the range is not of two numbers
+            above 0 in order.
+    """
+
+    def __init__(self, *, larger_probability: float, smaller_probability: float, factor_range: Sequence[float]) -> None:
+        require_positive_range("resize.factor_range", factor_range)
+        require_probability("resize.larger_probability", larger_probability)
+        require_probability("resize.smaller_probability", smaller_probability)
+        if larger_probability + smaller_probability > 1:
+            raise ValueError(
+                "Expected resize.larger_probability and resize.smaller_probability to sum to at most 1,"
+                f" got {larger_probability} and {smaller_probability}."
+            )
+        self._larger_probability = larger_probability
+        self._smaller_probability = smaller_probability
+        self._smallest, self._largest = factor_range
+
+    def factor(self, rng: np.random.Generator) -> float:
+        """A factor."""
+        chance = rng.random()
+        if chance < self._larger_probability:
+            return float(rng.uniform(1, self._largest))
+        if chance < self._larger_probability + self._smaller_probability:
+            return float(rng.uniform(self._smallest, 1))
+        return 1.0
+
+
+class RandomNoise:
+    """Adds Gaussian or Poisson noise, in colour or grey.
+
+    Args:
+        gaussian_probability: How often the noise is Gaussian; otherwise it is Poisson's.
+        sigma_range: Deviation of Gaussian noise, in 255ths.
+        poisson_weight_range: Factor on Poisson noise.
+        grey_probability: How often the noise is the same in all channels.
+
+    Raises:
+        ValueError: If a probability is not in [0, 1], or a range is not of two numbers of 0 or more in order.
+    """
+
+    def __init__(
+        self,
+        *,
+        gaussian_probability: float,
+        sigma_range: Sequence[float],
+        poisson_weight_range: Sequence[float],
+        grey_probability: float,
+    ) -> None:
+        require_probability("noise.gaussian_probability", gaussian_probability)
+        require_range("noise.sigma_range", sigma_range, lowest=0)
+        require_range("noise.poisson_weight_range", poisson_weight_range, lowest=0)
+        require_probability("noise.grey_probability", grey_probability)
+        self._gaussian_probability = gaussian_probability
+        self._sigma_range = sigma_range
+        self._poisson_weight_range = poisson_weight_range
+        self._grey_probability = grey_probability
+
+    def __call__(self, image: Tensor, rng: np.random.Generator) -> Tensor:
+        """Shape (1, 3, H, W) to the same, clamped to [0, 1]."""
+        generator = on_device(image.device, rng)
+        grey = bool(rng.random() < self._grey_probability)
+        if rng.random() < self._gaussian_probability:
+            sigma = uniform(self._sigma_range, rng) / 255
+            return gaussian_noise(image, sigma, grey=grey, generator=generator)
+        weight = uniform(self._poisson_weight_range, rng)
+        return poisson_noise(image, weight, grey=grey, generator=generator)
+
+
+def uniform(between: Sequence[float], rng: np.random.Generator) -> float:
+    """A number between two."""
+    lowest, highest = between
+    return float(rng.uniform(lowest, highest))
+
+
+def random_sinc(size: int, rng: np.random.Generator, *, lowest_cutoff: float | None = None) -> Tensor:
+    """A sinc kernel of a random cutoff, from ``lowest_cutoff``, or what suits the size, up to pi."""
+    if lowest_cutoff is None:
+        lowest_cutoff = _LOWEST_CUTOFF if size < _WIDE else _LOWEST_CUTOFF_WIDE
+    return sinc(size, float(rng.uniform(lowest_cutoff, math.pi)))
+
+
+def random_resize(image: Tensor, size: tuple[float, float], rng: np.random.Generator) -> Tensor:
+    """Resize (1, 3, H, W) to a size, rounded down, by averaging or linear or cubic interpolation, not antialiased."""
+    mode = _MODES[rng.integers(len(_MODES))]
+    height, width = (max(1, int(side)) for side in size)
+    return functional.interpolate(image, size=(height, width), mode=mode)
+
+
+def on_device(device: torch.device, rng: np.random.Generator) -> torch.Generator:
+    """A generator for tensors of a device that goes on from a generator of numbers."""
+    return torch.Generator(device).manual_seed(int(rng.integers(2**63)))
+
+
+def _around_1(between: Sequence[float], rng: np.random.Generator) -> float:
+    """Below 1 or above it with equal chances, however far the range reaches to each side."""
+    smallest, largest = between
+    return float(rng.uniform(smallest, 1) if rng.random() < 0.5 else rng.uniform(1, largest))

@@ -1,0 +1,83 @@
+"""The second-order degradation of Real-ESRGAN (Wang et al. 2021, arXiv:2107.10833, §3).
+
+Blur, resize, noise and JPEG, twice; at last the resize to LR's size with a sinc filter, before or after the second
+JPEG. Each picture draws all from a generator of its own, factors of size included, which the paper's implementation
+draws for whole batches: so there is no need for its pool of pairs, which mixes batches, nor for a pool's state in
+checkpoints. Differs from the paper in that HR is not sharpened, and the border of the degraded crop stays.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from srgan.data.degradations.number_checks import require_probability, require_range
+from srgan.data.degradations.operators import blur, jpeg
+from srgan.data.degradations.random_draws import RandomBlur, RandomNoise, RandomResize, random_resize, random_sinc
+from srgan.pictures.rgb import to_float, to_uint8
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One of the two rounds: what it draws from, and libjpeg's lowest and highest quality, of 1 to 100."""
+
+    blur: RandomBlur
+    resize: RandomResize
+    noise: RandomNoise
+    jpeg_quality_range: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        require_range("jpeg_quality_range", self.jpeg_quality_range, lowest=1, highest=100)
+
+    def spoil(self, image: Tensor, size: tuple[int, int], rng: np.random.Generator) -> Tensor:
+        """Blur (1, 3, H, W), resize it to a random factor times ``size``, and add noise."""
+        image = blur(image, self.blur.kernel(rng))
+        factor = self.resize.factor(rng)
+        return self.noise(random_resize(image, (size[0] * factor, size[1] * factor), rng), rng)
+
+    def compress(self, image: Tensor, rng: np.random.Generator) -> Tensor:
+        """Shape (1, 3, H, W) to the same."""
+        lowest, highest = self.jpeg_quality_range
+        return jpeg(image, int(rng.integers(lowest, highest, endpoint=True)))
+
+
+class RealDegradation:
+    """LR as photos from the wild are: blurred, resized, noisy and compressed, twice.
+
+    Args:
+        first: The first round; its factors of size are of HR's.
+        second: The second; its factors are of LR's size.
+        final_sinc_probability: How often the last resize has a sinc filter behind it.
+
+    Raises:
+        ValueError: If the probability is not in [0, 1].
+    """
+
+    def __init__(self, *, first: Pass, second: Pass, final_sinc_probability: float) -> None:
+        require_probability("data.degradation.final_sinc_probability", final_sinc_probability)
+        self._first = first
+        self._second = second
+        self._final_sinc_probability = final_sinc_probability
+
+    @torch.no_grad()
+    def __call__(self, hr: Tensor, *, scale: int, rngs: Sequence[np.random.Generator]) -> Tensor:
+        """As ``srgan.data.degradations.Degradation`` has it."""
+        lr = [self._degraded(hr[n : n + 1], scale, rng) for n, rng in enumerate(rngs)]
+        return to_float(to_uint8(torch.cat(lr)))
+
+    def _degraded(self, hr: Tensor, scale: int, rng: np.random.Generator) -> Tensor:
+        height, width = hr.shape[-2:]
+        lr_size = (height // scale, width // scale)
+        image = self._first.compress(self._first.spoil(hr, (height, width), rng), rng)
+        image = self._second.spoil(image, lr_size, rng)
+        if rng.random() < 0.5:
+            return self._second.compress(self._filtered(random_resize(image, lr_size, rng), rng), rng)
+        return self._filtered(random_resize(self._second.compress(image, rng), lr_size, rng), rng)
+
+    def _filtered(self, lr: Tensor, rng: np.random.Generator) -> Tensor:
+        if rng.random() >= self._final_sinc_probability:
+            return lr
+        return blur(lr, random_sinc(int(rng.choice(self._second.blur.kernel_sizes)), rng, lowest_cutoff=math.pi / 3))

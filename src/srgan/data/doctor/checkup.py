@@ -1,0 +1,220 @@
+"""The doctor: checks a collection of photos before days of training are spent on it.
+
+    python -m srgan.data.doctor data=folder data.root=/photos
+    python -m srgan.data.doctor data=paired data.root=/hr data.lr_root=/lr out=report.json
+
+Takes what ``train.py`` takes, so that its command line can be pasted. Prints a line for each finding and writes all of
+them to ``out=``, a JSON file. Exit code: 0 clean, 1 findings, 2 where it cannot run.
+"""
+
+import json
+import math
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from srgan.data.checks import MIN_VAL_SIZE
+from srgan.data.collection import num_cores
+from srgan.data.command_line import command_line, instantiate_data
+from srgan.data.datamodule import SuperResolutionDataModule
+from srgan.data.doctor.copies import TEST, TRAIN, VAL, Portrait, collection_findings, portrait
+from srgan.data.doctor.findings import NAMES, Finding
+from srgan.data.doctor.pairs import pair_findings
+from srgan.data.doctor.photos import photo_findings, read_or_finding
+from srgan.data.photos import Photo, find_photos, make_sources
+from srgan.data.photos.find import divided, match_partners, partner_folder
+from srgan.data.photos.sources import LrRoots, Roots, labelled, require_hr
+from srgan.pictures.rgb import LeftOutWarning, closed_folders, find_images, other_pictures
+from srgan.system.files import atomic_write, show_any_name
+
+CLEAN, FINDINGS, CANNOT_RUN = 0, 1, 2
+_USAGE = "python -m srgan.data.doctor data=folder data.root=/photos [out=report.json]"
+_MAX_LISTED = 20  # findings of one name on the console; the JSON has all
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """What was looked at, and what was found."""
+
+    num_photos: Mapping[str, int]  # by side
+    findings: Sequence[Finding]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check what a command line names, and report."""
+    overrides, out = command_line(
+        arguments, usage=_USAGE, description="Check a collection of photos before training on it."
+    )
+    torch.set_num_threads(1)  # the threads are one per photo
+    show_any_name()
+    warnings.simplefilter("ignore", LeftOutWarning)  # of what is a finding here
+    try:
+        checkup = check(**_settings(overrides))
+        print(table(checkup))  # noqa: T201 - a command
+        if out:
+            write_report(Path(out), checkup)
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a command
+        return CANNOT_RUN
+    return FINDINGS if checkup.findings else CLEAN
+
+
+def check(
+    *,
+    root: Roots,
+    lr_root: LrRoots | None,
+    val_root: Roots | None,
+    val_lr_root: LrRoots | None,
+    test_root: Roots | None,
+    val_fraction: float,
+    scale: int,
+    min_size: int,
+) -> Checkup:
+    """Check the photos to train, to validate and, where these are others, to test on.
+
+    Args:
+        root: Folder or folders of HR photos, or ``sample``; and so on, as the data module has them.
+        lr_root: Folder of their LR partners, if any.
+        val_root: Folder of HR photos to validate on; None for ``val_fraction`` of ``root``.
+        val_lr_root: Folder of their LR partners, if any.
+        test_root: Folder of photos for the closing test; None for those to validate on.
+        val_fraction: Share of ``root`` to validate on where there is no ``val_root``.
+        scale: Size of HR over size of LR.
+        min_size: Smallest usable side of a photo to train on, in pixels.
+
+    Raises:
+        FileNotFoundError: If a folder is missing or holds no picture.
+        ValueError: If a collection cannot be split.
+    """
+    found, findings = _search(root, lr_root, side=TRAIN, scale=scale)
+    val: list[Photo] | None = None
+    test: list[Photo] = []
+    if val_root is not None:
+        val, more = _search(val_root, val_lr_root, side=VAL, scale=scale)
+        findings += more
+    if test_root is not None:
+        test, more = _search(test_root, None, side=TEST, scale=scale)
+        findings += more
+    train, val = divided(found, val=val, test=test, val_fraction=val_fraction)
+    photos = {TRAIN: train, VAL: val, **({TEST: test} if test else {})}
+    min_sizes = {TRAIN: min_size, VAL: MIN_VAL_SIZE, TEST: MIN_VAL_SIZE}
+    jobs = [_Job(photo, side, min_sizes[side], scale) for side, some in photos.items() for photo in some]
+    findings += _examine_all(jobs)
+    findings.sort(key=lambda finding: (NAMES.index(finding.name), finding.file))
+    return Checkup({side: len(some) for side, some in photos.items()}, findings)
+
+
+def table(checkup: Checkup) -> str:
+    """A line for each finding (name, file, what, how much, what to do), and how many there are of each name."""
+    counts = Counter(finding.name for finding in checkup.findings)
+    lines = []
+    for name, count in counts.items():
+        findings = [finding for finding in checkup.findings if finding.name == name]
+        lines += [_line(finding) for finding in findings[:_MAX_LISTED]]
+        if count > _MAX_LISTED:
+            lines.append(f"{name:<16} … and {count - _MAX_LISTED} more; out=report.json lists them all")
+    photos = " and ".join(f"{number} {side}" for side, number in checkup.num_photos.items())
+    total = ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing found"
+    return "\n".join([*lines, f"{photos} photos checked: {total}."])
+
+
+def write_report(path: Path, checkup: Checkup) -> None:
+    """Write everything as JSON: ``clean``, ``num_photos``, and each finding as in the table, with its ``values``."""
+    findings = [
+        {
+            "name": each.name,
+            "file": each.file,
+            "what": each.what,
+            "amount": each.amount,
+            "advice": each.advice,
+            "values": dict(each.values),
+        }
+        for each in checkup.findings
+    ]
+    report = {"clean": not findings, "num_photos": dict(checkup.num_photos), "findings": findings}
+    with atomic_write(path) as file:
+        # A name that is not UTF-8 becomes JSON's own escapes, of which a reader makes the name again.
+        file.write((json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode(errors="backslashreplace"))
+
+
+@dataclass(frozen=True)
+class _Job:
+    photo: Photo
+    side: str
+    min_size: int
+    scale: int
+
+
+def _examine_all(jobs: Sequence[_Job]) -> list[Finding]:
+    """Photos in parallel threads; of each, nothing is kept but its findings and its portrait."""
+    findings, portraits = [], []
+    with ThreadPoolExecutor(max_workers=num_cores()) as pool:
+        for found, seen in pool.map(_examine, jobs):
+            findings += found
+            portraits += [seen] if seen else []
+    return findings + collection_findings(portraits)
+
+
+def _examine(job: _Job) -> tuple[list[Finding], Portrait | None]:
+    """All that can be said of one photo and its partner by themselves, and what to compare it with others by."""
+    file = str(job.photo.hr_path)
+    hr = read_or_finding(job.photo.hr_path)
+    lr = read_or_finding(job.photo.lr_path) if job.photo.lr_path else None
+    findings = [each for each in (hr, lr) if isinstance(each, Finding)]
+    if isinstance(hr, Finding):
+        return findings, None
+    findings += photo_findings(hr, min_size=job.min_size, file=file)
+    if isinstance(lr, Tensor):
+        findings += pair_findings(hr, lr, scale=job.scale, file=str(job.photo.lr_path))
+    return findings, portrait(hr, file=file, side=job.side)
+
+
+def _search(roots: Roots, lr_roots: LrRoots | None, *, side: str, scale: int) -> tuple[list[Photo], list[Finding]]:
+    """The photos under some roots with their partners, and those on either side that have none."""
+    found, findings = [], []
+    for source in make_sources(roots, lr_roots, scale=scale, split=TRAIN if side == TRAIN else VAL):
+        closed = [each for root in (source.hr_root, source.lr_root) if root for each in closed_folders(root)]
+        findings += [Finding("closed_folder", str(each.filename), str(each.strerror)) for each in closed]
+        findings += [
+            Finding("other_kind", str(path), path.suffix.lower())
+            for root in (source.hr_root, source.lr_root)
+            for path in (other_pictures(root) if root else [])
+        ]
+        photos = find_photos(source.hr_root)
+        if source.lr_root is None:
+            require_hr(photos, source.hr_root)
+        else:
+            photos = match_partners(photos, source.lr_root, scale=scale)
+            partners = {photo.lr_path for photo in photos}
+            lonely = {photo.hr_path: source.lr_root for photo in photos if photo.lr_path is None}
+            lr_paths = find_images(partner_folder(source.lr_root, scale=scale))
+            lonely |= {path: source.hr_root for path in lr_paths if path not in partners}
+            findings += [Finding("missing_partner", str(path), f"none in {other}") for path, other in lonely.items()]
+        found += labelled(photos, source)
+    return found, findings
+
+
+def _settings(overrides: list[str]) -> dict[str, Any]:
+    """The arguments of ``check`` as the project's configuration has them.
+
+    Raises:
+        FileNotFoundError: If a folder does not exist.
+        ValueError: If an override is wrong, a value is missing, or the data module refuses what ``train.py`` would.
+    """
+    data: dict[str, Any] = instantiate_data(overrides, usage=_USAGE, _target_="builtins.dict")
+    SuperResolutionDataModule(**data)  # looks at the settings and for the folders, no further
+    min_size = math.ceil(data["hr_crop_size"] * min(data["hr_reductions"]))
+    names = ("root", "lr_root", "val_root", "val_lr_root", "test_root", "val_fraction", "scale")
+    return {"min_size": min_size, **{name: data[name] for name in names}}
+
+
+def _line(finding: Finding) -> str:
+    return f"{finding.name:<16} {finding.file}: {finding.what}; {finding.amount}. → {finding.advice}"

@@ -1,0 +1,5 @@
+"""Archives of photos: downloaded with resume, checked and unpacked."""
+
+from srgan.data.download.archives import Archive, DownloadError, fetch
+
+__all__ = ["Archive", "DownloadError", "fetch"]

@@ -1,0 +1,6 @@
+"""Which photos there are, where they come from, and the pair that each makes."""
+
+from srgan.data.photos.find import Photo, find_pairs, find_photos
+from srgan.data.photos.sources import joined, make_sources, weighted
+
+__all__ = ["Photo", "find_pairs", "find_photos", "joined", "make_sources", "weighted"]

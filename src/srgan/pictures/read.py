@@ -1,0 +1,181 @@
+"""Reading picture files of users: every frame, at full depth, with alpha, profile and EXIF."""
+
+import io
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from srgan.pictures import colours, metadata, rgb
+from srgan.pictures.chunks import kept_chunks
+from srgan.pictures.colours import Chunk
+from srgan.pictures.deep_colour import read_deep
+from srgan.pictures.picture import Picture
+from srgan.pictures.pillow import from_image
+from srgan.pictures.pillow_modes import Pixels, pixels_of, prepare
+from srgan.pictures.rgb import ImageReadError
+from srgan.pictures.tiff import kind_of_page
+
+EXTENSIONS = rgb.EXTENSIONS | {".gif", ".apng"}  # what a folder is searched for
+_ANIMATIONS = frozenset({"GIF", "WEBP", "PNG", "AVIF"})
+_BROKEN = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError)
+_REDUCED_PAGE = 1  # bit of TIFF's NewSubfileType: a page that is a preview of another
+_pillow_limit = threading.RLock()
+
+
+def read_pictures(source: Path | BinaryIO, *, max_pixels: int, scale: int = 4) -> list[Picture]:
+    """Read all frames or pages of a picture file.
+
+    Args:
+        source: A file of any format that Pillow reads, or a stream of one, which is read to its end.
+        max_pixels: How many pixels the file may have, all frames together; compared before any is decoded.
+        scale: How much the picture is to be enlarged: named in the message on a file that is too large.
+
+    Returns:
+        One picture for most files; the frames of an animation (GIF, WebP, APNG) or the pages of a TIFF.
+
+    Raises:
+        ImageReadError: If the file is missing, empty, truncated, no picture, or has more than ``max_pixels``.
+    """
+    name = source if isinstance(source, Path) else Path(str(getattr(source, "name", "stream")).strip("<>"))
+    with _reading(name):
+        if isinstance(source, Path) and source.is_dir():
+            raise IsADirectoryError
+        stored = rgb.readable(source if isinstance(source, Path) else _Stored(source))
+        return _read_frames(stored, name, max_pixels, scale)
+
+
+def read_levels(path: Path, *, max_pixels: int) -> Pixels:
+    """Read the first frame or page of a picture file, upright, without making floats of it.
+
+    Raises:
+        ImageReadError: As above; ``max_pixels`` is for the frame alone.
+    """
+    with _reading(path):
+        if path.is_dir():
+            raise IsADirectoryError
+        stored = rgb.readable(path)
+        with _opened(stored) as image:
+            for index in _frames(image):
+                image.seek(index)
+                if not _is_preview(image):
+                    break
+            if image.width * image.height > max_pixels:
+                raise ImageReadError(
+                    f"Cannot read {path}: expected at most {max_pixels} pixels, after max_pixels, but it has"
+                    f" {image.width}x{image.height}. If it is what it claims to be, raise max_pixels."
+                )
+            deep, chunks = read_deep(image, stored, index), _chunks(image, stored)
+            prepare(image)
+            image.load()
+            pixels, turn = deep or pixels_of(image), metadata.orientation(image)
+    values = metadata.upright(pixels.colours, turn)
+    return pixels._replace(
+        colours=values,
+        alpha=None if pixels.alpha is None else metadata.upright(pixels.alpha, turn),
+        icc_profile=pixels.icc_profile or colours.profile_of_chunks(chunks, gray=values.shape[-1] == 1),
+    )
+
+
+@contextmanager
+def _reading(name: Path) -> Iterator[None]:
+    with rgb.reading(name):
+        try:
+            with _without_pillow_limit():
+                yield
+        except _BROKEN as error:  # what Pillow stumbles over in a file that is damaged in ways it does not foresee
+            raise OSError(f"the file is damaged ({type(error).__name__}: {error})") from error
+
+
+def _opened(stored: Path | io.BytesIO) -> ImageFile.ImageFile:
+    try:
+        return rgb.opened(stored)
+    except UnidentifiedImageError as error:
+        kind = kind_of_page(stored)
+        if kind is None:
+            raise
+        raise ValueError(f"it is a TIFF of {kind}, which cannot be read; save it as PNG, or as RGBA") from error
+
+
+def _read_frames(stored: Path | io.BytesIO, name: Path, max_pixels: int, scale: int) -> list[Picture]:
+    pictures, pixels = [], 0
+    with _opened(stored) as image:
+        chunks = _chunks(image, stored)
+        for index in _frames(image):
+            if index:
+                image.seek(index)
+            pixels += image.width * image.height
+            if pixels > max_pixels:
+                raise ImageReadError(_too_large(image, name, pixels, max_pixels, scale))
+            if not _is_preview(image):
+                pictures.append(replace(_read_frame(image, stored, index), chunks=chunks))
+    if not pictures:
+        raise ValueError("it holds previews only")
+    return pictures
+
+
+def _chunks(image: Image.Image, stored: Path | io.BytesIO) -> tuple[Chunk, ...]:
+    """What a file says of its colours beside a profile, as a PNG says it; and the text of a PNG."""
+    if image.format not in ("PNG", "AVIF"):
+        return ()
+    with stored.open("rb") if isinstance(stored, Path) else io.BytesIO(stored.getvalue()) as file:
+        if image.format == "PNG":
+            return kept_chunks(file)
+        return () if image.info.get("icc_profile") else colours.from_nclx(file.read())
+
+
+class _Stored(io.BytesIO):
+    """A stream's bytes; empty ones are named so here, for there is no file to look at."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(stream.read())
+        if not self.getbuffer().nbytes:
+            raise ValueError("nothing came")
+
+
+def _frames(image: Image.Image) -> range:
+    """Which of a file's images are its frames or pages; a phone's MPO holds others beside the picture, PSD layers."""
+    if image.format not in _ANIMATIONS and image.format != "TIFF":
+        return range(1)
+    first = 1 if getattr(image, "default_image", False) else 0  # of an APNG: shown only by those that know no APNG
+    return range(first, getattr(image, "n_frames", 1))
+
+
+def _is_preview(image: Image.Image) -> bool:
+    return image.format == "TIFF" and bool(getattr(image, "tag_v2", {}).get(254, 0) & _REDUCED_PAGE)
+
+
+def _too_large(image: Image.Image, name: Path, pixels: int, max_pixels: int, scale: int) -> str:
+    frames = getattr(image, "n_frames", 1)
+    return (
+        f"Cannot read {name}: expected at most max_pixels={max_pixels} pixels, but it has {image.width}x{image.height}"
+        f"{f' in {frames} frames' if frames > 1 else ''}, at least {pixels}, which would become {pixels * scale**2}. "
+        "If it is what it claims to be, raise max_pixels."
+    )
+
+
+def _read_frame(image: Image.Image, stored: Path | io.BytesIO, index: int) -> Picture:
+    moves = image.format in _ANIMATIONS and getattr(image, "n_frames", 1) > 1
+    deep = read_deep(image, stored, index)
+    return replace(
+        from_image(image, deep=deep),
+        duration=float(image.info.get("duration", 0)) if moves else None,
+        loop=int(image.info.get("loop", 1)) if moves else None,  # a GIF that says nothing plays once
+    )
+
+
+@contextmanager
+def _without_pillow_limit() -> Iterator[None]:
+    """Lift Pillow's own limit, which knows nothing of ours; one reader at a time, since it is one for the process."""
+    with _pillow_limit, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd EXIF blocks and the like; what matters raises
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit

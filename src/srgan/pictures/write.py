@@ -1,0 +1,201 @@
+"""Writing pictures in the format that was asked for, or saying why that format cannot hold them."""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+
+from srgan.pictures import colours, metadata
+from srgan.pictures.bands import as_shares
+from srgan.pictures.exif import Block, parse
+from srgan.pictures.picture import Picture, PictureFormatError
+from srgan.pictures.pillow import pixels_as_image, profile_of, saving_options, stated_profile
+from srgan.pictures.png import write_png
+from srgan.pictures.tiff import is_stored_gray, require_size, write_tiff
+from srgan.system.files import atomic_write
+
+FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "tiff": "TIFF"}  # what can be asked for, beside `same`
+_AS_BEFORE = frozenset([*FORMATS.values(), "GIF", "BMP"])  # what `same` can mean
+_LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "GIF": 65535}
+_MOVING = ("PNG", "WEBP", "GIF")
+_FULL_CHROMA_QUALITY = 90
+_LARGEST_JPEG_EXIF = 65533
+
+
+def write_pictures(target: Path | BinaryIO, frames: Sequence[Picture], *, format: str, quality: int) -> None:
+    """Write a picture, the frames of an animation, or pages; a path whole or not at all.
+
+    Args:
+        target: The file, whose folder is made if need be, or a stream.
+        frames: What `read_pictures` gave, enlarged or not.
+        format: ``png``, ``jpg``, ``webp``, ``tiff`` or ``same`` as the file that was read.
+        quality: Of JPEG and WebP, 1 to 100.
+
+    Raises:
+        PictureFormatError: If the format cannot hold the pictures.
+        OSError: If they cannot be written.
+    """
+    pillow_format = require_writable(frames, format=format)
+    require_quality(quality)
+    if isinstance(target, Path):
+        with atomic_write(target) as file:
+            _WRITERS[pillow_format](file, frames, quality)
+        return
+    if target.seekable() and target.tell() == 0:
+        _WRITERS[pillow_format](target, frames, quality)
+        return
+    encoded = io.BytesIO()  # encoders go back and forth
+    _WRITERS[pillow_format](encoded, frames, quality)
+    target.write(encoded.getbuffer())
+
+
+def require_quality(quality: int) -> None:
+    """Raise ValueError unless it is a quality that JPEG and WebP have."""
+    if not 1 <= quality <= 100:
+        raise ValueError(f"Expected quality from 1 to 100, got {quality}.")
+
+
+def require_writable(frames: Sequence[Picture], *, format: str, scale: int = 1) -> str:
+    """Check that a format can hold pictures, enlarged by ``scale``, before the work of enlarging them is done.
+
+    Returns:
+        Pillow's name of the format.
+
+    Raises:
+        PictureFormatError: If it cannot; the message names formats that can.
+    """
+    first = frames[0]
+    pillow_format = first.format if format == "same" else FORMATS.get(format, format)
+    if pillow_format not in _AS_BEFORE:
+        raise PictureFormatError(f"Cannot write {pillow_format}; choose one of format={'|'.join(FORMATS)}.")
+    if len(frames) > 1 and first.duration is not None and pillow_format not in _MOVING:
+        raise PictureFormatError(
+            f"{pillow_format} holds no animation, but this one has {len(frames)} frames; choose format=png or webp."
+        )
+    if len(frames) > 1 and first.duration is None and pillow_format != "TIFF":
+        raise PictureFormatError(f"{pillow_format} holds no pages, but there are {len(frames)}; choose format=tiff.")
+    if pillow_format == "JPEG" and any(_is_clear_somewhere(frame) for frame in frames):
+        raise PictureFormatError("JPEG holds no transparency, but this picture has some; choose format=png or webp.")
+    if pillow_format == "TIFF":
+        require_size(frames, scale=scale)
+    largest = _LARGEST_SIDE.get(pillow_format)
+    side = max(max(frame.size) for frame in frames) * scale
+    if largest and side > largest:
+        raise PictureFormatError(
+            f"{pillow_format} holds at most {largest} pixels a side, but there would be {side}; choose format=png."
+        )
+    return pillow_format
+
+
+def colours_lost(picture: Picture, *, format: str) -> str | None:
+    """What a format cannot say of a picture's colours, for a warning; None if nothing is lost.
+
+    Args:
+        picture: The picture.
+        format: Pillow's name of the format, as ``require_writable`` gives it.
+    """
+    gray = is_stored_gray(picture) if format == "TIFF" else picture.gray and format != "WEBP"
+    profile = stated_profile(picture, gray=gray)
+    if picture.icc_profile and not profile_of(picture, gray=gray):
+        return "its profile is not one of the colours that are written; it is left out, and the result taken for sRGB"
+    if (profile and format in ("GIF", "BMP")) or (
+        format != "PNG" and not profile and colours.beyond_profiles(picture.chunks)
+    ):
+        return f"{format} cannot say what its colours are; the result is taken for sRGB. format=png can"
+    return None
+
+
+def _is_clear_somewhere(picture: Picture) -> bool:
+    return picture.alpha is not None and bool(as_shares(picture.alpha).min() < 1)
+
+
+def _write_png(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
+    if len(frames) > 1:
+        _write_moving(file, frames, "PNG")
+    else:
+        write_png(file, frames[0], icc_profile=profile_of(frames[0], gray=frames[0].gray))
+
+
+def _write_tiff(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
+    write_tiff(file, frames, profiles=[stated_profile(frame, gray=is_stored_gray(frame)) for frame in frames])
+
+
+def _write_jpeg(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
+    picture = replace(frames[0], alpha=None)
+    options = saving_options(picture, gray=picture.gray)
+    if len(options.get("exif", b"")) > _LARGEST_JPEG_EXIF:
+        del options["exif"]  # a JPEG has no place for it
+    if quality >= _FULL_CHROMA_QUALITY:
+        options["subsampling"] = "4:4:4"
+    pixels_as_image(picture, gray=picture.gray).save(file, "JPEG", quality=quality, **options)
+
+
+def _write_webp(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
+    # `exact` keeps the colours of what cannot be seen, or the next to enlarge it gets a fringe.
+    if len(frames) > 1:
+        # Whole frames: of pieces that are each opaque, the file would say that nothing in it is transparent.
+        pieces = {"kmax": 1} if any(frame.alpha is not None for frame in frames) else {}
+        _write_moving(file, frames, "WEBP", quality=quality, exact=True, **pieces)
+        return
+    picture = frames[0]
+    options = saving_options(picture, gray=False)
+    block = (picture.exif and parse(picture.exif)) or Block("<", {})
+    options["exif"] = metadata.with_resolution(block, picture.dpi).tobytes()
+    pixels_as_image(picture, gray=False).save(file, "WEBP", quality=quality, exact=True, **options)
+
+
+def _write_gif(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
+    hard = [frame if frame.alpha is None else replace(frame, alpha=_hardened(frame.alpha)) for frame in frames]
+    _write_moving(file, hard, "GIF", disposal=2 if any(frame.alpha is not None for frame in frames) else 0)
+
+
+def _hardened(alpha: Tensor) -> Tensor:
+    """Levels of what is seen or not, in place of shares."""
+    return (as_shares(alpha) > 0.5).to(torch.uint8) * 255
+
+
+def _write_bmp(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
+    picture = frames[0]
+    gray = picture.gray and picture.alpha is None
+    options = {"dpi": picture.dpi} if picture.dpi else {}
+    pixels_as_image(picture, gray=gray).save(file, "BMP", **options)
+
+
+def _write_moving(file: BinaryIO, frames: Sequence[Picture], pillow_format: str, **options: Any) -> None:
+    first = frames[0]
+    gray = all(frame.gray and frame.alpha is None for frame in frames) and pillow_format != "WEBP"
+    if len(frames) > 1:
+        durations = [frame.duration or 0 for frame in frames]
+        options |= {
+            "save_all": True,
+            "duration": durations if pillow_format == "PNG" else [round(d) for d in durations],
+        }
+        if not (pillow_format == "GIF" and first.loop == 1):  # said by saying nothing
+            options["loop"] = first.loop or 0
+    options |= saving_options(first, gray=gray) if pillow_format != "GIF" else {}
+    if pillow_format == "PNG":
+        options |= {"icc_profile": profile_of(first, gray=gray), "pnginfo": _as_info(first.chunks)}
+    pictures = [pixels_as_image(frame, gray=gray, alpha=any(f.alpha is not None for f in frames)) for frame in frames]
+    pictures[0].save(file, pillow_format, append_images=pictures[1:], **options)
+
+
+def _as_info(chunks: Sequence[tuple[bytes, bytes]]) -> PngInfo:
+    info = PngInfo()
+    for name, data in chunks:
+        info.add(name, data)
+    return info
+
+
+_WRITERS: dict[str, Callable[[BinaryIO, Sequence[Picture], int], None]] = {
+    "PNG": _write_png,
+    "JPEG": _write_jpeg,
+    "WEBP": _write_webp,
+    "TIFF": _write_tiff,
+    "GIF": _write_gif,
+    "BMP": _write_bmp,
+}

@@ -1,0 +1,136 @@
+"""One picture file, start to finish: read with all it holds, enlarged, ready to be written."""
+
+import errno
+import os
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from srgan.inference import new_canvas
+from srgan.inference.channels import fill_transparent, upscale_picture
+from srgan.inference.upscaler import Upscaler
+from srgan.pictures import Picture, colours_lost, read_pictures, require_quality, require_writable, write_pictures
+from srgan.pictures.rgb import to_uint8
+from srgan.prediction.jobs import Job
+from srgan.prediction.look_ahead import Batches
+from srgan.system.device import available_memory
+
+TRUST = ".trust.png"  # behind a picture's name: the name of its trust map
+_SHARE = 0.25  # of the free memory: a larger canvas lies in a file
+
+
+class ColoursLostWarning(UserWarning):
+    """The result cannot say what the file said of its colours; the message names the file."""
+
+
+class Enlarger:
+    """Enlarges picture files with one network and one way of writing.
+
+    Args:
+        upscaler: The network.
+        format: ``same``, ``png``, ``jpg``, ``webp`` or ``tiff``.
+        quality: Of JPEG and WebP, 1 to 100.
+        max_pixels: The most pixels a file may have.
+        scratch: A folder for results that are too large for the memory.
+
+    Raises:
+        ValueError: If there is no such quality.
+    """
+
+    def __init__(self, upscaler: Upscaler, *, format: str, quality: int, max_pixels: int, scratch: Path) -> None:
+        require_quality(quality)  # once, rather than of each picture
+        self._upscaler, self._max_pixels, self._scratch = upscaler, max_pixels, scratch
+        self._batches = Batches(upscaler, max_pixels=max_pixels)
+        self.look_ahead = self._batches.look_ahead  # how many of the jobs to come it has use for
+        self.seconds: dict[str, float] = {}  # by the job's name, of those done
+        self._format, self._write = format, partial(write_pictures, format=format, quality=quality)
+
+    def __call__(self, job: Job, ahead: Sequence[Job] = ()) -> dict[Path, Callable[[BinaryIO], None]]:
+        """Enlarge a job's input; for each of its targets, how to write it.
+
+        Args:
+            job: The job.
+            ahead: Jobs to come, of which the small ones may be computed together with this one.
+
+        Raises:
+            ValueError: If the input cannot be read, or its result not be held by the format.
+            OSError: If the input cannot be read, or there is no room for the result.
+        """
+        start = time.perf_counter()
+        lr, sr = self._enlarge(self._batches.frames(job.source, [other.source for other in ahead]), str(job.source))
+        self.seconds[job.name] = time.perf_counter() - start + self._batches.settle(job.source)
+        writers: dict[Path, Callable[[BinaryIO], None]] = {job.picture: partial(self._write, frames=sr)}
+        for target in job.targets[:-1]:
+            writers[target] = partial(_write_png, self._upscaler.trust_map(_colours(lr[0]), sr[0].rgb))
+        return writers
+
+    def stream(self, source: BinaryIO, target: BinaryIO) -> None:
+        """Enlarge the picture that one stream holds into another. Raises as above."""
+        lr = read_pictures(source, max_pixels=self._max_pixels, scale=self._upscaler.scale)
+        _, sr = self._enlarge(lr, "The stream")
+        self._write(target, frames=sr)
+
+    def _enlarge(self, lr: list[Picture], name: str) -> tuple[list[Picture], list[Picture]]:
+        written = require_writable(lr, format=self._format, scale=self._upscaler.scale)  # before the work, not after it
+        if lost := colours_lost(lr[0], format=written):
+            warnings.warn(f"{name}: {lost}.", ColoursLostWarning, stacklevel=3)
+        return lr, [self._frame(frame) for frame in lr]
+
+    def _frame(self, frame: Picture) -> Picture:
+        # In the file's own levels a picture takes a quarter or half of float's room.
+        room = partial(make_canvas, scratch=self._scratch)
+        height, width = (side * self._upscaler.scale for side in frame.size)
+
+        def enlarge(lr: Tensor) -> Tensor:
+            return self._batches.enlarge(lr, out=room((1, 3, height, width), dtype=frame.level_type))
+
+        return upscale_picture(frame, enlarge, room=room)
+
+
+def make_canvas(shape: tuple[int, int, int, int], *, dtype: torch.dtype, scratch: Path) -> Tensor:
+    """Room for a picture: in memory, or in a nameless file where that is short.
+
+    Args:
+        shape: (1, C, height, width).
+        dtype: ``torch.uint8`` or ``torch.uint16``.
+        scratch: The folder of the file; of a disk, not of memory.
+
+    Returns:
+        A tensor of that shape; its values lie row by row, pixel by pixel.
+
+    Raises:
+        OSError: If the disk has no room for it.
+    """
+    _, channels, height, width = shape
+    num_values = channels * height * width
+    num_bytes = num_values * dtype.itemsize
+    left = available_memory(torch.device("cpu"))
+    canvas = partial(new_canvas, 1, -(-num_values // 3), dtype=dtype)  # its values are in one run, three a pixel
+    if left is None or num_bytes <= _SHARE * left:
+        run = canvas()
+    elif num_bytes > shutil.disk_usage(scratch).free:  # a mapped file that finds no room ends the process
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(scratch))
+    else:
+        # Without its name the file lasts as long as its mapping: nothing is left behind, not even by a kill.
+        with tempfile.TemporaryDirectory(dir=scratch, prefix=".srgan-canvas-", ignore_cleanup_errors=True) as folder:
+            run = canvas(file=Path(folder) / "canvas")
+    values = run.permute(0, 2, 3, 1).view(-1)[:num_values]
+    return values.view(height, width, channels).permute(2, 0, 1).unsqueeze(0)
+
+
+def _colours(picture: Picture) -> Tensor:
+    """What the network was given of a picture's colours."""
+    return picture.rgb if picture.alpha is None else fill_transparent(picture.rgb, picture.alpha)
+
+
+def _write_png(image: Tensor, file: BinaryIO) -> None:
+    Image.fromarray(to_uint8(image[0]).permute(1, 2, 0).numpy()).save(file, format="PNG")

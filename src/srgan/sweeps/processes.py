@@ -1,0 +1,66 @@
+"""Jobs of a sweep beside each other: each with processes of its own, all in one report at the end."""
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+
+log = logging.getLogger(__name__)
+
+_RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+@contextmanager
+def own_processes(arguments: Sequence[str]) -> Iterator[None]:
+    """Let Lightning's child processes run one job of a sweep, and leave nothing of them to the next job.
+
+    Lightning starts its children with the command line of their parent, with which each would run the whole sweep
+    over; and what it sets in the environment would make the next job take itself for a child.
+
+    Args:
+        arguments: What the job's own command line would be. That it is a single run is said here, after all of them,
+            since one may name a configuration that makes a sweep of any command line.
+    """
+    if any(name in os.environ for name in _RANK_VARIABLES):  # started by torchrun or srun, which keep house themselves
+        yield
+        return
+    whole_command = sys.argv
+    sys.argv = [sys.argv[0], *arguments, "hydra.mode=RUN"]
+    try:
+        yield
+    finally:
+        sys.argv = whole_command
+        from torch import distributed
+
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.destroy_process_group()
+        for name in _RANK_VARIABLES:
+            os.environ.pop(name, None)
+
+
+class ReportEachJob(Callback):
+    """Hydra's callback that brings a sweep's report up to date whenever a job ends, well or not."""
+
+    def on_job_end(self, config: Any, job_return: JobReturn, **_: Any) -> None:
+        """Note why a failed job failed, and write the report of all jobs so far."""
+        if config.hydra.mode != RunMode.MULTIRUN:
+            return
+        from srgan.sweeps.report import ERROR, write_report
+
+        sweep_dir = Path(config.hydra.sweep.dir)
+        job_dir = Path(config.hydra.runtime.output_dir)
+        if job_return.status != JobStatus.COMPLETED:
+            error = job_return._return_value
+            reason = " ".join(str(getattr(error, "__cause__", None) or error).split())
+            trace = "".join(traceback.format_exception(error))
+            (job_dir / ERROR).write_text(f"{trace}\n{reason}\n", encoding="utf-8")
+            log.error("Job %s failed: %s", job_dir.name, reason)
+        log.info("Sweep so far: %s", write_report(sweep_dir))

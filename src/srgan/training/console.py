@@ -1,0 +1,122 @@
+"""What train.py says on the console: on the way what one can use, at the end what came of it and what is next."""
+
+import logging
+import os
+import shlex
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from lightning import Trainer
+
+from srgan.evaluation.closing_test import COMPARISON, WEIGHTS, read_convention
+from srgan.evaluation.evaluate import Scores, score_table
+from srgan.evaluation.score_file import SCORES
+from srgan.system.files import disk_full
+
+log = logging.getLogger(__name__)
+
+
+def quieten() -> None:
+    """Leave on the console what a person training a network can use."""
+    for name in ("lightning.pytorch", "lightning.fabric"):  # each says its settings twice, beside Hydra's handlers
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")  # Lightning's own
+    # srgan.training.resume refuses to write over a run that is not gone on from.
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
+    # torch.compile looks at the gradient of whatever enters a network, so also at the generator's pictures, which have
+    # none of their own and need none.
+    warnings.filterwarnings("ignore", message=r"The \.grad attribute of a Tensor that is not a leaf Tensor is being")
+    warnings.formatwarning = lambda message, category, *_, **__: f"{category.__name__}: {message}\n"
+
+
+def announce(trainer: Trainer, output_dir: Path, *, batch_size: int) -> None:
+    """Say where a run is written to and what its batch is.
+
+    Args:
+        trainer: The trainer; its first process speaks.
+        output_dir: The run's folder.
+        batch_size: Crops a step of one process.
+    """
+    if not trainer.is_global_zero:
+        return
+    processes = trainer.world_size
+    log.info("Run folder: %s", output_dir)
+    log.info("Effective batch: %d (%d a process, %d processes)", batch_size * processes, batch_size, processes)
+    log.info("Learning rates are as configured, not scaled with the batch")
+
+
+def scores_summary(output_dir: Path, scores: Scores) -> str:
+    """The scores as a table, and where they and the comparison picture are."""
+    lines = [
+        f"{what:<12}{_shown(output_dir / file)}" for what, file in (("Scores", SCORES), ("Comparison", COMPARISON))
+    ]
+    return "\n".join([f"\n{score_table(scores, read_convention(output_dir))}\n", *lines])
+
+
+def run_summary(output_dir: Path, scores: Scores, *, predict_script: Path) -> str:
+    """As ``scores_summary``, with the weights that a run leaves and what to do with them."""
+    weights = output_dir / WEIGHTS
+    next_command = _predict_command(weights, predict_script)
+    return f"{scores_summary(output_dir, scores)}\nWeights     {_shown(weights)}\n\nNext: {next_command}"
+
+
+@contextmanager
+def telling_where_it_stopped(
+    trainer: Trainer, output_dir: Path, *, script: Path, arguments: Sequence[str]
+) -> Iterator[None]:
+    """Where a run is stopped, or the disk is full, say at what step, and how to go on.
+
+    Args:
+        trainer: The trainer; its first process speaks.
+        output_dir: The run's folder.
+        script: train.py.
+        arguments: The command line.
+
+    Raises:
+        ValueError: In place of the error of a full disk; names the file, and what to do.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        if trainer.is_global_zero:
+            how = _how_to_go_on(output_dir, script, arguments)
+            print(f"\nStopped at step {trainer.global_step}. {how}", file=sys.stderr)  # noqa: T201
+        raise
+    except Exception as error:
+        full = disk_full(error)
+        if full is None:
+            raise
+        raise ValueError(
+            f"No space left for {full.filename or f'a file in {output_dir}'}: stopped at step {trainer.global_step}."
+            f" Make some. {_how_to_go_on(output_dir, script, arguments)}"
+        ) from error
+
+
+def _how_to_go_on(output_dir: Path, script: Path, arguments: Sequence[str]) -> str:
+    if not (output_dir / "checkpoints" / "last.ckpt").is_file():
+        return "There is no checkpoint yet: the same command begins anew."
+    same = [each for each in arguments if not each.startswith(("ckpt_path=", "resume="))]
+    return f"Go on with: {_command(script, *same, f'ckpt_path={_shown(output_dir)}')}"
+
+
+def _predict_command(weights: Path, script: Path) -> str:
+    photo = str(files("srgan") / "assets" / "photos" / "val" / "chelsea.png")
+    return _command(script, f"ckpt={_shown(weights)}", f"input={_shown(photo)}", "output=out")
+
+
+def _command(script: Path, *arguments: str) -> str:
+    """A command that works as it stands where train.py was started."""
+    on_path = shutil.which("python")
+    python = "python" if on_path and Path(on_path).parent == Path(sys.executable).parent else _shown(sys.executable)
+    return shlex.join([python, _shown(script), *arguments])
+
+
+def _shown(path: str | Path) -> str:
+    """A path as a person would type it: relative where it lies below the current folder."""
+    absolute = Path(os.path.abspath(path))  # not resolved: a virtual environment's python is a link
+    return str(absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute)

@@ -1,0 +1,26 @@
+"""Files of generators and checkpoints: read safely, checked, blended, written."""
+
+from srgan.weights.checkpoint_file import WeightsError, check_fits, read_checkpoint, resolve_checkpoint
+from srgan.weights.generator_file import (
+    SHIPPED,
+    blend,
+    load_generator,
+    load_into,
+    read_metadata,
+    resolve,
+    save_generator,
+)
+
+__all__ = [
+    "SHIPPED",
+    "WeightsError",
+    "blend",
+    "check_fits",
+    "load_generator",
+    "load_into",
+    "read_checkpoint",
+    "read_metadata",
+    "resolve",
+    "resolve_checkpoint",
+    "save_generator",
+]

@@ -1,0 +1,221 @@
+"""Generators on disk: written as safetensors with their architecture, read from those or from checkpoints.
+
+Reading executes nothing: tensors and plain values only, and the network is built from plain numbers.
+"""
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from srgan.networks import Generator
+from srgan.system.files import atomic_write
+from srgan.weights.checkpoint_file import GENERATOR_CONFIG, WeightsError, read_checkpoint
+
+# Of the generator's tensors in a training checkpoint: its moving average where there is one.
+GENERATOR_PREFIXES = ("average.module.", "generator.")
+# Weights that come with the package: trained on pixels alone, and adversarially from there.
+SHIPPED = {"srresnet": "srresnet_x4.safetensors", "srgan": "srgan_x4.safetensors"}
+_SMALL = 10**7  # weights of a network that may be built whatever a file holds
+
+
+def save_generator(
+    path: Path, generator: Generator, *, metadata: dict[str, str] | None = None, half: bool = False
+) -> None:
+    """Write a generator as safetensors, whole or not at all.
+
+    Args:
+        path: The file.
+        generator: The network, on any device.
+        metadata: More to store in the file's header, as text.
+        half: Write float16, which halves the file and changes pictures by less than their rounding to 8 bit.
+    """
+    header = {**(metadata or {}), GENERATOR_CONFIG: json.dumps(generator.config)}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
+    if half:
+        tensors = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
+    with atomic_write(path) as file:
+        file.write(save(tensors, metadata=header))
+
+
+def load_generator(path: Path) -> Generator:
+    """Build the generator that a file holds.
+
+    Args:
+        path: A ``generator.safetensors``, a training checkpoint (``.ckpt``), or a run's folder, of which
+            ``generator.safetensors`` or else ``checkpoints/last.ckpt`` is taken; ``srresnet`` or ``srgan`` for the
+            weights that come with the package.
+
+    Returns:
+        The generator in evaluation mode, on the CPU, in float32.
+
+    Raises:
+        WeightsError: If the file is missing, damaged, holds something else, or weights that are not finite.
+    """
+    file = resolve(path)
+    config, state = _read_safetensors(file) if file.suffix == ".safetensors" else _read_checkpoint(file)
+    _require_plausible(config, state, source=file)
+    try:
+        generator = Generator(**config)
+    except (TypeError, ValueError) as error:
+        raise WeightsError(
+            f"{file} names an architecture that this version does not have: {config} ({error})."
+        ) from error
+    fill_generator(generator, state, source=file)
+    return generator.eval()
+
+
+def _require_plausible(config: Any, state: Mapping[str, Tensor], *, source: Path) -> None:
+    """Compare sizes before memory is taken: a small file can claim any. On the meta device it would take 0.6 s."""
+    try:
+        claimed = 2 * 9 * config.get("num_blocks", 1) * config.get("channels", 1) ** 2  # weights of the blocks
+        too_large = claimed > max(_SMALL, sum(value.numel() for value in state.values()))
+    except (TypeError, AttributeError):
+        return  # the constructor, or the comparison of all tensors, says what is wrong
+    if too_large:
+        raise WeightsError(
+            f"{source} does not fit the architecture it names, {config}: its {len(state)} tensors are far too small."
+        )
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a weight file says of itself, such as its data and licence; empty for a training checkpoint.
+
+    Raises:
+        WeightsError: If the file is missing or damaged.
+    """
+    file = resolve(path)
+    if file.suffix != ".safetensors":
+        return {}
+    try:
+        with safe_open(file, framework="pt") as opened:
+            metadata: dict[str, str] = opened.metadata() or {}
+    except SafetensorError as error:
+        raise WeightsError(f"{file} cannot be read as safetensors, it may be truncated: {error}") from error
+    return {name: text for name, text in metadata.items() if name != GENERATOR_CONFIG}
+
+
+def blend(pixel: Generator, adversarial: Generator, *, strength: float) -> Generator:
+    """Interpolate the weights of two generators: less invented detail, as much as wanted.
+
+    Args:
+        pixel: What strength 0 gives: trained on pixels alone.
+        adversarial: What strength 1 gives: trained adversarially from there.
+        strength: Share of ``adversarial`` in the weights, in [0, 1].
+
+    Returns:
+        A new generator in evaluation mode.
+
+    Raises:
+        ValueError: If the strength is out of range.
+        WeightsError: If the architectures differ.
+
+    Reference: network interpolation, Wang et al. 2018 (ESRGAN), arXiv:1809.00219, §3.4.
+    """
+    if not 0 <= strength <= 1:
+        raise ValueError(f"Expected strength between 0 (pixel-trained) and 1 (adversarially trained), got {strength}.")
+    if pixel.config != adversarial.config:
+        differing = [
+            f"{name} is {pixel.config[name]} in blend_with and {value} in ckpt"
+            for name, value in adversarial.config.items()
+            if pixel.config[name] != value
+        ]
+        raise WeightsError(
+            f"Expected two weights of one architecture to blend, but {'; '.join(differing)}. Set blend_with= to weights"
+            " that fit, such as those that ckpt was trained on from, or strength=1."
+        )
+    blended = Generator(**adversarial.config)
+    ends = pixel.state_dict()
+    blended.load_state_dict(
+        {
+            name: torch.lerp(ends[name], value, strength) if value.is_floating_point() else value
+            for name, value in adversarial.state_dict().items()
+        }
+    )
+    return blended.eval()
+
+
+def load_into(generator: nn.Module, path: Path) -> None:
+    """Fill a ``Generator`` with the weights of a file of the same architecture.
+
+    Raises:
+        WeightsError: If the architectures differ; says in what.
+    """
+    assert isinstance(generator, Generator), "conf/generator/*.yaml build srgan.networks.Generator"
+    loaded = load_generator(path)
+    differing = [
+        f"{name} is {loaded.config[name]} in the file and {value} here"
+        for name, value in generator.config.items()
+        if loaded.config[name] != value
+    ]
+    if differing:
+        raise WeightsError(f"{path} holds another architecture: {'; '.join(differing)}. Set generator.* to match.")
+    generator.load_state_dict(loaded.state_dict())
+
+
+def fill_generator(generator: Generator, state: dict[str, Tensor], *, source: Path) -> None:
+    """Load a state dict strictly; a mismatch, or values that are not finite, become one readable WeightsError."""
+    own = generator.state_dict()
+    wrong = [name for name, value in own.items() if getattr(state.get(name), "shape", None) != value.shape]
+    extra = [name for name in state if name not in own]
+    if wrong or extra:
+        raise WeightsError(
+            f"{source} does not fit the architecture it names, {generator.config}: {len(wrong)} tensors missing or of"
+            f" another shape, {len(extra)} unknown, the first is {(wrong + extra)[0]!r}."
+        )
+    broken = [name for name, value in state.items() if not value.isfinite().all()]
+    if broken:
+        raise WeightsError(
+            f"{source} holds weights that are not finite (NaN or infinity): {len(broken)} of {len(state)} tensors, the"
+            f" first is {broken[0]!r}. The training diverged, or the file is damaged: use an earlier checkpoint."
+        )
+    generator.load_state_dict({name: value.to(own[name].dtype) for name, value in state.items()})
+
+
+def resolve(path: Path) -> Path:
+    """The weight file that a path means: one of the package by its name, the file itself, or that in a run's folder."""
+    if (name := SHIPPED.get(str(path))) is not None:
+        shipped = Path(str(files("srgan") / "assets" / "weights" / name))
+        if not shipped.is_file():
+            raise WeightsError(f"The weights {path} are missing from this installation ({shipped}). Set ckpt=….")
+        return shipped
+    candidates = [path, path / "generator.safetensors", path / "checkpoints" / "last.ckpt"]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    where = (
+        f"{path} is a folder without generator.safetensors or checkpoints/last.ckpt"
+        if path.is_dir()
+        else f"{path} does not exist"
+    )
+    names = " or ".join(SHIPPED)
+    raise WeightsError(f"Expected weights ({names}, a .ckpt, a .safetensors or a run's folder), but {where}.")
+
+
+def _read_checkpoint(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    checkpoint = read_checkpoint(file)
+    tensors = checkpoint["state_dict"]
+    prefix = next((p for p in GENERATOR_PREFIXES if any(name.startswith(p) for name in tensors)), "")
+    state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    return checkpoint[GENERATOR_CONFIG], state
+
+
+def _read_safetensors(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    try:
+        with safe_open(file, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+            state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - no mapping
+    except SafetensorError as error:
+        raise WeightsError(f"{file} cannot be read as safetensors, it may be truncated: {error}") from error
+    try:
+        return json.loads(metadata[GENERATOR_CONFIG]), state
+    except (KeyError, json.JSONDecodeError) as error:
+        raise WeightsError(
+            f"{file} is no generator of this project: its header has no {GENERATOR_CONFIG!r}."
+        ) from error

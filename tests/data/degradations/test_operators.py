@@ -1,0 +1,107 @@
+"""Tests of srgan.data.degradations.operators against sums, variances and JPEG's tables."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from srgan.data.degradations.operators import blur, gaussian_noise, jpeg, poisson_noise
+
+
+def smooth_picture(height: int, width: int) -> Tensor:
+    coarse = torch.rand(1, 3, 6, 8, generator=torch.Generator().manual_seed(0))
+    return torch.nn.functional.interpolate(coarse, size=(height, width), mode="bilinear")
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(1)
+
+
+@pytest.mark.parametrize(("height", "width"), [(5, 4), (17, 12)])
+def test_blur_is_the_weighted_sum_of_neighbours_mirrored_at_the_edge(height: int, width: int) -> None:
+    image, kernel = torch.rand(1, 3, height, width), torch.rand(7, 7)
+    blurred = blur(image, kernel)
+    assert blurred.shape == image.shape
+    mirrored = np.pad(image[0].numpy(), ((0, 0), (3, 3), (3, 3)), mode="symmetric")
+    for row in range(height):
+        for column in range(width):
+            window = mirrored[:, row : row + 7, column : column + 7]
+            expected = (window * kernel.numpy()[::-1, ::-1]).sum(axis=(1, 2))
+            np.testing.assert_allclose(blurred[0, :, row, column].numpy(), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_gaussian_noise_has_the_deviation_asked_for(grey: bool) -> None:
+    flat = torch.full((1, 3, 200, 200), 0.5)
+    noise = gaussian_noise(flat, 0.05, grey=grey, generator=generator()) - flat
+    assert noise.std() == pytest.approx(0.05, rel=0.02)
+    assert noise.mean() == pytest.approx(0, abs=1e-3)
+    correlation = torch.corrcoef(noise[0].flatten(1))[0, 1]
+    assert correlation == pytest.approx(1 if grey else 0, abs=0.02)
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_poisson_noise_goes_with_brightness(grey: bool) -> None:
+    ramp = (torch.arange(256) / 255).expand(1, 3, 4000, 256)  # all 256 levels: white is 256 photons
+    noise = poisson_noise(ramp, 0.5, grey=grey, generator=generator()) - ramp
+    for level in (20, 80, 200):
+        expected = 0.5 * (level / 255 / 256) ** 0.5
+        assert noise[..., level].std() == pytest.approx(expected, rel=0.05)
+    assert torch.equal(noise[:, 0], noise[:, 1]) == grey
+
+
+def test_poisson_noise_of_few_levels_has_few_photons() -> None:
+    # Three levels in use, rounded up: white is 4 photons, so that noise is in quarters.
+    image = torch.tensor([0.0, 1.0, 128 / 255]).repeat(40, 40)[None, None].expand(1, 3, 40, 120)
+    noisy = poisson_noise(image, 1.0, grey=False, generator=generator())[..., 2::3]
+    quarters = noisy[(noisy > 0) & (noisy < 1)] * 4
+    torch.testing.assert_close(quarters, quarters.round(), atol=1e-4, rtol=0)
+    assert set(quarters.round().tolist()) == {1, 2, 3}
+
+
+def test_noise_stays_in_range() -> None:
+    image = torch.tensor([0.0, 1.0]).repeat(30, 30)[None, None].expand(1, 3, 30, 60)
+    for noisy in (
+        gaussian_noise(image, 0.3, grey=False, generator=generator()),
+        poisson_noise(image, 3.0, grey=False, generator=generator()),
+    ):
+        assert noisy.min() >= 0
+        assert noisy.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("quality", "level", "coded"),
+    [
+        (50, 134, 134),  # JPEG's table has 16 for the mean of a square: steps of 16 / 8 = 2 levels from 128
+        (25, 133, 132),  # twice the table at a quality of 25: steps of 4
+        (25, 135, 136),
+        (10, 135, 138),  # five times the table: steps of 10
+        (10, 132, 128),
+    ],
+)
+def test_jpeg_rounds_as_its_table_says(quality: int, level: int, coded: int) -> None:
+    result = jpeg(torch.full((1, 3, 16, 24), level / 255), quality)
+    torch.testing.assert_close(result * 255, torch.full((1, 3, 16, 24), float(coded)))
+
+
+def test_jpeg_works_in_squares_of_8_with_colour_in_half_the_resolution() -> None:
+    image = torch.full((1, 3, 32, 32), 0.5)
+    image[:, 1, 17:21, 3:7] = 0.8  # a green patch
+    coded = jpeg(image, 80)
+    luma = (coded * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(dim=1)[0]
+    changed = (luma - 0.5).abs() > 1.5 / 255
+    assert changed[16:24, :8].any()
+    changed[16:24, :8] = False
+    assert not changed.any()
+    green = (coded[:, 1] - coded[:, 0]).abs()[0]
+    assert green[24:, 9:15].any()  # colour runs on through a square of 16, and a pixel further by interpolation
+    assert not green[:15].any()
+    assert not green[:, 17:].any()
+
+
+@pytest.mark.parametrize("size", [(37, 50), (9, 7), (1, 1)])
+def test_jpeg_takes_pictures_of_any_size(size: tuple[int, int]) -> None:
+    image = smooth_picture(*size)
+    good, bad = jpeg(image, 95), jpeg(image, 10)
+    assert good.shape == bad.shape == image.shape
+    assert (good - image).abs().mean() < (bad - image).abs().mean()

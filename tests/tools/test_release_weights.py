@@ -1,0 +1,30 @@
+"""Tests of making a weight file to ship: small, as good as the checkpoint, and with its papers."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from srgan.networks import Generator
+from srgan.weights import load_generator
+from tools.release_weights import main
+
+
+def test_the_file_is_half_as_large_and_says_what_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.manual_seed(0)
+    generator = Generator(num_blocks=1, channels=4, norm="none", global_skip="bicubic")
+    tensors = {f"generator.{name}": value for name, value in generator.state_dict().items()}
+    checkpoint = {"state_dict": tensors, "generator_config": generator.config, "global_step": 7}
+    torch.save(checkpoint, tmp_path / "last.ckpt")
+    output = tmp_path / "tiny_x4.safetensors"
+    main([str(tmp_path / "last.ckpt"), str(output), "--data", "34 photos", "--licence", "MIT"])
+    with safe_open(output, "pt") as file:
+        metadata = file.metadata()
+        assert {file.get_tensor(name).dtype for name in file.keys()} == {torch.float16}  # noqa: SIM118 # no mapping
+    assert (metadata["steps"], metadata["data"], metadata["licence"]) == ("7", "34 photos", "MIT")
+    mean = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("mean"))
+    assert f"{json.loads(metadata['scores'])['psnr_y']:.2f}" in mean
+    lr = torch.rand(1, 3, 8, 8)
+    torch.testing.assert_close(load_generator(output)(lr), generator(lr), atol=2e-3, rtol=0)

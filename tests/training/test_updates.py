@@ -1,0 +1,45 @@
+"""Test of what two processes exchange."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.multiprocessing.spawn import spawn
+
+from srgan.training import updates
+
+
+def _parameters() -> list[nn.Parameter]:
+    """Large and small ones, in both memory layouts and in neither."""
+    conv = torch.zeros(8, 4, 3, 3)
+    tensors = [conv.contiguous(memory_format=torch.channels_last), conv, torch.zeros(5), torch.zeros(20, 20)]
+    return [nn.Parameter(tensor) for tensor in (*tensors, torch.zeros(20, 20).t())]
+
+
+def _gradients(rank: int) -> list[Tensor]:
+    rng = torch.Generator().manual_seed(rank)
+    return [torch.randn(parameter.shape, generator=rng) for parameter in _parameters()]
+
+
+def _exchange(rank: int, store: str, results: str) -> None:
+    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    updates._OWN_MESSAGE = 100
+    parameters, unused = _parameters(), nn.Parameter(torch.zeros(300))
+    for round in (1, 2):  # what one pass leaves behind must not reach into the next
+        for parameter in parameters:
+            parameter.grad = None
+        with updates.averaged_over_processes([*parameters, unused]):
+            pairs = zip(parameters, _gradients(rank), strict=True)
+            torch.autograd.backward([(parameter * gradient).sum() * round for parameter, gradient in pairs])
+    assert unused.grad is None
+    torch.save([parameter.grad for parameter in parameters], f"{results}/{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_gradients_become_their_mean_whatever_their_size_and_layout(tmp_path: Path) -> None:
+    spawn(_exchange, args=(str(tmp_path / "store"), str(tmp_path)), nprocs=2)  # type: ignore[no-untyped-call]
+    expected = [a + b for a, b in zip(_gradients(0), _gradients(1), strict=True)]  # twice the mean, in the second round
+    for rank in (0, 1):
+        torch.testing.assert_close(torch.load(tmp_path / f"{rank}.pt"), expected)
