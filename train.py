@@ -85,7 +85,7 @@ def fit(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ...]
     from srgan.training.loggers import finish_wandb
     from srgan.training.resume import find_start, note_origin
     from srgan.training.trainer import ending_together
-    from srgan.weights import load_into
+    from srgan.weights import load_into, load_into_discriminator
 
     output_dir = Path(cfg.output_dir)
     model: SRGAN = instantiate(cfg.model, _convert_="all")
@@ -97,6 +97,8 @@ def fit(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ...]
     if cfg.generator_weights is not None:
         for network in (model.generator, model.evaluated_generator):
             load_into(network, Path(str(cfg.generator_weights)))
+    if cfg.discriminator_weights is not None:
+        load_into_discriminator(model.discriminator, Path(str(cfg.discriminator_weights)))
     callbacks = [*(instantiate(each) for each in cfg.callbacks.values()), Settings(settings)]
     loggers = [instantiate(each, **_place_in_sweep(name)) for name, each in cfg.logger.items()]
     trainer: Trainer = instantiate(cfg.trainer, _convert_="all", callbacks=callbacks, logger=loggers)

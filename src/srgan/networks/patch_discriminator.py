@@ -24,6 +24,7 @@ class PatchDiscriminator(nn.Module):
         super().__init__()
         if channels < 1:
             raise ValueError(f"Expected channels of 1 or more, got {channels}.")
+        self.channels = channels
         layers: list[nn.Module] = []
         in_channels = 3
         for index, (multiple, stride) in enumerate(_STAGES):

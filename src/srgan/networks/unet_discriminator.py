@@ -26,6 +26,7 @@ class UNetDiscriminator(nn.Module):
         super().__init__()
         if channels < 1:
             raise ValueError(f"Expected channels of 1 or more, got {channels}.")
+        self.channels = channels
         self.conv0 = nn.Conv2d(3, channels, 3, padding=1)
         self.conv1 = _down(channels)
         self.conv2 = _down(2 * channels)

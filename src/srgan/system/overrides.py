@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 TRAIN_PATHS = (
     "ckpt_path",
     "generator_weights",
+    "discriminator_weights",
     "download_dir",
     "output_dir",
     "data.root",

@@ -1,6 +1,7 @@
 """Files of generators and checkpoints: read safely, checked, blended, written."""
 
 from srgan.weights.checkpoint_file import WeightsError, check_fits, read_checkpoint, resolve_checkpoint
+from srgan.weights.discriminator_file import load_into_discriminator, save_discriminator
 from srgan.weights.generator_file import (
     SHIPPED,
     blend,
@@ -18,9 +19,11 @@ __all__ = [
     "check_fits",
     "load_generator",
     "load_into",
+    "load_into_discriminator",
     "read_checkpoint",
     "read_metadata",
     "resolve",
     "resolve_checkpoint",
+    "save_discriminator",
     "save_generator",
 ]

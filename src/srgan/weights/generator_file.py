@@ -181,10 +181,7 @@ def fill_generator(generator: Generator, state: dict[str, Tensor], *, source: Pa
 def resolve(path: Path) -> Path:
     """The weight file that a path means: one of the package by its name, the file itself, or that in a run's folder."""
     if (name := SHIPPED.get(str(path))) is not None:
-        shipped = Path(str(files("srgan") / "assets" / "weights" / name))
-        if not shipped.is_file():
-            raise WeightsError(f"The weights {path} are missing from this installation ({shipped}). Set ckpt=….")
-        return shipped
+        return shipped_file(name)
     candidates = [path, path / "generator.safetensors", path / "checkpoints" / "last.ckpt"]
     for candidate in candidates:
         if candidate.is_file():
@@ -196,6 +193,14 @@ def resolve(path: Path) -> Path:
     )
     names = " or ".join(SHIPPED)
     raise WeightsError(f"Expected weights ({names}, a .ckpt, a .safetensors or a run's folder), but {where}.")
+
+
+def shipped_file(name: str) -> Path:
+    """A weight file that comes with the package, by its name there."""
+    shipped = Path(str(files("srgan") / "assets" / "weights" / name))
+    if not shipped.is_file():
+        raise WeightsError(f"The weights {name} are missing from this installation ({shipped}).")
+    return shipped
 
 
 def _read_checkpoint(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

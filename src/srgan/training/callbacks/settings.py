@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 # Where a run lies, not what it does.
 _PLACES = re.compile(
-    r"(ckpt_path|resume|generator_weights|output_dir|logger|trainer\.default_root_dir"
+    r"(ckpt_path|resume|generator_weights|discriminator_weights|output_dir|logger|trainer\.default_root_dir"
     r"|callbacks\.\w+\.(dirpath|checkpoint))\b"
 )
 
