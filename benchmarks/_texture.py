@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, relu6
 
-_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_LITE_MEAN, _LITE_STD = 127 / 255, 128 / 255  # what EfficientNet-lite was trained on
+_MEAN, _STD = 127 / 255, 128 / 255  # what EfficientNet-lite was trained on
 _BLOCKS = (0, 2, 4, 10, 15)  # the last block of each size
 _TEXTURE_BLOCKS = (2, 4, 10)
 _PATCH, _STEP = 96, 48
@@ -44,16 +43,14 @@ class EfficientNetLite:
         return torch.cat([self._statistics(batch) for batch in torch.split(patches, _BATCH)]).double()
 
     def _unit_features(self, images: Tensor) -> list[Tensor]:
-        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (_IMAGENET_MEAN, _IMAGENET_STD))
-        maps = self._network._swish(self._network._bn0(self._network._conv_stem((images - mean) / std)))
-        return [normalize(maps, dim=1) for maps in self._blocks(maps, _BLOCKS)]
+        return [normalize(maps, dim=1) for maps in self._maps(images, _BLOCKS)]
 
     def _statistics(self, patches: Tensor) -> Tensor:
-        maps = relu6(self._network._bn0(self._network._conv_stem((patches - _LITE_MEAN) / _LITE_STD)))
-        found = self._blocks(maps, _TEXTURE_BLOCKS)
+        found = self._maps(patches, _TEXTURE_BLOCKS)
         return torch.cat([each for maps in found for each in (maps.mean((2, 3)), maps.std((2, 3)))], dim=1)
 
-    def _blocks(self, maps: Tensor, wanted: tuple[int, ...]) -> list[Tensor]:
+    def _maps(self, images: Tensor, wanted: tuple[int, ...]) -> list[Tensor]:
+        maps = relu6(self._network._bn0(self._network._conv_stem((images - _MEAN) / _STD)))
         found = []
         for index, block in enumerate(self._network._blocks[: wanted[-1] + 1]):
             maps = block(maps)
