@@ -13,38 +13,48 @@ from pathlib import Path
 
 from srgan.data import SuperResolutionDataModule
 from srgan.evaluation.evaluate import evaluate, score_table
-from srgan.networks import Generator
+from srgan.networks import Discriminator, Generator
 from srgan.system.git import git_commit
-from srgan.weights import blend, load_generator, read_checkpoint, resolve_checkpoint, save_generator
+from srgan.weights import (
+    blend,
+    load_generator,
+    load_into_discriminator,
+    read_checkpoint,
+    read_metadata,
+    resolve_checkpoint,
+    save_discriminator,
+    save_generator,
+)
 
 
 def write_release(
-    checkpoint: Path, output: Path, *, data: str, licence: str, blend_with: Path | None = None, strength: float = 1.0
+    weights: Path, output: Path, *, data: str, licence: str, blend_with: Path | None = None, strength: float = 1.0
 ) -> str:
     """Write a weight file and score it as it was written.
 
     Args:
-        checkpoint: A training checkpoint, or a run's folder.
+        weights: A training checkpoint, a run's folder, or a snapshot of a run.
         output: The ``.safetensors`` to write.
         data: What the weights were trained on.
         licence: The licence of the weights.
         blend_with: Pixel-trained weights to mix in.
-        strength: Share of the checkpoint in the mixture.
+        strength: Share of the weights in the mixture.
 
     Returns:
         The score table of the written file on the sample's validation photos.
 
     Raises:
-        WeightsError: If the checkpoint cannot be read.
+        WeightsError: If the weights cannot be read.
     """
-    file = resolve_checkpoint(checkpoint)
+    is_snapshot = weights.suffix == ".safetensors"
+    file = weights if is_snapshot else resolve_checkpoint(weights)
     generator = load_generator(file)
     if blend_with is not None:
         generator = blend(load_generator(blend_with), generator, strength=strength)
     metadata = {
         "name": output.stem,
         "scale": str(generator.scale),
-        "steps": str(read_checkpoint(file)["global_step"]),
+        "steps": read_metadata(file)["steps"] if is_snapshot else str(read_checkpoint(file)["global_step"]),
         "data": data,
         "blend": "none" if blend_with is None else f"{strength} of it, the rest {blend_with.name}",
         "licence": licence,
@@ -58,17 +68,47 @@ def write_release(
     return score_table(result.scores, result.convention)
 
 
+def write_judge(checkpoint: Path, output: Path, *, channels: int, data: str, licence: str) -> None:
+    """Write the discriminator of a run, for others to start from.
+
+    Args:
+        checkpoint: A training checkpoint of ``discriminator=vgg_style``, or a run's folder.
+        output: The ``.safetensors`` to write.
+        channels: Of its first layer.
+        data: What it was trained on.
+        licence: The licence of the weights.
+
+    Raises:
+        WeightsError: If the checkpoint cannot be read or holds another discriminator.
+    """
+    discriminator = Discriminator(channels=channels)
+    load_into_discriminator(discriminator, checkpoint)
+    metadata = {
+        "name": output.stem,
+        "steps": str(read_checkpoint(resolve_checkpoint(checkpoint))["global_step"]),
+        "data": data,
+        "licence": licence,
+        "git_commit": git_commit() or "unknown",
+    }
+    save_discriminator(output, discriminator, metadata=metadata)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tools.release_weights", description="Make a weight file to ship.")
-    parser.add_argument("checkpoint", type=Path, help="a .ckpt or a run's folder")
+    parser.add_argument("weights", type=Path, help="a .ckpt, a run's folder, or a snapshot of a run")
     parser.add_argument("output", type=Path, help="the .safetensors to write")
     parser.add_argument("--data", required=True, help="what the weights were trained on")
     parser.add_argument("--licence", required=True, help="the licence of the weights")
     parser.add_argument("--blend-with", type=Path, help="pixel-trained weights to mix in, such as srresnet")
-    parser.add_argument("--strength", type=float, default=1.0, help="share of the checkpoint in the mixture")
+    parser.add_argument("--strength", type=float, default=1.0, help="share of the weights in the mixture")
+    parser.add_argument("--judge", type=int, metavar="CHANNELS", help="write the run's discriminator instead")
     options = vars(parser.parse_args(arguments))
-    print(write_release(options.pop("checkpoint"), options.pop("output"), **options))  # noqa: T201
+    weights, output, channels = (options.pop(name) for name in ("weights", "output", "judge"))
+    if channels is not None:
+        write_judge(weights, output, channels=channels, data=options["data"], licence=options["licence"])
+        return
+    print(write_release(weights, output, **options))  # noqa: T201
 
 
 def _sample(generator: Generator) -> SuperResolutionDataModule:

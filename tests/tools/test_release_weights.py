@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from srgan.networks import Generator
-from srgan.weights import load_generator
+from srgan.networks import Discriminator, Generator
+from srgan.weights import load_generator, load_into_discriminator, save_generator
 from tools.release_weights import main
 
 
@@ -28,3 +28,27 @@ def test_the_file_is_half_as_large_and_says_what_it_is(tmp_path: Path, capsys: p
     assert f"{json.loads(metadata['scores'])['psnr_y']:.2f}" in mean
     lr = torch.rand(1, 3, 8, 8)
     torch.testing.assert_close(load_generator(output)(lr), generator(lr), atol=2e-3, rtol=0)
+
+
+def test_a_snapshot_is_released_with_its_step(tmp_path: Path) -> None:
+    generator = Generator(num_blocks=1, channels=4, norm="none", global_skip="bicubic")
+    snapshot, output = tmp_path / "step_0000500.safetensors", tmp_path / "tiny_x4.safetensors"
+    save_generator(snapshot, generator, metadata={"steps": "500"})
+    main([str(snapshot), str(output), "--data", "34 photos", "--licence", "MIT"])
+    with safe_open(output, "pt") as file:
+        assert file.metadata()["steps"] == "500"
+
+
+def test_the_judge_of_a_run_is_released_for_others_to_start_from(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    judge, loaded = Discriminator(channels=2), Discriminator(channels=2)
+    tensors = {f"discriminator.{name}": value for name, value in judge.state_dict().items()}
+    checkpoint = {"state_dict": tensors, "generator_config": {}, "global_step": 9}
+    torch.save(checkpoint, tmp_path / "last.ckpt")
+    output = tmp_path / "judge.safetensors"
+    main([str(tmp_path / "last.ckpt"), str(output), "--judge", "2", "--data", "34 photos", "--licence", "MIT"])
+    with safe_open(output, "pt") as file:
+        assert (file.metadata()["steps"], file.metadata()["licence"]) == ("9", "MIT")
+    load_into_discriminator(loaded, output)
+    images = torch.rand(1, 3, 32, 32)
+    torch.testing.assert_close(loaded.eval()(images), judge.eval()(images), rtol=1e-2, atol=1e-3)

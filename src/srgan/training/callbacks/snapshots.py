@@ -33,6 +33,7 @@ class Snapshots(Callback):
             return
         self._dirpath.mkdir(parents=True, exist_ok=True)
         path = self._dirpath / f"step_{trainer.global_step:07d}.safetensors"
-        save_generator(path, pl_module.evaluated_generator, half=True)  # type: ignore[arg-type] # a Generator
+        metadata = {"steps": str(trainer.global_step)}
+        save_generator(path, pl_module.evaluated_generator, metadata=metadata, half=True)  # type: ignore[arg-type]
         for surplus in sorted(self._dirpath.glob("step_*.safetensors"))[: -self._num_kept]:
             surplus.unlink()
