@@ -43,3 +43,10 @@ def test_readme_counts_the_lines_to_read() -> None:
     assert claimed is not None
     counted = sum(len(text(PROJECT / file).splitlines()) for file in files)
     assert int(claimed[1].replace(",", "")) == pytest.approx(counted, rel=0.1)
+
+
+def test_site_has_each_page_and_each_room() -> None:
+    docs = PROJECT / "docs"
+    assert {page.stem for page in docs.glob("api/*.md")} == set(ALLOWED)
+    menu = re.findall(r"[\w/]+\.md", text(PROJECT / "mkdocs.yml"))
+    assert sorted(menu) == sorted(page.relative_to(docs).as_posix() for page in docs.rglob("*.md"))
