@@ -162,21 +162,21 @@ def test_a_file_with_the_wrong_ending_is_named(tmp_path: Path, written: str, ren
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}, {"generator_config": "{"}])
 def test_safetensors_of_another_project_are_refused(tmp_path: Path, metadata: dict[str, str] | None) -> None:
     save_file({"weight": torch.zeros(3)}, tmp_path / "other.safetensors", metadata=metadata)
-    with pytest.raises(WeightsError, match=r"other\.safetensors is no generator of this project"):
+    with pytest.raises(WeightsError, match=r"other\.safetensors is not a generator of this project"):
         load_generator(tmp_path / "other.safetensors")
 
 
 @pytest.mark.parametrize("content", [{"state_dict": {}}, {"generator_config": {}}, [1, 2], torch.zeros(3)])
 def test_checkpoints_of_another_project_are_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "other.ckpt")
-    with pytest.raises(WeightsError, match=r"other\.ckpt is no checkpoint of this project: .*made by train\.py"):
+    with pytest.raises(WeightsError, match=r"other\.ckpt is not a checkpoint of this project: .*made by train\.py"):
         load_generator(tmp_path / "other.ckpt")
 
 
 @pytest.mark.parametrize("state", [None, {1: torch.zeros(3)}, [1]], ids=["none", "numbers", "list"])
 def test_a_state_dict_that_names_no_tensors_is_refused(tmp_path: Path, state: object) -> None:
     torch.save({**_checkpoint(_generator()), "state_dict": state}, tmp_path / "g.ckpt")
-    with pytest.raises(WeightsError, match=r"g\.ckpt is no checkpoint of this project: expected tensors by name"):
+    with pytest.raises(WeightsError, match=r"g\.ckpt is not a checkpoint of this project: expected tensors by name"):
         load_generator(tmp_path / "g.ckpt")
 
 
@@ -242,7 +242,7 @@ def test_tensors_that_do_not_fit_the_named_architecture_are_refused(tmp_path: Pa
 
 def test_a_pickle_in_a_checkpoint_is_not_executed(tmp_path: Path) -> None:
     torch.save({**_checkpoint(_generator()), "callbacks": Bomb(tmp_path / "executed")}, tmp_path / "bomb.ckpt")
-    with pytest.raises(WeightsError, match=r"bomb\.ckpt is no checkpoint of this project: .*more than plain values"):
+    with pytest.raises(WeightsError, match=r"bomb\.ckpt is not a checkpoint of this project: .*more than plain values"):
         load_generator(tmp_path / "bomb.ckpt")
     assert not (tmp_path / "executed").exists()
 
@@ -271,5 +271,5 @@ def test_a_strength_out_of_range_is_refused(strength: float) -> None:
 
 
 def test_networks_of_two_architectures_cannot_be_blended() -> None:
-    with pytest.raises(WeightsError, match="Expected two weights of one architecture to blend"):
+    with pytest.raises(WeightsError, match="Expected two weights of the same architecture to blend"):
         blend(_generator(), _generator(num_blocks=2), strength=0.5)
