@@ -116,7 +116,7 @@ def test_without_a_network_the_error_names_three_ways_out(cache: Path) -> None:
 
 
 @pytest.mark.usefixtures("cache")
-def test_without_a_network_imagenet_or_random_warns_and_is_random() -> None:
+def test_offline_imagenet_or_random_warns_and_is_random() -> None:
     with pytest.warns(RandomFeaturesWarning, match=r"cannot be downloaded .*no network.*RANDOM vgg16"):
         content = _load("imagenet-or-random")
     assert content.weights_used == "random"
