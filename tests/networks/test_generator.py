@@ -37,7 +37,7 @@ def test_128_pixels_become_512() -> None:
 
 
 @pytest.mark.parametrize(("norm", "tolerance"), [("none", 0.01), ("batch", 0.3)])
-def test_an_untrained_generator_with_a_bicubic_skip_stays_close_to_bicubic(norm: Any, tolerance: float) -> None:
+def test_untrained_with_a_bicubic_skip_is_close_to_bicubic(norm: Any, tolerance: float) -> None:
     torch.manual_seed(0)
     lr = torch.rand(2, 3, 16, 16)
     sr = Generator(norm=norm, num_blocks=4, channels=16, global_skip="bicubic").train()(lr)
