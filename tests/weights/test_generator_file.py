@@ -64,7 +64,7 @@ def test_a_half_precision_file_comes_back_in_float32(tmp_path: Path) -> None:
     assert loaded(torch.rand(1, 3, 4, 4)).isfinite().all()
 
 
-def test_a_run_s_folder_means_its_generator_or_else_its_last_checkpoint(tmp_path: Path) -> None:
+def test_a_runs_folder_means_its_generator_or_last_checkpoint(tmp_path: Path) -> None:
     exported, last = _generator(), _generator()
     _write(tmp_path / "checkpoints" / "last.ckpt", last)
     _assert_same(load_generator(tmp_path), last)
@@ -208,7 +208,7 @@ def test_a_truncated_file_of_the_old_kind_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("claim", [{"channels": 10**6}, {"channels": 10**12}, {"num_blocks": 10**9}], ids=str)
-def test_a_small_file_that_claims_a_large_network_takes_no_memory(tmp_path: Path, claim: dict[str, int]) -> None:
+def test_a_small_file_claiming_a_large_network_takes_no_memory(tmp_path: Path, claim: dict[str, int]) -> None:
     config = json.dumps({**_generator().config, **claim})
     save_file({"x": torch.zeros(1)}, tmp_path / "g.safetensors", metadata={"generator_config": config})
     with pytest.raises(WeightsError, match=r"g\.safetensors (does not fit|names) .*architecture"):
@@ -232,7 +232,7 @@ def test_an_unknown_architecture_is_refused(tmp_path: Path, config: object) -> N
         load_generator(tmp_path / "g.ckpt")
 
 
-def test_tensors_that_do_not_fit_the_named_architecture_are_refused(tmp_path: Path) -> None:
+def test_tensors_that_do_not_fit_the_architecture_are_refused(tmp_path: Path) -> None:
     checkpoint = _checkpoint(_generator())
     checkpoint["generator_config"]["num_blocks"] = 2
     torch.save(checkpoint, tmp_path / "g.ckpt")
