@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help train test lint types check bench
+.PHONY: help train test lint types check bench docs
 help:
 	@echo "make train  train both phases on the sample photos and show the result (about ten minutes on two cores)"
 	@echo "make test   run all tests"
 	@echo "make check  lint, types and tests: what CI runs"
 	@echo "make bench  measure speed and memory against the textbook (about twelve minutes, on an idle machine)"
+	@echo "make docs   build the pages and the API into site/"
 
 train: $(VENV)/installed
 	$(BIN)/python train.py experiment=quickstart
@@ -33,6 +34,9 @@ bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.degradation
 	$(BIN)/python -m benchmarks.data_loading
 
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
@@ -41,4 +45,8 @@ $(VENV)/installed: pyproject.toml
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	@touch $@

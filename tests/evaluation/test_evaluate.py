@@ -144,10 +144,10 @@ def test_lr_pictures_by_another_kernel_are_found_out(generator: Generator) -> No
     other = {"lr": torch.from_numpy(shrunk).permute(2, 0, 1)[None] / 255, "hr": hr, "name": ["pillow"]}
     assert evaluate({"gan": generator}, [as_file]).convention["lr"].startswith("MATLAB-convention bicubic")
     result = evaluate({"gan": generator}, [as_file, other])
-    assert "1 of 2 pictures are NOT of MATLAB-convention bicubic" in score_table(result.scores, result.convention)
+    assert "1 of 2 pictures are NOT by MATLAB-convention bicubic" in score_table(result.scores, result.convention)
 
 
-def test_sheet_shows_every_method_and_the_original_of_the_first_pictures(generator: Generator) -> None:
+def test_sheet_shows_all_methods_and_the_original(generator: Generator) -> None:
     batches = [_batch(str(number), seed=number) for number in range(6)]
     sheet = evaluate({"gan": generator}, batches).comparison
     assert sheet.shape == (1, 3, 4 * (2 * 32 + 26) + 3 * 6, 3 * 2 * 40 + 2 * 6)

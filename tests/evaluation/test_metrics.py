@@ -130,7 +130,7 @@ def test_nothing_in_the_border_counts(pair: tuple[torch.Tensor, torch.Tensor]) -
     assert score(inked, hr, crop_border=3) != score(sr, hr, crop_border=3)
 
 
-def test_the_smallest_picture_that_can_be_scored_is_one_window_inside_the_border() -> None:
+def test_the_smallest_picture_has_one_window_inside_its_border() -> None:
     smallest = torch.rand(1, 3, 19, 19)
     assert score(smallest, smallest, crop_border=4)["ssim_y"] == pytest.approx(1)
     with pytest.raises(ValueError, match=r"Expected sides of at least 19 pixels to score, got \(19, 18\)"):

@@ -222,7 +222,7 @@ def test_strength_lies_between_two_weights(weights: Path, tmp_path: Path) -> Non
     assert (half - whole).abs().max() > 1e-3
     with pytest.raises(ValueError, match="Expected strength between 0"):
         enlarged(strength=1.5)
-    with pytest.raises(WeightsError, match="Expected two weights of one architecture"):
+    with pytest.raises(WeightsError, match="Expected two weights of the same architecture"):
         Upscaler(weights, blend_with=_saved(tmp_path / "wide.safetensors", seed=1, channels=6), strength=0.5)
 
 

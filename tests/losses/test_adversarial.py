@@ -12,7 +12,7 @@ def _logits(*values: float) -> torch.Tensor:
     return torch.tensor(values).unsqueeze(1)
 
 
-def test_an_undecided_discriminator_costs_2_ln_2_and_the_generator_ln_2() -> None:
+def test_an_undecided_verdict_costs_2_ln_2_and_ln_2() -> None:
     assert discriminator_loss(_logits(0.0, 0.0), _logits(0.0, 0.0)).item() == pytest.approx(2 * math.log(2))
     assert adversarial_loss(_logits(0.0, 0.0)).item() == pytest.approx(math.log(2))
 
@@ -26,7 +26,7 @@ def test_hand_computed_numbers() -> None:
     assert adversarial_loss(fake).item() == pytest.approx(fooling, rel=1e-6)
 
 
-def test_the_discriminator_wants_real_up_and_fake_down_the_generator_wants_fake_up() -> None:
+def test_discriminator_and_generator_pull_in_opposite_directions() -> None:
     real, fake = _logits(0.3).requires_grad_(), _logits(-0.2).requires_grad_()
     on_real, on_fake = torch.autograd.grad(discriminator_loss(real, fake), (real, fake))
     (for_generator,) = torch.autograd.grad(adversarial_loss(fake), fake)
@@ -34,7 +34,7 @@ def test_the_discriminator_wants_real_up_and_fake_down_the_generator_wants_fake_
     assert for_generator.item() < 0
 
 
-def test_a_sure_discriminator_leaves_finite_losses_and_a_gradient_for_the_generator() -> None:
+def test_a_sure_discriminator_leaves_finite_losses_and_gradients() -> None:
     fake = _logits(-200.0).requires_grad_()
     loss = adversarial_loss(fake)
     assert loss.item() == pytest.approx(200)

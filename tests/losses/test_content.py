@@ -43,7 +43,7 @@ def test_a_layer_that_the_network_lacks_raises(vgg19: nn.Sequential, layer: str)
         layer_depth(vgg19, layer, before_activation=False)
 
 
-def test_a_layer_of_vgg19_asked_of_vgg16_names_the_deepest_one_there_is() -> None:
+def test_a_missing_layer_names_the_deepest_one_available() -> None:
     with pytest.raises(ValueError, match=r"vgg53.*got 'vgg54'"):
         ContentLoss(network="vgg16", layer="vgg54", weights="random")
 
@@ -64,13 +64,13 @@ def test_feature_maps_have_the_layer_s_shape(layer: str, channels: int, stride: 
     assert features.std() > 1e-3  # the signal has not died on the way
 
 
-def test_equal_pictures_cost_nothing_and_different_ones_something(content: ContentLoss) -> None:
+def test_equal_images_cost_nothing_and_different_ones_do(content: ContentLoss) -> None:
     hr = _pictures(seed=0)
     assert content(hr, hr).item() == 0
     assert content(_pictures(seed=1), hr).item() > 0
 
 
-def test_loss_is_the_mse_of_scaled_features_of_normalised_pictures(content: ContentLoss) -> None:
+def test_loss_is_the_mse_of_scaled_features_of_normalised_rgb(content: ContentLoss) -> None:
     vgg = models.vgg16(init_weights=False).features[:9].eval()
     vgg.load_state_dict(content._features[0].state_dict())
     sr, hr = _pictures(seed=0), _pictures(seed=1)
@@ -152,7 +152,7 @@ def test_the_network_moves_along_and_stays_in_evaluation_mode() -> None:
     torch.testing.assert_close(parent["content"](sr.double(), hr.double()).float(), expected)
 
 
-def test_random_weights_are_the_same_everywhere_and_draw_nothing_from_the_run() -> None:
+def test_random_weights_are_fixed_and_leave_the_runs_rng_alone() -> None:
     pictures = _pictures(seed=0)
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
@@ -164,7 +164,7 @@ def test_random_weights_are_the_same_everywhere_and_draw_nothing_from_the_run() 
     assert one.weights_used == other.weights_used == "random"
 
 
-def test_prepared_for_an_original_it_measures_the_same_and_sees_the_original_once(
+def test_prepare_measures_the_same_and_sees_the_original_once(
     content: ContentLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hr, one, other = (_pictures(seed=seed) for seed in range(3))

@@ -44,7 +44,7 @@ def test_terms_are_unweighted_and_named(content: ContentLoss, sr: Tensor, hr: Te
 
 
 @pytest.mark.parametrize(("ramp", "expected"), [(1.0, 2 * 10 + 0.5 * 8 + 3 * 4), (0.25, 2 * 10 + 0.125 * 8 + 3 * 4)])
-def test_total_is_the_weighted_sum_and_the_ramp_is_on_the_adversarial_weight_alone(
+def test_total_is_the_weighted_sum_with_a_ramp_on_adversarial(
     content: ContentLoss, ramp: float, expected: float
 ) -> None:
     loss = GeneratorLoss(content=content, content_weight=2, adversarial_weight=0.5, pixel_weight=3)

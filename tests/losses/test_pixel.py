@@ -31,7 +31,7 @@ def test_hand_computed_numbers(criterion: PixelCriterion, expected: float) -> No
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
-def test_loss_is_smallest_at_the_ground_truth_and_falls_along_its_gradient(criterion: PixelCriterion) -> None:
+def test_loss_is_smallest_at_the_truth_and_falls_towards_it(criterion: PixelCriterion) -> None:
     sr = SR.clone().requires_grad_()
     loss = pixel_loss(sr, HR, criterion=criterion)
     (gradient,) = torch.autograd.grad(loss, sr)
@@ -40,7 +40,7 @@ def test_loss_is_smallest_at_the_ground_truth_and_falls_along_its_gradient(crite
     assert pixel_loss(HR, HR, criterion=criterion) < pixel_loss(SR + step, HR, criterion=criterion) < loss
 
 
-def test_charbonnier_has_a_finite_gradient_where_pictures_are_equal() -> None:
+def test_charbonnier_has_a_finite_gradient_for_equal_images() -> None:
     sr = HR.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(pixel_loss(sr, HR, criterion="charbonnier"), sr)
     assert not gradient.any()

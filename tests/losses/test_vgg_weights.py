@@ -84,9 +84,9 @@ def test_a_truncated_file_is_named(tmp_path: Path, suffix: str, size: int) -> No
     [
         (
             lambda state: {k: v for k, v in state.items() if k != "features.7.bias"},
-            "'7.bias' is missing or of another shape .1 of 26",
+            "'7.bias' is missing or has another shape .1 of 26",
         ),
-        (lambda state: {**state, "features.0.weight": torch.zeros(2)}, "'0.weight' is missing or of another shape"),
+        (lambda state: {**state, "features.0.weight": torch.zeros(2)}, "'0.weight' is missing or has another shape"),
         (lambda state: {name.removeprefix("features."): value for name, value in state.items()}, "26 of 26 tensors"),
         (lambda state: {"state_dict": state, "epoch": 3}, "26 of 26 tensors"),
         (lambda state: list(state.values()), "Expected a state dict in .*vgg.pth, got list"),
@@ -116,8 +116,8 @@ def test_without_a_network_the_error_names_three_ways_out(cache: Path) -> None:
 
 
 @pytest.mark.usefixtures("cache")
-def test_without_a_network_imagenet_or_random_warns_and_is_random() -> None:
-    with pytest.warns(RandomFeaturesWarning, match=r"could not be had .*no network.*RANDOM vgg16"):
+def test_offline_imagenet_or_random_warns_and_is_random() -> None:
+    with pytest.warns(RandomFeaturesWarning, match=r"cannot be downloaded .*no network.*RANDOM vgg16"):
         content = _load("imagenet-or-random")
     assert content.weights_used == "random"
     pictures = torch.rand(1, 3, 16, 16)

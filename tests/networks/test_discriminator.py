@@ -41,7 +41,7 @@ def test_output_is_a_logit_not_a_probability() -> None:
     assert Discriminator(channels=2)(torch.rand(16, 3, 32, 32)).min() < 0
 
 
-def test_all_but_the_first_convolution_are_followed_by_batch_norm() -> None:
+def test_batch_norm_follows_all_but_the_first_convolution() -> None:
     layers = list(Discriminator(channels=2).features)
     after = [type(layers[index + 1]) for index, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)]
     assert after == [nn.LeakyReLU, *[nn.BatchNorm2d] * 7]

@@ -37,14 +37,14 @@ def test_128_pixels_become_512() -> None:
 
 
 @pytest.mark.parametrize(("norm", "tolerance"), [("none", 0.01), ("batch", 0.3)])
-def test_an_untrained_generator_with_a_bicubic_skip_stays_close_to_bicubic(norm: Any, tolerance: float) -> None:
+def test_untrained_with_a_bicubic_skip_is_close_to_bicubic(norm: Any, tolerance: float) -> None:
     torch.manual_seed(0)
     lr = torch.rand(2, 3, 16, 16)
     sr = Generator(norm=norm, num_blocks=4, channels=16, global_skip="bicubic").train()(lr)
     assert (sr - upscale(lr, 4)).square().mean().sqrt() < tolerance
 
 
-def test_an_untrained_generator_shows_no_checkerboard_before_its_last_convolution() -> None:
+def test_untrained_has_no_checkerboard_before_the_last_layer() -> None:
     torch.manual_seed(0)
     generator = Generator(**TINY).eval()
     features = generator.tail.upscale(torch.rand(1, 4, 5, 6))
@@ -66,7 +66,7 @@ def test_receptive_radius_is_how_far_an_output_pixel_looks(scale: int, num_block
     assert radius - 1 <= distances.max() <= radius
 
 
-def test_perturbing_a_pixel_beyond_the_receptive_radius_changes_nothing() -> None:
+def test_a_pixel_beyond_the_receptive_radius_changes_nothing() -> None:
     torch.manual_seed(0)
     generator = Generator(**TINY).double().eval()
     radius = generator.receptive_radius
@@ -95,7 +95,7 @@ def test_config_builds_the_same_architecture_again(options: dict[str, Any]) -> N
     assert torch.equal(again.eval()(lr), generator.eval()(lr))
 
 
-def test_norm_none_has_no_batch_norm_and_treats_each_picture_by_itself() -> None:
+def test_norm_none_has_no_batch_norm_and_no_batch_effects() -> None:
     generator = Generator(norm="none", **TINY)
     assert not [module for module in generator.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     lr = torch.rand(2, 3, 6, 6)

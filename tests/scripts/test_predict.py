@@ -212,7 +212,7 @@ def test_a_sweep_over_pictures_of_one_name_keeps_the_first(weights: Path, tmp_pa
 
 def test_something_else_as_weights_is_refused(tmp_path: Path, photos: Path) -> None:
     (tmp_path / "weights.ckpt").write_text("no checkpoint")
-    with pytest.raises(WeightsError, match=r"weights\.ckpt is no checkpoint of this project"):
+    with pytest.raises(WeightsError, match=r"weights\.ckpt is not a checkpoint of this project"):
         run(tmp_path / "weights.ckpt", photos, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

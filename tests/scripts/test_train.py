@@ -129,7 +129,7 @@ def ckpt(run_of_one_step: Path, tmp_path: Path) -> Path:
 def test_a_checkpoint_of_another_architecture_says_which_setting_differs(
     compose_train: Compose, ckpt: Path, other: str, difference: str
 ) -> None:
-    with pytest.raises(WeightsError, match=f"holds other networks than these settings.* Different: {difference}\\.$"):
+    with pytest.raises(WeightsError, match=f"does not fit these settings. networks.* Different: {difference}\\.$"):
         train.train(compose_train("trainer.max_steps=2", other, f"ckpt_path={ckpt}"))
 
 

@@ -44,7 +44,7 @@ def test_changes_are_told(file: Path) -> None:
     assert git_commit(file) == git(file.parent, "rev-parse", "HEAD") + "-dirty"
 
 
-def test_none_outside_of_a_checkout_and_for_what_merely_lies_in_one(file: Path, tmp_path: Path) -> None:
+def test_none_outside_a_checkout_and_for_untracked_files(file: Path, tmp_path: Path) -> None:
     outside = tmp_path / "code.py"
     outside.touch()
     assert git_commit(outside) is None

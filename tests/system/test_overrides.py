@@ -69,7 +69,7 @@ def test_the_home_folder_is_found_where_no_shell_looks(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("name", TRAIN_PATHS)
 @pytest.mark.parametrize("nothing", ["", "''", " "])
 def test_no_path_is_empty(name: str, nothing: str) -> None:
-    with pytest.raises(ValueError, match=f"Expected {name}= to name a file or a folder, got nothing. Is a variable"):
+    with pytest.raises(ValueError, match=f"Expected {name}= to name a file or a folder, got nothing. Is a shell"):
         quoted_paths([f"{name}={nothing}"], TRAIN_PATHS)
 
 

@@ -64,7 +64,7 @@ def test_a_half_precision_file_comes_back_in_float32(tmp_path: Path) -> None:
     assert loaded(torch.rand(1, 3, 4, 4)).isfinite().all()
 
 
-def test_a_run_s_folder_means_its_generator_or_else_its_last_checkpoint(tmp_path: Path) -> None:
+def test_a_runs_folder_means_its_generator_or_last_checkpoint(tmp_path: Path) -> None:
     exported, last = _generator(), _generator()
     _write(tmp_path / "checkpoints" / "last.ckpt", last)
     _assert_same(load_generator(tmp_path), last)
@@ -162,21 +162,21 @@ def test_a_file_with_the_wrong_ending_is_named(tmp_path: Path, written: str, ren
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}, {"generator_config": "{"}])
 def test_safetensors_of_another_project_are_refused(tmp_path: Path, metadata: dict[str, str] | None) -> None:
     save_file({"weight": torch.zeros(3)}, tmp_path / "other.safetensors", metadata=metadata)
-    with pytest.raises(WeightsError, match=r"other\.safetensors is no generator of this project"):
+    with pytest.raises(WeightsError, match=r"other\.safetensors is not a generator of this project"):
         load_generator(tmp_path / "other.safetensors")
 
 
 @pytest.mark.parametrize("content", [{"state_dict": {}}, {"generator_config": {}}, [1, 2], torch.zeros(3)])
 def test_checkpoints_of_another_project_are_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "other.ckpt")
-    with pytest.raises(WeightsError, match=r"other\.ckpt is no checkpoint of this project: .*made by train\.py"):
+    with pytest.raises(WeightsError, match=r"other\.ckpt is not a checkpoint of this project: .*made by train\.py"):
         load_generator(tmp_path / "other.ckpt")
 
 
 @pytest.mark.parametrize("state", [None, {1: torch.zeros(3)}, [1]], ids=["none", "numbers", "list"])
 def test_a_state_dict_that_names_no_tensors_is_refused(tmp_path: Path, state: object) -> None:
     torch.save({**_checkpoint(_generator()), "state_dict": state}, tmp_path / "g.ckpt")
-    with pytest.raises(WeightsError, match=r"g\.ckpt is no checkpoint of this project: expected tensors by name"):
+    with pytest.raises(WeightsError, match=r"g\.ckpt is not a checkpoint of this project: expected tensors by name"):
         load_generator(tmp_path / "g.ckpt")
 
 
@@ -208,7 +208,7 @@ def test_a_truncated_file_of_the_old_kind_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("claim", [{"channels": 10**6}, {"channels": 10**12}, {"num_blocks": 10**9}], ids=str)
-def test_a_small_file_that_claims_a_large_network_takes_no_memory(tmp_path: Path, claim: dict[str, int]) -> None:
+def test_a_small_file_claiming_a_large_network_takes_no_memory(tmp_path: Path, claim: dict[str, int]) -> None:
     config = json.dumps({**_generator().config, **claim})
     save_file({"x": torch.zeros(1)}, tmp_path / "g.safetensors", metadata={"generator_config": config})
     with pytest.raises(WeightsError, match=r"g\.safetensors (does not fit|names) .*architecture"):
@@ -232,7 +232,7 @@ def test_an_unknown_architecture_is_refused(tmp_path: Path, config: object) -> N
         load_generator(tmp_path / "g.ckpt")
 
 
-def test_tensors_that_do_not_fit_the_named_architecture_are_refused(tmp_path: Path) -> None:
+def test_tensors_that_do_not_fit_the_architecture_are_refused(tmp_path: Path) -> None:
     checkpoint = _checkpoint(_generator())
     checkpoint["generator_config"]["num_blocks"] = 2
     torch.save(checkpoint, tmp_path / "g.ckpt")
@@ -242,7 +242,7 @@ def test_tensors_that_do_not_fit_the_named_architecture_are_refused(tmp_path: Pa
 
 def test_a_pickle_in_a_checkpoint_is_not_executed(tmp_path: Path) -> None:
     torch.save({**_checkpoint(_generator()), "callbacks": Bomb(tmp_path / "executed")}, tmp_path / "bomb.ckpt")
-    with pytest.raises(WeightsError, match=r"bomb\.ckpt is no checkpoint of this project: .*more than plain values"):
+    with pytest.raises(WeightsError, match=r"bomb\.ckpt is not a checkpoint of this project: .*more than plain values"):
         load_generator(tmp_path / "bomb.ckpt")
     assert not (tmp_path / "executed").exists()
 
@@ -271,5 +271,5 @@ def test_a_strength_out_of_range_is_refused(strength: float) -> None:
 
 
 def test_networks_of_two_architectures_cannot_be_blended() -> None:
-    with pytest.raises(WeightsError, match="Expected two weights of one architecture to blend"):
+    with pytest.raises(WeightsError, match="Expected two weights of the same architecture to blend"):
         blend(_generator(), _generator(num_blocks=2), strength=0.5)

@@ -1,1 +1,1 @@
-"""Scores in stated conventions: PSNR, SSIM, LPIPS, a run's closing test, and the file that holds them."""
+"""Scores in stated conventions: PSNR, SSIM, LPIPS; a run's closing test; and ``scores.json``."""

@@ -28,15 +28,15 @@ def close_run(
     step: int,
     overrides: Sequence[str] = (),
 ) -> Scores:
-    """Score the last and the best weights on whole pictures and write everything down.
+    """Score the last and the best weights on whole pictures and write the results.
 
     Args:
-        output_dir: The run's folder; ``checkpoints/best.ckpt`` in it, if it is there, is scored beside ``last``.
-        last: The ``Generator`` as training left it, in evaluation mode; exported as ``generator.safetensors``.
-        content: Measures the distance in features as well, if given.
+        output_dir: The run's folder; ``checkpoints/best.ckpt`` in it, if it exists, is scored as well.
+        last: The ``Generator`` at the end of training, in evaluation mode; exported as ``generator.safetensors``.
+        content: Also measures the distance in features, if given.
         batches: Batches of one picture each: ``lr``, ``hr`` and ``name``.
         step: The step that training has reached.
-        overrides: What was changed on the command line, for the report of a sweep.
+        overrides: Settings from the command line, for a sweep's report.
 
     Returns:
         The scores by method (``bicubic``, ``best``, ``last``), picture (and ``mean``) and score.
@@ -53,29 +53,31 @@ def close_run(
     write_image(output_dir / DETAIL, result.detail)
     write_image(output_dir / ORIGINAL_DETAIL, result.original_detail)
     convention = {**result.convention, **stamps}
-    write_scores(output_dir, result.scores, convention, step=step, overrides=list(overrides))  # last: see is_closed
+    write_scores(
+        output_dir, result.scores, convention, step=step, overrides=list(overrides)
+    )  # after all else: see is_closed
     return result.scores
 
 
 def is_closed(output_dir: Path, *, step: int) -> bool:
-    """Whether a folder holds the scores of the closing test at a step; where they name no step, they count for any."""
+    """Whether a folder holds the closing test's scores at a step; scores without a step count for any."""
     return (output_dir / SCORES).is_file() and read_scores(output_dir).get("step") in (step, None)
 
 
 def load_side_by_side(paths: Sequence[Path], *, scale: int, device: torch.device) -> dict[str, Generator]:
-    """Load generators to set beside each other.
+    """Load generators to compare.
 
     Args:
         paths: As ``srgan.weights.load_generator`` takes them.
-        scale: How many times each has to enlarge.
+        scale: How many times each must enlarge.
         device: Where to put them.
 
     Returns:
-        The generators, in evaluation mode, by the names of their files, or by their paths where two files
-        are of the same name.
+        The generators, in evaluation mode, by the names of their files, or by their paths if two files
+        have the same name.
 
     Raises:
-        ValueError: If one cannot be read or enlarges otherwise.
+        ValueError: If one cannot be read or has another scale.
     """
     stems = [path.stem for path in paths]
     names = stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
@@ -98,7 +100,7 @@ def score_weights(
     Args:
         output_dir: The folder to write to.
         generators: The networks by name, in evaluation mode.
-        content: Measures the distance in features as well, if given.
+        content: Also measures the distance in features, if given.
         batches: Batches of one picture each: ``lr``, ``hr`` and ``name``.
 
     Returns:
@@ -113,12 +115,12 @@ def score_weights(
 
 
 def compared(scores: Mapping[str, Mapping[str, float]]) -> tuple[float, ...]:
-    """What a sweep compares of one method's scores: mean PSNR on Y in dB and, if measured, mean feature distance."""
+    """The scores of one method that a sweep compares: mean PSNR on Y in dB and, if measured, mean feature distance."""
     return tuple(scores["mean"][name] for name in ("psnr_y", "feature_distance") if name in scores["mean"])
 
 
 def read_convention(output_dir: Path) -> dict[str, Any]:
-    """How each score of a folder was measured, as ``scores.json`` says."""
+    """How each score of a folder was measured, from its ``scores.json``."""
     convention: dict[str, Any] = read_scores(output_dir)["convention"]
     return convention
 
@@ -126,7 +128,7 @@ def read_convention(output_dir: Path) -> dict[str, Any]:
 def _distances(
     content: ContentLoss | None, *, device: torch.device
 ) -> tuple[dict[str, Distance], dict[str, dict[str, Any] | str | None]]:
-    """What to measure besides PSNR and SSIM, by the names of the scores, and what each is or why it is left out."""
+    """What to measure besides PSNR and SSIM, by name of the score, and how it is measured or why it is left out."""
     distances: dict[str, Distance] = {}
     stamps: dict[str, dict[str, Any] | str | None] = {"feature_distance": None}
     if content is not None:

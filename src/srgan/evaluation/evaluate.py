@@ -1,4 +1,4 @@
-"""The closing test of a run: scores per picture against bicubic, as a table and JSON, and a picture that shows it."""
+"""Scores of generators and bicubic on whole pictures: per picture, as a table, with a sheet that shows the results."""
 
 import math
 import textwrap
@@ -18,7 +18,7 @@ from srgan.pictures.sheet import Panel, comparison_sheet, most_detailed_window
 
 BICUBIC = "bicubic"
 _MATLAB = "MATLAB-convention bicubic (a = -0.5, antialiased)"
-_SAME_LR = 54.0  # dB: half of a 255th; Pillow's bicubic comes to 52, others to far less
+_SAME_LR = 54.0  # dB: half a level of 255; Pillow's bicubic reaches 52, others far less
 _TILE_SIZE = 256
 _WINDOW_SIZE = 160
 _NUM_ROWS = 4
@@ -28,7 +28,7 @@ Scores = dict[str, dict[str, dict[str, float]]]  # by method, then by picture (a
 
 
 class Distance(Protocol):
-    """A distance of two pictures, lower is closer, that works on the original once for all methods."""
+    """A distance of two images, lower is closer, that processes the original once for all methods."""
 
     def prepare(self, hr: Tensor) -> Callable[[Tensor], Tensor]:
         """The distance to one original as a function, scalar, of float RGB in [0, 1] of shape (1, 3, H, W)."""
@@ -36,11 +36,11 @@ class Distance(Protocol):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores by method and picture, and pictures to look at, float RGB in [0, 1] of shape (1, 3, H, W).
+    """Scores by method and picture, and images to look at, float RGB in [0, 1] of shape (1, 3, H, W).
 
-    ``convention`` says how each score was measured and what the LR pictures are. ``comparison`` sets all methods beside
-    the original with captions; ``detail`` has the same windows by the last method alone, and ``original_detail`` those
-    of the original, to be set beside the details of other runs.
+    ``convention`` says how each score was measured and what the LR pictures are. ``comparison`` shows all methods next
+    to the original, with captions; ``detail`` has the same windows by the last method alone, and ``original_detail``
+    those of the original, to be compared with the details of other runs.
     """
 
     scores: Scores
@@ -51,10 +51,10 @@ class Evaluation:
 
 
 class ScoreCard:
-    """Scores of some methods on pictures as they come, with what each score is.
+    """Collects scores of some methods, picture by picture, and how each score was measured.
 
     Args:
-        distances: What to measure besides PSNR and SSIM, by the names of the scores.
+        distances: What to measure besides PSNR and SSIM, by name of the score.
     """
 
     def __init__(self, distances: Mapping[str, Distance] | None = None) -> None:
@@ -68,16 +68,16 @@ class ScoreCard:
         """Score the results of all methods on one picture.
 
         Args:
-            name: What to call the picture.
+            name: Of the picture.
             results: Float RGB in [0, 1], shape (1, 3, H, W), by method.
-            lr: What they were enlarged from, shape (1, 3, H / scale, W / scale).
-            hr: The original, of the results' shape.
+            lr: The image they were enlarged from, shape (1, 3, H / scale, W / scale).
+            hr: The original, same shape as the results.
 
         Returns:
             The scores by method.
 
         Raises:
-            ValueError: If shapes differ, or the picture is too small to score; nothing is added then.
+            ValueError: If shapes differ, or the picture is too small to score; then nothing is added.
         """
         self._scale = hr.shape[-1] // lr.shape[-1]
         measured = _measured(results, hr, scale=self._scale, distances=self._distances)
@@ -113,10 +113,10 @@ def evaluate(
     Args:
         generators: The generators by name, in evaluation mode.
         batches: Batches of one picture each: ``lr``, ``hr`` and ``name``.
-        distances: What to measure besides PSNR and SSIM, by the names of the scores.
+        distances: What to measure besides PSNR and SSIM, by name of the score.
 
     Returns:
-        The scores and the pictures.
+        The scores and the images to look at.
 
     Raises:
         ValueError: If there is no batch.
@@ -143,10 +143,11 @@ def score_table(scores: Scores, convention: Mapping[str, Any]) -> str:
 
     Args:
         scores: As ``evaluate`` returns them.
-        convention: What each score is, as ``evaluate`` returns it; of ``lpips`` and ``feature_distance`` as well.
+        convention: How each score was measured, as ``evaluate`` returns it, including ``lpips`` and
+            ``feature_distance``.
 
     Returns:
-        Lines of at most 120 columns for three methods of short names.
+        Lines of at most 120 columns for three methods with short names.
     """
     title = "PSNR (dB) / SSIM on Y of BT.601, 8 bit, borders of {} pixels cropped off"
     pictures = [
@@ -158,7 +159,7 @@ def score_table(scores: Scores, convention: Mapping[str, Any]) -> str:
 
 
 def _card(scores: Scores, convention: Mapping[str, Any]) -> list[str]:
-    """The means: a line for each convention with who publishes in it, and what it takes to compare."""
+    """The means: a line for each convention, who publishes in it, and notes that comparing requires."""
     means = [by_picture["mean"] for by_picture in scores.values()]
     rows, remarks = [(f"mean of {len(scores[BICUBIC]) - 1}", list(scores))], ["published so by"]
     for each in CONVENTIONS:
@@ -179,7 +180,7 @@ def _card(scores: Scores, convention: Mapping[str, Any]) -> list[str]:
 
 
 def _lines(rows: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
-    """A label and cells each, in columns that line up."""
+    """Rows of a label and cells, in aligned columns."""
     label_width = max(len(label) for label, _ in rows)
     width = max(14, *(len(cell) for _, cells in rows for cell in cells))
     return ["  ".join([f"{label:<{label_width}}", *(f"{cell:>{width}}" for cell in cells)]) for label, cells in rows]
@@ -204,11 +205,11 @@ def _psnr_ssim(scores: Mapping[str, float], suffix: str) -> str:
 
 
 def _lr_stamp(are_matlab: Sequence[bool]) -> str:
-    """What the LR pictures were found to be; another kernel moves PSNR by as much as a method does."""
+    """What kernel made the LR images; another kernel changes PSNR by as much as a method does."""
     num_others = are_matlab.count(False)
     if not num_others:
         return _MATLAB
-    return f"{num_others} of {len(are_matlab)} pictures are NOT of {_MATLAB}: do not compare with papers, whose are"
+    return f"{num_others} of {len(are_matlab)} pictures are NOT by {_MATLAB}: do not compare with papers, which use it"
 
 
 def _mean(per_picture: list[dict[str, float]]) -> dict[str, float]:
@@ -223,12 +224,12 @@ def _row(results: Mapping[str, Tensor], hr: Tensor, psnr: Mapping[str, float], *
 
 
 def _beside(panels: Sequence[Panel]) -> Tensor:
-    """Pictures of any sizes in a row, without captions."""
+    """Images of any size in a row, without captions."""
     height = max(panel.image.shape[-2] for panel in panels)
     padded = [functional.pad(panel.image, (0, 0, 0, height - panel.image.shape[-2])) for panel in panels]
     return torch.cat(padded, dim=-1)
 
 
 def _enlarged(image: Tensor) -> Tensor:
-    # Twice as large, pixel by pixel, so that the difference is seen without a magnifying glass.
+    # Each pixel doubled, so that the difference can be seen without a magnifying glass.
     return image.repeat_interleave(2, dim=-1).repeat_interleave(2, dim=-2)

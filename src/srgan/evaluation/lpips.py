@@ -1,4 +1,4 @@
-"""LPIPS, a learned distance of two pictures, where its weights are at hand: nothing is downloaded for it."""
+"""LPIPS, a learned distance of two images, if its weights are in the cache: nothing is downloaded."""
 
 import hashlib
 import math
@@ -13,11 +13,11 @@ from torchvision import models
 from srgan.evaluation.metrics import quantise
 
 _BACKBONE = models.AlexNet_Weights.IMAGENET1K_V1
-_SMALLEST_SIDE = 32  # of a picture that AlexNet's poolings leave something of
+_SMALLEST_SIDE = 32  # below this, AlexNet's poolings leave nothing
 
 
 class NoBackboneError(RuntimeError):
-    """LPIPS cannot be measured, as the weights of its network are not here."""
+    """LPIPS cannot be measured: the weights of its network are missing or broken."""
 
 
 class Lpips:
@@ -27,7 +27,7 @@ class Lpips:
         device: Where to measure.
 
     Raises:
-        NoBackboneError: If AlexNet's weights are not in the cache, or broken there; says where it belongs.
+        NoBackboneError: If AlexNet's weights are missing from the cache, or broken; says where the file belongs.
 
     Reference: Zhang et al. 2018, arXiv:1801.03924, §3.
     """
@@ -43,7 +43,9 @@ class Lpips:
 
     def __init__(self, device: torch.device) -> None:
         _check(backbone_file())
-        from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity  # seconds, needless without weights
+        from torchmetrics.image.lpip import (
+            LearnedPerceptualImagePatchSimilarity,
+        )  # takes seconds, useless without weights
 
         self._device = device
         self._metric = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True).to(device)
@@ -55,7 +57,7 @@ class Lpips:
             hr: Float RGB in [0, 1], shape (1, 3, H, W).
 
         Returns:
-            A function of ``sr``, of the same kind and shape, to a scalar: NaN where a side is below 32 pixels.
+            A function of ``sr``, of the same type and shape, to a scalar: NaN if a side is below 32 pixels.
         """
         original = self._rounded(hr)
 
@@ -79,7 +81,7 @@ def backbone_file() -> Path:
 def _check(file: Path) -> None:
     if not file.is_file():
         raise NoBackboneError(f"{file} is missing; it comes from {_BACKBONE.url}")
-    # Torch unpickles what lies there, whatever it is: only the file that its name promises may come so far.
+    # Torch unpickles this file, so only the one whose hash is in its name may get that far.
     digest = hashlib.sha256()
     with file.open("rb") as opened:
         while block := opened.read(1 << 20):

@@ -1,8 +1,8 @@
-"""PSNR and SSIM in every convention that the super-resolution field publishes in, stated and not guessed.
+"""PSNR and SSIM in every convention that super-resolution papers publish in, each stated.
 
-Scores are per image: both pictures are rounded to 8 bit, the border is left out, and the channel is either Y of
-studio-range BT.601 (65.481, 128.553, 24.966, +16) or RGB. ``psnr_y``, ``ssim_y``, ``psnr_rgb`` and ``ssim_rgb`` leave
-out a border of ``scale`` pixels; the same names with ``_border0`` leave out nothing.
+Scores are per picture: both images are rounded to 8 bits, the border is cropped, and the channel is either Y of
+studio-range BT.601 (65.481, 128.553, 24.966, +16) or RGB. ``psnr_y``, ``ssim_y``, ``psnr_rgb`` and ``ssim_rgb`` crop a
+border of ``scale`` pixels; the same names with ``_border0`` crop nothing.
 """
 
 import math
@@ -16,8 +16,8 @@ _Y_WEIGHTS = (65.481, 128.553, 24.966)
 _Y_OFFSET = 16.0
 _PEAK = 255.0
 _SSIM_WINDOW, _SSIM_SIGMA = 11, 1.5  # Wang et al. 2004, §3
-_BAND_PIXELS = 2**20  # of a picture, that are measured at once
-_PLANES = {"y": slice(0, 1), "rgb": slice(1, 4)}  # of what `_planes` makes
+_BAND_PIXELS = 2**20  # measured at once
+_PLANES = {"y": slice(0, 1), "rgb": slice(1, 4)}  # of `_planes`
 _CHANNELS = {"y": "Y of studio-range BT.601, not rounded again", "rgb": "RGB"}
 _SSIM_VARIANT = (
     "Wang et al. 2004: Gaussian window 11x11, sigma 1.5, K1 = 0.01, K2 = 0.03, population covariance, mean over the"
@@ -27,12 +27,12 @@ _SSIM_VARIANT = (
 
 @dataclass(frozen=True)
 class Convention:
-    """What a PSNR and an SSIM are measured on, and who publishes such.
+    """What a PSNR and an SSIM are measured on, and who publishes such scores.
 
     Attributes:
         channel: ``y`` or ``rgb``.
-        crops_scale: Whether a border of ``scale`` pixels is left out, or nothing.
-        published_by: Papers and projects whose tables a number of this kind can be set beside.
+        crops_scale: Whether a border of ``scale`` pixels is cropped, or none.
+        published_by: Papers and projects whose tables these scores can be compared with.
     """
 
     channel: str
@@ -41,11 +41,11 @@ class Convention:
 
     @property
     def suffix(self) -> str:
-        """End of its scores' names, after ``psnr_`` and ``ssim_``."""
+        """The end of the scores' names, after ``psnr_`` and ``ssim_``."""
         return self.channel if self.crops_scale else f"{self.channel}_border0"
 
     def crop_border(self, scale: int) -> int:
-        """Pixels left out at each border at a scale."""
+        """Pixels cropped off each border at a scale."""
         return scale if self.crops_scale else 0
 
 
@@ -58,7 +58,7 @@ CONVENTIONS = (
 
 
 def quantise(images: Tensor) -> Tensor:
-    """Round float pictures in [0, 1] to the 256 levels of an 8-bit file, as float64 in [0, 255]."""
+    """Round float images in [0, 1] to the 256 levels of an 8-bit file, as float64 in [0, 255]."""
     return (images.double().clamp(0, 1) * _PEAK).round()
 
 
@@ -76,15 +76,15 @@ def to_y(images: Tensor) -> Tensor:
 
 
 def score(sr: Tensor, hr: Tensor, *, crop_border: int) -> dict[str, float]:
-    """Score one picture against its ground truth with one border left out, as validations do.
+    """Score one image against its ground truth with one border cropped, as validations do.
 
     Args:
         sr: Float RGB in [0, 1], shape (1, 3, H, W).
         hr: Ground truth, same shape.
-        crop_border: Pixels to leave out at each border; the field's habit is the scale.
+        crop_border: Pixels to crop off each border; by convention the scale.
 
     Returns:
-        ``psnr_y``, ``ssim_y``, ``psnr_rgb``, ``ssim_rgb``; PSNR in dB (inf for equal pictures).
+        ``psnr_y``, ``ssim_y``, ``psnr_rgb``, ``ssim_rgb``; PSNR in dB (inf for equal images).
 
     Raises:
         ValueError: If the shapes differ, or the picture is too small to score.
@@ -93,15 +93,15 @@ def score(sr: Tensor, hr: Tensor, *, crop_border: int) -> dict[str, float]:
 
 
 def score_card(sr: Tensor, hr: Tensor, *, scale: int) -> dict[str, float]:
-    """Score one picture against its ground truth in all of ``CONVENTIONS``, in one pass over it.
+    """Score one image against its ground truth in all of ``CONVENTIONS``, in one pass.
 
     Args:
         sr: Float RGB in [0, 1], shape (1, 3, H, W).
         hr: Ground truth, same shape.
-        scale: How many times ``sr`` was enlarged: the border that some leave out.
+        scale: How many times ``sr`` was enlarged: the border that some conventions crop.
 
     Returns:
-        ``psnr_…`` and ``ssim_…`` of each convention; PSNR in dB (inf for equal pictures).
+        ``psnr_…`` and ``ssim_…`` of each convention; PSNR in dB (inf for equal images).
 
     Raises:
         ValueError: If the shapes differ, or the picture is too small to score.
@@ -110,7 +110,7 @@ def score_card(sr: Tensor, hr: Tensor, *, scale: int) -> dict[str, float]:
 
 
 def card_stamp(scale: int) -> dict[str, dict[str, str | int]]:
-    """What each score of ``score_card`` is: metric, variant, channel, border, rounding, and who publishes such."""
+    """How ``score_card`` measures each score: metric, variant, channel, border, rounding, and who publishes it."""
     stamps: dict[str, dict[str, str | int]] = {}
     for each in CONVENTIONS:
         common: dict[str, str | int] = {
@@ -127,12 +127,12 @@ def card_stamp(scale: int) -> dict[str, dict[str, str | int]]:
 
 
 def psnr(sr: Tensor, hr: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of pictures in [0, 255], over all their pixels; inf if they are equal."""
+    """Peak signal-to-noise ratio in dB of images in [0, 255], over all their pixels; inf if they are equal."""
     return _decibel((sr - hr).square().mean().item())
 
 
 def ssim(sr: Tensor, hr: Tensor) -> float:
-    """Structural similarity of pictures in [0, 255], the mean over windows that lie inside and over channels.
+    """Structural similarity of images in [0, 255], the mean over windows that lie inside and over channels.
 
     Gaussian window of 11x11 with sigma 1.5, K1 = 0.01, K2 = 0.03, population covariance: MATLAB's and BasicSR's.
 
@@ -142,23 +142,23 @@ def ssim(sr: Tensor, hr: Tensor) -> float:
 
 
 def _scores(sr: Tensor, hr: Tensor, wanted: Mapping[str, tuple[str, int]]) -> dict[str, float]:
-    """Scores by the ends of their names, each with its channel and border: sums over insides, band by band of rows.
+    """Scores for the given suffixes, each with its channel and border: summed over bands of rows.
 
-    In bands, since the maps of a large picture would take a quarter of a kilobyte for each of its pixels.
+    In bands, because the maps of a large image would take a quarter of a kilobyte per pixel.
     """
     _check(sr, hr, largest_border=max(border for _, border in wanted.values()))
     height, width = sr.shape[-2:]
     rows = max(_BAND_PIXELS // width, _SSIM_WINDOW)
-    errors, similarities = ({suffix: [0.0, 0.0] for suffix in wanted} for _ in range(2))  # sums and numbers of values
+    errors, similarities = ({suffix: [0.0, 0.0] for suffix in wanted} for _ in range(2))  # sum and number of values
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
-        # Windows belong to the band that their first row is in, and reach beyond it.
+        # A window belongs to the band of its first row, and reaches beyond it.
         band = slice(top, min(bottom + _SSIM_WINDOW - 1, height))
         pairs = list(zip(_planes(sr[..., band, :]), _planes(hr[..., band, :]), strict=True))
         squares = torch.cat([(a - b).square()[..., : bottom - top, :] for a, b in pairs], dim=1)
         maps = [(squares, height, errors)]
         if band.stop - top >= _SSIM_WINDOW:
-            # Channel by channel, since a window's many products are as large as the band each.
+            # Channel by channel, since each intermediate map is as large as the band.
             similarity = torch.cat([_ssim_map(a, b) for a, b in pairs], dim=1)
             maps.append((similarity, height - _SSIM_WINDOW + 1, similarities))
         for suffix, (channel, border) in wanted.items():
@@ -183,7 +183,7 @@ def _check(sr: Tensor, hr: Tensor, *, largest_border: int) -> None:
 
 
 def _planes(images: Tensor) -> tuple[Tensor, ...]:
-    """Y, R, G and B of pictures in [0, 1], rounded to 8 bit, in [0, 255]."""
+    """Y, R, G and B of images in [0, 1], rounded to 8 bits, in [0, 255]."""
     rgb = quantise(images)
     return (to_y(rgb), *rgb.chunk(3, dim=1))
 
@@ -193,7 +193,7 @@ def _decibel(mse: float) -> float:
 
 
 def _ssim_map(sr: Tensor, hr: Tensor) -> Tensor:
-    """SSIM of each window inside, shape (N, C, H - 10, W - 10)."""
+    """SSIM of each window that lies inside, shape (N, C, H - 10, W - 10)."""
     c1, c2 = (0.01 * _PEAK) ** 2, (0.03 * _PEAK) ** 2
     sr_mean, hr_mean = _windowed_mean(sr), _windowed_mean(hr)
     sr_variance = _windowed_mean(sr * sr) - sr_mean**2
@@ -207,7 +207,7 @@ def _ssim_map(sr: Tensor, hr: Tensor) -> Tensor:
 def _windowed_mean(images: Tensor) -> Tensor:
     offsets = torch.arange(_SSIM_WINDOW, dtype=torch.float64) - _SSIM_WINDOW // 2
     taps = torch.exp(-(offsets**2) / (2 * _SSIM_SIGMA**2))
-    # Shifted sums: torch's float64 convolution on a CPU copies all windows first and takes two to three times as long.
+    # Sums of shifted images: torch's float64 convolution on a CPU copies all windows and takes 2 to 3 times as long.
     for dim in (-2, -1):
         length = images.shape[dim] - _SSIM_WINDOW + 1
         means = torch.zeros_like(images.narrow(dim, 0, length))

@@ -1,4 +1,4 @@
-"""``scores.json``: scores on disk, each with how it was measured."""
+"""``scores.json``: scores on disk, and how each was measured."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from typing import Any
 from srgan.system.files import atomic_write
 
 SCORES = "scores.json"
-PREDICTED = "made by predict.py"  # in its scores and pages, to be told from other files of those names
+PREDICTED = "made by predict.py"  # marks its scores and pages, to distinguish them from other files of those names
 
 
 def write_scores(
@@ -18,10 +18,10 @@ def write_scores(
     """Write ``scores.json`` into a folder, whole or not at all.
 
     Args:
-        folder: Made if need be.
+        folder: Created if necessary.
         scores: By method, then by picture (and ``mean``), then by score.
         convention: How each score was measured.
-        details: More to note, such as the step of a training; plain values.
+        details: Further plain values to store, such as the step.
     """
     record = {"convention": convention, **details, "scores": _without_infinity(scores)}
     with atomic_write(folder / SCORES) as file:
@@ -35,7 +35,7 @@ def read_scores(folder: Path) -> dict[str, Any]:
 
 
 def _without_infinity(scores: Any) -> Any:
-    """The PSNR of equal pictures is infinite, LPIPS of tiny ones NaN, which JSON has no numbers for: null instead."""
+    """Null for numbers that JSON lacks: the PSNR of equal images is infinite, the LPIPS of tiny ones NaN."""
     if isinstance(scores, Mapping):
         return {name: _without_infinity(value) for name, value in scores.items()}
     return scores if math.isfinite(scores) else None

@@ -13,7 +13,7 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         fake_logits: D(sr), shape (N, 1).
 
     Returns:
-        Scalar: the mean over the real pictures plus the mean over the fake ones (2 ln 2 = 1.386 when undecided).
+        Scalar: the mean over the real images plus the mean over the fake ones (2 ln 2 = 1.386 when undecided).
     """
     real = binary_cross_entropy_with_logits(real_logits, torch.ones_like(real_logits))
     fake = binary_cross_entropy_with_logits(fake_logits, torch.zeros_like(fake_logits))
@@ -21,7 +21,7 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 
 
 def adversarial_loss(fake_logits: Tensor) -> Tensor:
-    """Binary cross-entropy of the discriminator's verdicts on fakes with all labels 1: how far from fooling it.
+    """Binary cross-entropy of the discriminator's verdicts on fakes, labelled 1: how far they are from passing as real.
 
     Args:
         fake_logits: D(sr), shape (N, 1).

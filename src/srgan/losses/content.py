@@ -1,4 +1,4 @@
-"""Content loss: distance of two pictures in the features of a VGG network (Ledig et al. 2017, §2.2.1)."""
+"""Content loss: distance of two images in the features of a VGG network (Ledig et al. 2017, §2.2.1)."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -30,26 +30,26 @@ _IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class ContentLoss(nn.Module):
-    """Mean squared (or absolute) difference between VGG features of two pictures.
+    """Mean squared (or absolute) difference between the VGG features of two images.
 
     Args:
         network: ``vgg19`` (the paper's) or ``vgg16``.
-        layer: In the paper's manner: ``vgg54`` is the 4th convolution before the 5th pooling, ``vgg22`` the 2nd
-            before the 2nd. Several, with a weight each (``{"vgg22": 1.0, "vgg43": 0.5}``), make their weighted sum:
-            shallow layers hold textures to their place, deep ones leave them free.
+        layer: In the paper's notation: ``vgg54`` is the 4th convolution before the 5th pooling, ``vgg22`` the 2nd
+            before the 2nd. Several, each with a weight (``{"vgg22": 1.0, "vgg43": 0.5}``), give a weighted sum:
+            shallow layers tie textures to their position, deep ones do not.
         before_activation: Take the features before the layer's ReLU, as ESRGAN does. The paper takes them after.
         weights: ``imagenet`` (torchvision's download, cached), ``random`` (seeded; untrained features still measure
-            structure, arXiv:2103.10571), ``imagenet-or-random`` (random, with a warning, where the download fails),
+            structure, arXiv:2103.10571), ``imagenet-or-random`` (random, with a warning, if the download fails),
             or the path of a ``.pth`` or ``.safetensors`` file in torchvision's layout.
-        criterion: ``mse`` (the paper's), or ``l1``, which large features of few places do not dominate.
-        full_precision: Compute in float32 even where the networks train in half of it. Without it, bfloat16 makes the
-            VGG several times faster on processors that have it, and its differences coarser (0.4 % of a feature).
-        feature_scale: Factor on the features. The paper's 1/12.75 brings the loss to the size of an MSE of pixels;
-            the adversarial weight of 0.001 means something only together with it.
+        criterion: ``mse`` (the paper's), or ``l1``, which a few large features do not dominate.
+        full_precision: Compute in float32 even if the networks train in half precision. Otherwise bfloat16 makes the
+            VGG several times faster on processors that support it, and its differences coarser (0.4 % of a feature).
+        feature_scale: Factor on the features. The paper's 1/12.75 brings the loss to the size of a pixel MSE; its
+            adversarial weight of 0.001 presumes that.
 
     Raises:
-        ValueError: If an option has another value.
-        RuntimeError: If the weights cannot be had; says what to do.
+        ValueError: If an option has a value not listed here.
+        RuntimeError: If the weights are unavailable; the message says what to do.
 
     Reference: Ledig et al. 2017, arXiv:1609.04802, §2.2.1.
     """
@@ -84,7 +84,7 @@ class ContentLoss(nn.Module):
         features = vgg[: max(self._layers)].eval().requires_grad_(False)
         for module in features:
             if isinstance(module, nn.ReLU):
-                module.inplace = False  # in place it would overwrite what `before_activation` asks for
+                module.inplace = False  # in place, it would overwrite the features for `before_activation`
         # In a tuple, so that the frozen network is no part of this module's state: it stays out of checkpoints,
         # optimizers and DDP. `_apply` below still moves it between devices.
         self._features = (features,)
@@ -98,7 +98,7 @@ class ContentLoss(nn.Module):
         self.register_buffer("std", torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
-        """Distance of two pictures.
+        """Distance of two images.
 
         Args:
             sr: Float RGB around [0, 1], shape (N, 3, H, W).
@@ -112,7 +112,7 @@ class ContentLoss(nn.Module):
         return self._distance(sr, hr_features)
 
     def prepare(self, hr: Tensor) -> Callable[[Tensor], Tensor]:
-        """The distance to one original, whose features are computed once for all that is measured against it.
+        """The distance to one original, whose features are computed only once.
 
         Args:
             hr: As ``forward`` takes it, on any device.
@@ -125,8 +125,8 @@ class ContentLoss(nn.Module):
         return lambda sr: self._distance(sr.to(self.mean.device), hr_features)
 
     def extract(self, images: Tensor) -> list[Tensor]:
-        """Scaled VGG features of float RGB pictures in [0, 1], shape (N, 3, H, W) → each layer's (N, C, h, w)."""
-        # Half precision cannot hold the small differences that count here towards the end of a long training.
+        """Scaled VGG features of float RGB images in [0, 1], shape (N, 3, H, W) → each layer's (N, C, h, w)."""
+        # Half precision cannot represent the small differences that matter here late in training.
         with torch.autocast(images.device.type, enabled=False) if self.full_precision else nullcontext():
             features = (images.to(self.mean.dtype) - self.mean) / self.std
             wanted = {}
@@ -151,22 +151,22 @@ class ContentLoss(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Self":
         self._features[0]._apply(fn)  # type: ignore[no-untyped-call]
-        self._fast_layers.clear()  # made from weights that were elsewhere, or of another type
+        self._fast_layers.clear()  # they were built from weights on another device or of another type
         return cast("Self", super()._apply(fn, recurse))  # type: ignore[no-untyped-call]
 
 
 def _single(features: Tensor) -> Tensor:
-    """Features in single precision at least, in which means over many of them are taken."""
+    """Features in at least single precision, which means over many of them need."""
     return features.to(torch.promote_types(features.dtype, torch.float32))
 
 
 def layer_depth(features: nn.Sequential, layer: str, *, before_activation: bool) -> int:
-    """How many modules of a VGG's ``features`` reach up to a layer named in the paper's manner.
+    """How many modules of a VGG's ``features`` lead to a layer named in the paper's notation.
 
     Args:
         features: The convolutional part of torchvision's VGG.
         layer: ``vgg<pooling><convolution>``: ``vgg54`` is the 4th convolution before the 5th pooling.
-        before_activation: Leave the layer's ReLU out.
+        before_activation: Leave out the layer's ReLU.
 
     Returns:
         The depth for slicing: ``features[:depth]``.
@@ -191,17 +191,17 @@ def layer_depth(features: nn.Sequential, layer: str, *, before_activation: bool)
 
 
 def _build(network: str) -> nn.Sequential:
-    """The network's convolutional part with the ``random`` weights, which are the same everywhere."""
-    # Torchvision builds the large classifier along with it: without its memory and its time on the meta device.
+    """The network's convolutional part with the ``random`` weights, which are the same on every machine."""
+    # Torchvision also builds the large classifier; on the meta device that takes no memory and no time.
     with torch.device("meta"):
         features = _NETWORKS[network](init_weights=False).features
     assert isinstance(features, nn.Sequential)
     features.to_empty(device="cpu")
-    rng = torch.Generator().manual_seed(0)  # on the side: building draws nothing from the run's own
+    rng = torch.Generator().manual_seed(0)  # its own, so that building leaves the run's random state alone
     for module in features:
         if isinstance(module, nn.Conv2d):
-            # Fan-in keeps the size of the signal through all layers; torchvision's own initialisation loses most of
-            # it on the way, which would leave the content loss without weight beside the others.
+            # Fan-in keeps the signal's magnitude through all layers; torchvision's own initialisation loses most of
+            # it on the way, which would make the content loss negligible.
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=rng)
             assert module.bias is not None
             nn.init.zeros_(module.bias)

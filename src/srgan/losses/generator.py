@@ -13,7 +13,7 @@ from srgan.losses.pixel import PixelCriterion, check_pixel_criterion, colour_los
 class GeneratorLoss(nn.Module):
     """``content_weight`` x content + ``adversarial_weight`` x adversarial + ``pixel_weight`` x pixel loss.
 
-    A ``colour_weight`` adds the colour loss, which a VGG and a discriminator alone do not hold in place.
+    ``colour_weight`` adds the colour loss: a VGG and a discriminator alone let colours drift.
 
     Args:
         content: The content loss, or None for a recipe without one.
@@ -21,8 +21,8 @@ class GeneratorLoss(nn.Module):
         adversarial_weight: Unitless; the paper's 0.001, which presumes content features scaled by 1/12.75.
         pixel_weight: Unitless; 0 in the paper's adversarial phase.
         colour_weight: Unitless; 0 in the paper.
-        pixel_criterion: What the pixel loss measures, in the adversarial phase and in the pretraining before it,
-            where it is the only loss.
+        pixel_criterion: What the pixel loss measures, in the adversarial phase and in pretraining, where it is the
+            only loss.
 
     Raises:
         ValueError: If a weight is negative or not finite, a content weight has no content loss, or all are 0.
@@ -61,11 +61,11 @@ class GeneratorLoss(nn.Module):
 
     @property
     def needs_discriminator(self) -> bool:
-        """Whether the discriminator's verdict counts at all."""
+        """Whether the adversarial loss has a weight above 0."""
         return self.weights["adversarial"] > 0
 
     def pixel(self, sr: Tensor, hr: Tensor) -> Tensor:
-        """The pixel loss alone, unweighted: the whole loss of the pretraining."""
+        """The pixel loss alone, unweighted: the only loss of pretraining."""
         return pixel_loss(sr, hr, criterion=self.pixel_criterion)
 
     def terms(self, sr: Tensor, hr: Tensor, fake_logits: Tensor | None) -> dict[str, Tensor]:
@@ -74,11 +74,11 @@ class GeneratorLoss(nn.Module):
         Args:
             sr: The generator's output, float RGB around [0, 1], shape (N, 3, H, W).
             hr: Ground truth, float RGB in [0, 1], same shape.
-            fake_logits: D(sr), shape (N, 1), or None where the adversarial loss does not weigh.
+            fake_logits: D(sr), shape (N, 1), or None if the adversarial loss has weight 0.
 
         Returns:
-            Scalars by name: ``content_loss`` and ``adversarial_loss`` and ``colour_loss`` where they weigh, and
-            ``pixel_loss``.
+            Scalars by name: ``pixel_loss``, and those of ``content_loss``, ``adversarial_loss`` and ``colour_loss``
+            whose weight is above 0.
         """
         terms = {}
         if self.content is not None:
@@ -88,7 +88,7 @@ class GeneratorLoss(nn.Module):
         if self.weights["colour"] > 0:
             terms["colour_loss"] = colour_loss(sr, hr)
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.weights["pixel"] > 0):
-            terms["pixel_loss"] = self.pixel(sr, hr)  # to be watched even where it does not weigh
+            terms["pixel_loss"] = self.pixel(sr, hr)  # logged even if its weight is 0
         return terms
 
     def total(self, terms: dict[str, Tensor], *, adversarial_ramp: float = 1.0) -> Tensor:

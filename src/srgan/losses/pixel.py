@@ -1,4 +1,4 @@
-"""Distances between two pictures, pixel by pixel."""
+"""Distances between two images, pixel by pixel."""
 
 from typing import Literal, get_args
 
@@ -7,9 +7,9 @@ from torch.nn import functional
 
 PixelCriterion = Literal["mse", "l1", "charbonnier", "bce"]
 
-_COLOUR_CELL, _GRID = 8, 4  # sides of what is averaged, in pixels, and of the grid of sub-pixel convolutions
-_CHARBONNIER_EPSILON = 1e-3  # where L1 becomes quadratic, in units of the picture's [0, 1]
-_BCE_MARGIN = 1e-3  # how close to black or white the logarithm is followed, whose slope grows beyond bounds there
+_COLOUR_CELL, _GRID = 8, 4  # sides, in pixels, of the cells averaged and of the grid of sub-pixel convolutions
+_CHARBONNIER_EPSILON = 1e-3  # where L1 becomes quadratic, in units of the image's [0, 1]
+_BCE_MARGIN = 1e-3  # closer than this to black or white the logarithm, whose slope is unbounded there, is replaced
 
 
 def check_pixel_criterion(criterion: str) -> None:
@@ -19,7 +19,7 @@ def check_pixel_criterion(criterion: str) -> None:
 
 
 def pixel_loss(sr: Tensor, hr: Tensor, *, criterion: PixelCriterion) -> Tensor:
-    """Mean distance of two pictures over all pixels and channels.
+    """Mean distance of two images over all pixels and channels.
 
     Args:
         sr: The generator's output, float RGB around [0, 1], shape (N, 3, H, W).
@@ -46,10 +46,10 @@ def pixel_loss(sr: Tensor, hr: Tensor, *, criterion: PixelCriterion) -> Tensor:
 
 
 def colour_loss(sr: Tensor, hr: Tensor) -> Tensor:
-    """Mean absolute difference of means over many pixels: holds colours and brightness, leaves texture free.
+    """Mean absolute difference of local means: keeps colours and brightness, leaves texture free.
 
-    The means are over 8x8 pixels, and over the pixels of 32x32 that have the same place in the 4x4 grid: sub-pixel
-    convolutions can make that grid visible as a checkerboard, which no mean over neighbours sees.
+    The means are over 8x8 pixels, and over those pixels of 32x32 that have the same position in the 4x4 grid: sub-pixel
+    convolutions can make that grid visible as a checkerboard, which means over neighbours do not detect.
 
     Args:
         sr: Float RGB around [0, 1], shape (N, 3, H, W), sides of 32 or more, multiples of 4.
@@ -65,7 +65,7 @@ def colour_loss(sr: Tensor, hr: Tensor) -> Tensor:
 
 
 def _binary_cross_entropy(sr: Tensor, hr: Tensor) -> Tensor:
-    """BCE, which is defined between 0 and 1 alone, continued as a straight line so that pixels outside come back."""
+    """BCE, continued as a straight line outside [0, 1], where it is undefined, so that pixels are pulled back."""
     inside = sr.clamp(_BCE_MARGIN, 1 - _BCE_MARGIN)
     slope = (inside - hr) / (inside * (1 - inside))
     return functional.binary_cross_entropy(inside, hr) + (slope * (sr - inside)).mean()

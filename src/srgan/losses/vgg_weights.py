@@ -19,7 +19,7 @@ class RandomFeaturesWarning(UserWarning):
 
 
 class NoVggWeightsError(RuntimeError):
-    """ImageNet weights could not be downloaded; the message says what to do, ``reason`` in short why."""
+    """ImageNet weights cannot be downloaded; the message says what to do, ``reason`` why, in brief."""
 
     def __init__(self, message: str, reason: str) -> None:
         super().__init__(message)
@@ -38,7 +38,7 @@ def load_vgg_weights(features: nn.Sequential, *, network: str, weights: str | Pa
         What was loaded: ``imagenet``, ``random`` or the path.
 
     Raises:
-        NoVggWeightsError: If the download fails and no fallback was asked for.
+        NoVggWeightsError: If the download fails and no fallback was requested.
         ValueError: If a file is missing, unreadable or of another layout.
     """
     choice = str(weights)
@@ -49,11 +49,11 @@ def load_vgg_weights(features: nn.Sequential, *, network: str, weights: str | Pa
         return choice
     enum = _IMAGENET[network]
     try:
-        # A file that is already in the cache is not hashed: weights_only keeps whatever lies there from being executed.
+        # A file already in the cache is not hashed: weights_only prevents it from being executed.
         state = enum.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (URLError, OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         if choice == "imagenet":
-            reason = f"{network}'s ImageNet weights could not be had ({error})"
+            reason = f"{network}'s ImageNet weights cannot be downloaded ({error})"
             raise NoVggWeightsError(_no_download(network, enum.url, error), reason) from error
         warnings.warn(_fell_back(network, error), RandomFeaturesWarning, stacklevel=4)
         return "random"
@@ -64,12 +64,12 @@ def load_vgg_weights(features: nn.Sequential, *, network: str, weights: str | Pa
 def _fill(features: nn.Sequential, state: dict[str, Tensor], *, source: str) -> None:
     wanted = features.state_dict()
     found = {name.removeprefix("features."): value for name, value in state.items() if name.startswith("features.")}
-    # A file may stop at a depth of its own or bring the classifier along: what counts is that every layer is there.
+    # A file may have more layers, and the classifier: what matters is that every layer needed is there.
     missing = [name for name in wanted if getattr(found.get(name), "shape", None) != wanted[name].shape]
     if missing:
         raise ValueError(
             f"Expected {source} to hold a VGG in torchvision's layout (features.0.weight, …), but {missing[0]!r} is"
-            f" missing or of another shape ({len(missing)} of {len(wanted)} tensors). Does loss.content.network fit?"
+            f" missing or has another shape ({len(missing)} of {len(wanted)} tensors). Does loss.content.network match?"
         )
     features.load_state_dict({name: found[name].float() for name in wanted})
 
@@ -98,15 +98,15 @@ def _read_file(path: Path) -> dict[str, Tensor]:
 def _no_download(network: str, url: str, error: Exception) -> str:
     cache = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
     return (
-        f"The content loss needs {network}'s ImageNet weights, which could not be had ({error}). Ways out:\n"
-        f"  1. put {Path(url).name}, downloaded elsewhere from {url}, at {cache};\n"
-        "  2. name a file you have: loss.content.weights=/path/to/vgg.safetensors (torchvision's layout);\n"
-        "  3. train with untrained features: loss.content.weights=random (sharper than pixels alone, not the paper's)."
+        f"The content loss needs {network}'s ImageNet weights, which cannot be downloaded ({error}). What you can do:\n"
+        f"  1. download {url} elsewhere and save it as {cache};\n"
+        "  2. use a file you have: loss.content.weights=/path/to/vgg.safetensors (torchvision's layout);\n"
+        "  3. use untrained features: loss.content.weights=random (sharper than pixel loss alone, but not the paper's)."
     )
 
 
 def _fell_back(network: str, error: Exception) -> str:
     return (
-        f"{network}'s ImageNet weights could not be had ({error}). The content loss now uses a RANDOM {network}:"
-        " fine for a first run, but not the paper's loss. For real results set loss.content.weights (see README)."
+        f"{network}'s ImageNet weights cannot be downloaded ({error}). The content loss uses a RANDOM {network}:"
+        " fine for a first run, but not the paper's loss. For real results, set loss.content.weights (see README)."
     )

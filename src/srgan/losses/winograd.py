@@ -1,8 +1,8 @@
-"""3x3 convolutions with frozen kernels by Winograd's minimal filtering F(4x4, 3x3): 4 times fewer multiplications.
+"""3x3 convolutions with frozen kernels by Winograd's minimal filtering F(4x4, 3x3): a quarter of the multiplications.
 
 A 6x6 patch of the input and the kernel are transformed; their product, entry by entry and summed over channels, is the
-transform of 4x4 outputs. With kernels that never change, theirs is transformed once. It is exact algebra, with rounding
-a few times that of the direct sum. Pays on CPUs for wide layers (docs/performance.md); GPUs' libraries have their own.
+transform of 4x4 outputs. Kernels that never change are transformed once. It is exact algebra, with a rounding error
+a few times that of the direct sum. It pays off on CPUs for wide layers (docs/performance.md); GPU libraries include it.
 
 Reference: Lavin and Gray 2016, Fast Algorithms for Convolutional Neural Networks, arXiv:1509.09308.
 """
@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-_TILE = 4  # side of the output that a patch gives
+_TILE = 4  # side of the output of one patch
 _PATCH = _TILE + 2
-_NARROW, _WIDE, _MIN_SIDE = 128, 256, 12  # below, moving the transforms about takes longer than they save
+_NARROW, _WIDE, _MIN_SIDE = 128, 256, 12  # below these, the transforms take longer than they save
 
 _INPUT = (  # B transposed, in the paper's letters
     (4.0, 0.0, -5.0, 0.0, 1.0, 0.0),
@@ -42,7 +42,7 @@ _OUTPUT = (  # A transposed
 
 
 def suits(conv: nn.Module, features: Tensor) -> bool:
-    """Whether a layer is one that this computes faster than torch does: wide, 3x3, on a CPU in single precision."""
+    """Whether this computes a layer faster than torch does: a wide 3x3 layer, on a CPU, in single precision."""
     return (
         isinstance(conv, nn.Conv2d)
         and features.device.type == "cpu"
@@ -60,13 +60,13 @@ class FrozenConv3x3:
     """A k3s1 convolution with padding 1 whose kernel gets no gradient; gradients flow to its input.
 
     Args:
-        conv: The layer to take the kernel and bias from, as they are now.
+        conv: The layer whose current kernel and bias are used.
     """
 
     def __init__(self, conv: nn.Conv2d) -> None:
         kernel = conv.weight.detach()  # (K, C, 3, 3)
         self._forward_kernel = _transformed(kernel)
-        # The gradient of a convolution is one with the kernel turned by half a turn, from outputs to inputs.
+        # A convolution's gradient is a convolution from outputs to inputs, with the kernel turned by 180 degrees.
         self._backward_kernel = _transformed(kernel.flip(-2, -1).transpose(0, 1))
         self._bias = None if conv.bias is None else conv.bias.detach()
 

@@ -1,4 +1,4 @@
-"""The two networks of SRGAN."""
+"""The generator, and the discriminators to train it against."""
 
 from srgan.networks.discriminator import Discriminator
 from srgan.networks.generator import Generator

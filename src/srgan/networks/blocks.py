@@ -53,7 +53,7 @@ class UpscaleBlock(nn.Module):
 
 
 def icnr_(conv: nn.Conv2d, upscale: int = 2) -> None:
-    """Give the sub-pixels of one output pixel the same weights, so that an untrained layer shows no checkerboard.
+    """Give all sub-pixels of an output pixel the same weights, so that an untrained layer shows no checkerboard.
 
     Args:
         conv: The convolution before ``PixelShuffle(upscale)``; changed in place.
@@ -69,17 +69,17 @@ def icnr_(conv: nn.Conv2d, upscale: int = 2) -> None:
 
 
 def mirrored_index(images: Tensor, dim: int, margin: int) -> Tensor:
-    """Which rows or columns to read for a picture mirrored outwards with the edge pixel repeated.
+    """Which rows or columns to read to mirror an image outwards, with the edge pixel repeated.
 
     Args:
         images: Shape (..., H, W).
         dim: -2 for rows, -1 for columns.
-        margin: Pixels to add on each side, no more than the length, or any number for a length of 1.
+        margin: Pixels to add on each side: at most the length, or any number for a length of 1.
 
     Returns:
         Indices, shape (length + 2 * margin,).
     """
-    # One reflection at each end, and a clamp for a length of 1: a modulo of an unknown length is not exported.
+    # One reflection at each end, and a clamp for a length of 1: modulo by an unknown length cannot be exported.
     length = images.shape[dim]
     position = torch.arange(-margin, length + margin, device=images.device)
     reflected = torch.maximum(position, -1 - position)
@@ -89,11 +89,11 @@ def mirrored_index(images: Tensor, dim: int, margin: int) -> Tensor:
 class BicubicUpscale(nn.Module):
     """Bicubic enlargement (a = -0.5, mirrored borders) as a fixed convolution and a PixelShuffle.
 
-    Equal to ``srgan.pictures.resize.upscale``; written with operators that every export format and device knows.
+    Equal to ``srgan.pictures.resize.upscale``; written with operators that every export format and device supports.
     """
 
     kernels: Tensor
-    mirror = staticmethod(mirrored_index)  # replaced where a file has to follow the size and device of its input
+    mirror = staticmethod(mirrored_index)  # replaced in exports that have to follow the size and device of their input
     _RADIUS = 2
 
     def __init__(self, scale: int) -> None:
@@ -105,7 +105,7 @@ class BicubicUpscale(nn.Module):
 
     def forward(self, lr: Tensor) -> Tensor:
         """Map (N, 3, h, w) to (N, 3, scale * h, scale * w)."""
-        # In full precision whatever the network computes in: the skip carries the picture itself.
+        # In full precision whatever the network computes in: the skip carries the image itself.
         with torch.autocast(lr.device.type, enabled=False):
             return self._upscale(lr)
 
@@ -117,7 +117,7 @@ class BicubicUpscale(nn.Module):
 
     @classmethod
     def _phase_taps(cls, phase: int, scale: int) -> Tensor:
-        centre = (phase + 0.5) / scale - 0.5  # where the sub-pixel lies, in input pixels off the middle tap
+        centre = (phase + 0.5) / scale - 0.5  # the sub-pixel's offset from the middle tap, in input pixels
         return torch.tensor([_cubic(tap - centre) for tap in range(-cls._RADIUS, cls._RADIUS + 1)])
 
 

@@ -1,4 +1,4 @@
-"""The discriminator: is a picture real or generated? (Ledig et al. 2017, arXiv:1609.04802, fig. 4)."""
+"""The discriminator: is an image real or generated? (Ledig et al. 2017, arXiv:1609.04802, fig. 4)."""
 
 import torch
 from torch import Tensor, nn
@@ -10,11 +10,11 @@ _MIN_CROP = 32
 
 
 class Discriminator(nn.Module):
-    """Eight k3 convolutions from 64 to 512 maps, every second with stride 2, dense 1024, one logit.
+    """Eight k3 convolutions from 64 to 512 maps, every other with stride 2, dense 1024, one logit.
 
     LeakyReLU 0.2 throughout, BatchNorm except on the first layer. Crops other than 96x96 are average-pooled to the
     dense layer's 6x6, so that any crop size works with the same 23.57 M parameters.
-    Differs from the paper, which ends in a sigmoid: the loss works on logits, which is the same and more stable.
+    Differs from the paper, which ends in a sigmoid: the loss takes logits, which is equivalent and more stable.
 
     Args:
         channels: Feature maps of the first layer; the paper's 64. The others grow with it.
@@ -43,7 +43,7 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Judge pictures.
+        """Judge images.
 
         Args:
             images: Float RGB in [0, 1], shape (N, 3, H, W), sides of 32 or more.
@@ -64,19 +64,19 @@ class Discriminator(nn.Module):
 
 
 class _Pool(nn.Module):
-    """``nn.AdaptiveAvgPool2d(6)``, whose gradient on GPUs is not exact: torch refuses it in deterministic training."""
+    """``nn.AdaptiveAvgPool2d(6)``, whose gradient on GPUs varies, so that deterministic training refuses it."""
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (N, C, h, w) to (N, C, 6, 6)."""
         if features.shape[-2:] == (_POOLED_SIZE, _POOLED_SIZE):
             return features
         rows, columns = (_windows(length, features) for length in features.shape[-2:])
-        sums = rows @ features @ columns.T  # zeros and ones, so that rounding is the division's alone in half precision
+        sums = rows @ features @ columns.T  # weights of 0 and 1, so that in half precision only the division rounds
         return sums / (rows.sum(1, keepdim=True) * columns.sum(1))
 
 
 def _windows(length: int, like: Tensor) -> Tensor:
-    """Which of so many rows or columns each of the 6 windows covers: ones and zeros, shape (6, length)."""
+    """Which of ``length`` rows or columns each of the 6 windows covers: ones and zeros, shape (6, length)."""
     position = torch.arange(length, device=like.device)
     start = torch.arange(_POOLED_SIZE, device=like.device)[:, None] * length
     after = start + length + _POOLED_SIZE - 1  # rounded up

@@ -12,21 +12,21 @@ def fold_batchnorm(generator: Generator) -> Generator:
     """The same function without BatchNorm layers, for inference.
 
     Args:
-        generator: A network in evaluation mode; stays as it is.
+        generator: A network in evaluation mode; not changed.
 
     Returns:
-        A generator with ``norm="none"`` whose outputs equal those of ``generator`` but for rounding; ``generator``
-        itself where there is nothing to fold.
+        A generator with ``norm="none"`` whose outputs equal those of ``generator`` up to rounding; ``generator``
+        itself if there is nothing to fold.
 
     Raises:
-        ValueError: If the generator is in training mode, where its BatchNorm follows each batch.
+        ValueError: If the generator is in training mode, where BatchNorm depends on each batch.
     """
     if generator.training:
         raise ValueError("Expected a generator in evaluation mode: call generator.eval() first.")
     if generator.norm == "none":
         return generator
     folded = Generator(**{**generator.config, "norm": "none"})
-    # A layer of one is a layer of the other, of the same name, but for the convolutions with BatchNorm.
+    # The layers of both have the same names, except for the convolutions with BatchNorm.
     state = {name: value for name, value in generator.state_dict().items() if name in folded.state_dict()}
     for name, module in generator.named_modules():
         if isinstance(module, ConvNorm):

@@ -1,4 +1,4 @@
-"""The generator: a residual network that enlarges a picture (Ledig et al. 2017, arXiv:1609.04802, fig. 4)."""
+"""The generator: a residual network that enlarges an image (Ledig et al. 2017, arXiv:1609.04802, fig. 4)."""
 
 import math
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from srgan.networks.tail import UpscaleTail
 GlobalSkip = Literal["none", "bicubic"]
 
 _GAIN_WITHOUT_NORM = 0.35  # found by trial, see docs/recipes.md: 1 diverges, 0.1 stays at bicubic
-_TAIL_GAIN_WITH_SKIP = 0.1  # training starts close to bicubic
+_TAIL_GAIN_WITH_SKIP = 0.1  # so that training starts close to bicubic
 
 
 class Generator(nn.Module):
@@ -23,11 +23,11 @@ class Generator(nn.Module):
         num_blocks: Residual blocks; the paper's 16.
         channels: Feature maps; the paper's 64.
         norm: ``batch`` as in the paper, or ``none``.
-        global_skip: ``bicubic`` adds the bicubically enlarged input to the output, so that the network learns only
-            what bicubic lacks. Differs from the paper, which has ``none``, because it learns in minutes, not hours.
+        global_skip: ``bicubic`` adds the bicubically upscaled input to the output, so that the network learns only
+            what bicubic lacks. Differs from the paper, which has ``none``: it learns in minutes instead of hours.
 
     Raises:
-        ValueError: If an option has another value.
+        ValueError: If an option has a value not listed here.
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class Generator(nn.Module):
         self._initialise()
 
     def forward(self, lr: Tensor) -> Tensor:
-        """Enlarge pictures.
+        """Enlarge images.
 
         Args:
-            lr: Float RGB in [0, 1], shape (N, 3, h, w), any h and w from 1 up.
+            lr: Float RGB in [0, 1], shape (N, 3, h, w), any h and w from 1.
 
         Returns:
             Shape (N, 3, scale * h, scale * w). Not clamped: clamp before showing or saving.
@@ -88,14 +88,14 @@ class Generator(nn.Module):
 
     @property
     def receptive_radius(self) -> int:
-        """How many input pixels to each side an output pixel can depend on."""
+        """How many input pixels in each direction an output pixel can depend on."""
         radius = 4.0 + 2 * self.num_blocks + 1  # head, two convolutions a block, the convolution after the blocks
         for stage in range(len(self.upscale) + 1):
-            radius += 1 / 2**stage  # each upscale layer convolves on a grid twice as fine as the one before
+            radius += 1 / 2**stage  # each upscale layer convolves on a grid twice as fine as the last
         return math.ceil(radius + 4 / self.scale)
 
     def _initialise(self) -> None:
-        """Kaiming's initialisation, made smaller where no BatchNorm keeps the residual blocks from adding up."""
+        """Kaiming's initialisation, scaled down if no BatchNorm keeps the residual blocks from adding up."""
         gain = 1.0 if self.norm == "batch" else _GAIN_WITHOUT_NORM
         for module in self.modules():
             if isinstance(module, nn.Conv2d):

@@ -1,4 +1,4 @@
-"""A discriminator of patches: each logit judges 70 x 70 pixels (Isola et al. 2017, arXiv:1611.07004, §3.2.2)."""
+"""PatchGAN: each logit judges a patch of 70 x 70 pixels (Isola et al. 2017, arXiv:1611.07004, §3.2.2)."""
 
 from torch import Tensor, nn
 
@@ -8,10 +8,10 @@ _MIN_CROP = 32
 
 
 class PatchDiscriminator(nn.Module):
-    """Three k4s2 convolutions and two of stride 1, LeakyReLU 0.2, BatchNorm but on the first and last layer.
+    """Three k4s2 convolutions and two of stride 1, LeakyReLU 0.2, BatchNorm except on the first and last layer.
 
-    It knows no whole pictures, only texture, which is what a generator of details has to get right; and it is cheap:
-    a tenth of the paper's discriminator.
+    It sees no whole images, only texture, which is what the generator has to get right; and it is cheap: a tenth of the
+    paper's discriminator.
 
     Args:
         channels: Feature maps of the first layer; pix2pix's 64. The others grow with it.
@@ -37,7 +37,7 @@ class PatchDiscriminator(nn.Module):
         self.classifier = nn.Conv2d(in_channels, 1, _KERNEL, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Judge pictures.
+        """Judge images.
 
         Args:
             images: Float RGB in [0, 1], shape (N, 3, H, W), sides of 32 or more.

@@ -1,4 +1,4 @@
-"""A U-Net that judges every pixel: real or generated? (Wang et al. 2021, Real-ESRGAN, arXiv:2107.10833, §3.3)."""
+"""A U-Net that judges each pixel: real or generated? (Wang et al. 2021, Real-ESRGAN, arXiv:2107.10833, §3.3)."""
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -9,11 +9,11 @@ _MIN_CROP = 32
 
 
 class UNetDiscriminator(nn.Module):
-    """Three k4s2 convolutions down, three k3 convolutions up with sums across, one logit a pixel.
+    """Three k4s2 convolutions down, three k3 convolutions up with skip sums, one logit per pixel.
 
-    Spectral norm (Miyato et al. 2018, arXiv:1802.05957) on all but the first and last layer keeps it from winning;
-    LeakyReLU 0.2 throughout. A verdict for each pixel tells the generator where it was found out, which a single logit
-    does not. The layers and their names are those of Real-ESRGAN's published discriminator.
+    Spectral norm (Miyato et al. 2018, arXiv:1802.05957) on all but the first and last layer keeps it from
+    winning; LeakyReLU 0.2 throughout. A logit for each pixel shows the generator where it was caught, which a single
+    logit does not. The layers and their names are those of Real-ESRGAN's published discriminator.
 
     Args:
         channels: Feature maps of the first layer; Real-ESRGAN's 64. The others grow with it.
@@ -39,7 +39,7 @@ class UNetDiscriminator(nn.Module):
         self.conv9 = nn.Conv2d(channels, 1, 3, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Judge pictures.
+        """Judge images.
 
         Args:
             images: Float RGB in [0, 1], shape (N, 3, H, W), sides of 32 or more, multiples of 8.

@@ -1,1 +1,1 @@
-"""The machine: files that are written whole or not at all, devices and their memory, the commit of the code."""
+"""The machine: files written whole or not at all, devices and their memory, git, command lines."""

@@ -1,11 +1,11 @@
-"""Where to compute: the device of a name, what memory it has left, and what running out of it looks like."""
+"""Devices: finding one by name, its free memory, and recognising errors of memory that ran out."""
 
 from pathlib import Path
 
 import torch
 
 _MEMINFO = Path("/proc/meminfo")
-# Limit and use of a container's memory, in bytes: control groups of version 2, then 1.
+# Limit and usage of a container's memory, in bytes: control groups version 2, then 1.
 _CONTAINER_LIMITS = (
     (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
     (Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"), Path("/sys/fs/cgroup/memory/memory.usage_in_bytes")),
@@ -14,17 +14,17 @@ _OUT_OF_MEMORY = ("out of memory", "DefaultCPUAllocator", "not enough memory")
 
 
 def choose_device(device: str) -> torch.device:
-    """The torch device of that name; ``auto`` is a GPU where there is one.
+    """The torch device of that name; ``auto`` is a GPU if there is one.
 
     Raises:
-        ValueError: If the device does not exist here.
+        ValueError: If this machine has no such device.
     """
     if device == "auto":
         accelerator = torch.accelerator.current_accelerator(check_available=True)
         return accelerator or torch.device("cpu")
     try:
         chosen = torch.device(device)
-        torch.empty(1, device=chosen).cpu()  # the meta device holds nothing that could be fetched
+        torch.empty(1, device=chosen).cpu()  # fails on the meta device, which holds no values
     except (RuntimeError, AssertionError) as error:
         raise ValueError(
             f"Expected device=auto, cpu, or a device of this machine, got {device!r} ({error})."
@@ -33,7 +33,7 @@ def choose_device(device: str) -> torch.device:
 
 
 def available_memory(device: torch.device) -> int | None:
-    """Bytes that can still be allocated on a device; None where the system does not say."""
+    """Bytes that can still be allocated on a device; None if the system does not say."""
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + unused
@@ -50,7 +50,7 @@ def available_memory(device: torch.device) -> int | None:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error means that memory ran out: each device and allocator says so in its own way."""
+    """Whether an error means that memory ran out; each device and allocator words it differently."""
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
         words in str(error) for words in _OUT_OF_MEMORY
     )

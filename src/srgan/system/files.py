@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, one process at a time; and showing their names, whatever these are."""
+"""Writing files whole or not at all, locks between processes, and printing any file name."""
 
 import errno
 import hashlib
@@ -22,17 +22,17 @@ _LONGEST_NAME = 255  # in bytes, of most file systems
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
-    """Give a file beside ``path`` that takes its place when the block ends well, and vanishes otherwise.
+    """Open a temporary file next to ``path`` that replaces it if the block succeeds, and is deleted otherwise.
 
-    Beside, since a temporary folder on another disk would mean a copy at the end, which can be cut short. A kill leaves
-    one unfinished file, of a name that follows from ``path``: the next write goes over it. Of two that write at once,
-    each its own file, the last to end is what stays.
+    It is in the same folder because moving it from another disk would be a copy, which can be cut short. A kill leaves
+    one unfinished file, whose name depends only on ``path``, so the next write reuses it. If two processes write at
+    once, each has a file of its own, and the last to finish wins.
 
     Args:
-        path: The file to write; its folder is made if need be.
+        path: The file to write; its folder is created if necessary.
 
     Yields:
-        The file, empty and open for bytes; write to it, not to its name. What was written can be read back.
+        The file, empty and open for bytes; write to it, not to ``path``. It can be read back.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     file, unfinished = _open_beside(path)
@@ -40,7 +40,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         try:
             yield file
             file.flush()
-            os.fsync(file.fileno())  # or a power cut may leave the name to a file whose content never reached the disk
+            os.fsync(file.fileno())  # or a power cut could leave the name without the content
             _close_on_windows(file)
             unfinished.replace(path)
         except BaseException:
@@ -50,7 +50,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
 
 
 def disk_full(error: BaseException | None) -> OSError | None:
-    """The error of a full disk, or of a used-up quota, behind another one; None where that is not the reason."""
+    """The full-disk (or quota) error that caused another error; None if that was not the cause."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return error
@@ -59,31 +59,31 @@ def disk_full(error: BaseException | None) -> OSError | None:
 
 
 def show_any_name() -> None:
-    """Have stdout, as stderr already does, write what it cannot encode as an escape, instead of ending the command.
+    """Make stdout, like stderr, escape what it cannot encode, instead of failing.
 
-    File names are bytes: those that are not UTF-8 Python keeps as letters that no encoding has.
+    File names are bytes: Python represents those that are not UTF-8 by characters that no encoding has.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def listed(lines: Sequence[str]) -> str:
-    """Lines below a message, indented; of many the first, and how many more there are."""
+    """Lines below a message, indented; only the first of many, and how many more there are."""
     more = [f"… and {len(lines) - _MAX_LISTED} more"] if len(lines) > _MAX_LISTED else []
     return "".join(f"\n  {line}" for line in [*lines[:_MAX_LISTED], *more])
 
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Keep all other processes that ask for the same out of a block; waits for the one that is in it.
+    """Run a block while holding a lock; waits until other processes have released it.
 
-    A kill ends it as well. Where there are no locks, on Windows and on some network drives, it keeps nobody out.
+    A kill releases it too. On Windows and on network drives without locks, it has no effect.
 
     Args:
-        path: A file to hold, made if need be and left empty.
+        path: The file to lock, created if necessary and left empty.
 
     Raises:
-        OSError: If the file cannot be made.
+        OSError: If the file cannot be created.
     """
     with path.open("ab") as file:
         _lock(file, path)
@@ -91,16 +91,16 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def hold(path: Path) -> BinaryIO | None:
-    """Keep all other processes that ask for the same away until the file is closed; a kill closes it as well.
+    """Take a lock without waiting; it is held until the file is closed, or the process is killed.
 
     Args:
-        path: A file to hold, made if need be and left empty.
+        path: The file to lock, created if necessary and left empty.
 
     Returns:
-        The file; None where another process holds it. Where there are no locks (see ``alone``), always the file.
+        The file; None if another process holds the lock. Without support for locks (see ``alone``), always the file.
 
     Raises:
-        OSError: If the file cannot be made.
+        OSError: If the file cannot be created.
     """
     file = path.open("ab")
     if sys.platform == "win32":
@@ -121,24 +121,24 @@ def _lock(file: BinaryIO, path: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        log.info("Waiting for another process, which holds %s", path)
+        log.info("Waiting for another process that has locked %s", path)
         fcntl.flock(file, fcntl.LOCK_EX)
     except OSError:  # the file system has no locks
         return
 
 
 def _open_beside(path: Path) -> tuple[BinaryIO, Path]:
-    """A file for this writer alone: under the fixed name, or one of its own where that one is not to be had."""
+    """A file for this writer alone: under the fixed name, or under a random one if that is taken."""
     fixed = path.with_name(_unfinished_name(path.name))
     try:
         return _open_locked(fixed), fixed
-    except OSError:  # another writes there just now, or the file system has no locks
+    except OSError:  # another process is writing there, or the file system has no locks
         own = path.with_name(_unfinished_name(path.name, token=f"{secrets.token_hex(4)}-"))
         return own.open("x+b"), own
 
 
 def _unfinished_name(name: str, *, token: str = "") -> str:
-    # A file's own name may be as long as names get: a digest then stands for it, still the same for each write.
+    # The file's own name may already have the maximal length: then use its digest, the same for each write.
     unfinished = f".unfinished-{token}{name}"
     if len(os.fsencode(unfinished)) <= _LONGEST_NAME:
         return unfinished
@@ -146,10 +146,10 @@ def _unfinished_name(name: str, *, token: str = "") -> str:
 
 
 def _open_locked(path: Path) -> BinaryIO:
-    """Open a file, made if need be, and empty it; nobody else gets it from here until it is closed.
+    """Open, lock and empty a file, created if necessary; it stays locked until it is closed.
 
     Raises:
-        OSError: If that cannot be had at once.
+        OSError: If the lock is taken, or not supported.
     """
     if sys.platform == "win32":
         raise OSError("no flock on Windows")
@@ -157,7 +157,7 @@ def _open_locked(path: Path) -> BinaryIO:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
-            raise OSError(f"{path} was renamed by another writer while it was opened here")
+            raise OSError(f"{path} was renamed by another writer while it was being opened")
         file.truncate()
     except OSError:
         file.close()
@@ -166,6 +166,6 @@ def _open_locked(path: Path) -> BinaryIO:
 
 
 def _close_on_windows(file: BinaryIO) -> None:
-    # Where no open file can be renamed or removed. Elsewhere the lock has to last until after that.
+    # An open file can be neither renamed nor removed there. Elsewhere the lock has to outlast that.
     if sys.platform == "win32":
         file.close()

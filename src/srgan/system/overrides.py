@@ -1,10 +1,10 @@
-"""Command lines as people type them, made ready for Hydra: paths as they stand, and none of them empty."""
+"""Prepares command lines as people type them for Hydra: paths are taken literally, and empty ones refused."""
 
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-# Settings of conf/train.yaml that name a file or a folder; of a collection of folders also those below, by name.
+# Settings of conf/train.yaml that name a file or a folder, or a group of named folders.
 TRAIN_PATHS = (
     "ckpt_path",
     "generator_weights",
@@ -21,8 +21,8 @@ TRAIN_PATHS = (
     "hydra.run.dir",
     "hydra.sweep.dir",
 )
-_NO_PATHS = "data.root.weights"  # numbers, by the names of folders
-_PLAIN = re.compile(r"[./]*[A-Za-z_][\w./-]*", re.ASCII)  # what Hydra takes for text by itself, but for these:
+_NO_PATHS = "data.root.weights"  # numbers, by name of folder
+_PLAIN = re.compile(r"[./]*[A-Za-z_][\w./-]*", re.ASCII)  # what Hydra reads as text without quotes, except these:
 _HYDRAS_OPTIONS = (
     "-cp",
     "--config-path",
@@ -39,18 +39,19 @@ _WORDS = frozenset({"true", "false", "inf", "nan"})
 
 
 def quoted_paths(arguments: Sequence[str], names: Collection[str], *, literal: bool = False) -> list[str]:
-    """Put paths in quotes, so that Hydra takes each as it stands: not 1.50 for a number, nor ``=`` or ü for a mistake.
+    """Quote paths, so that Hydra takes them literally: 1.50 is not a number, and ``=`` or ü no syntax error.
 
-    ``~`` at the beginning is the home folder. What is in quotes already, ``null`` and ``-`` stay; so do, unless a file
-    of that name exists, lists and mappings of paths and what has ``${…}`` in it. In a sweep commas part values.
+    ``~`` at the beginning is the home folder. Quoted values, ``null`` and ``-`` stay as they are. So do lists and
+    mappings of paths and values that contain ``${…}``, unless a file of that name exists. In a sweep, commas separate
+    values.
 
     Args:
         arguments: The command line.
         names: Settings that name paths.
-        literal: Whether brackets and ``${`` at the beginning of a path are nothing but characters.
+        literal: Whether brackets and ``${`` at the beginning of a path are ordinary characters.
 
     Raises:
-        ValueError: If a path is empty, as a shell's variable that is not set makes it.
+        ValueError: If a path is empty, for example because a shell variable is not set.
     """
     is_sweep = "-m" in arguments or "--multirun" in arguments
 
@@ -69,10 +70,10 @@ def quoted_paths(arguments: Sequence[str], names: Collection[str], *, literal: b
 
 
 def bare_inputs(arguments: Sequence[str]) -> list[str]:
-    """Put paths that are given without a name, as in ``predict.py a.jpg b.jpg``, into ``input=``.
+    """Turn paths without a key, as in ``predict.py a.jpg b.jpg``, into ``input=``.
 
     Raises:
-        ValueError: If there are such paths and ``input=`` as well.
+        ValueError: If there are both such paths and ``input=``.
     """
     bare: list[str] = []
     others: list[str] = []
@@ -81,41 +82,39 @@ def bare_inputs(arguments: Sequence[str]) -> list[str]:
     if not bare:
         return others
     if any(each.startswith("input=") for each in others):
-        raise ValueError(f"Expected pictures either by themselves or as input=, got both: {bare[0]} is not in input=.")
+        raise ValueError(f"Expected pictures either without a key or as input=, got both: {bare[0]} is not in input=.")
     require_paths({"input": bare})
     return [*others, f"input={_as_path(bare[0])}" if len(bare) == 1 else f"input=[{','.join(map(_as_path, bare))}]"]
 
 
 def _is_bare(argument: str) -> bool:
     key, is_setting, _ = argument.partition("=")
-    if is_setting:  # in the name of a file, such as one below out/strength=0.5
+    if is_setting:  # or part of a path, such as out/strength=0.5/a.png
         return "/" in key and not key.startswith("hydra/") and os.path.exists(argument)
     is_option = argument.startswith("-") and argument != "-"
-    return not is_option and not (argument.startswith("~") and "/" not in argument)  # ~name takes a setting away
+    return not is_option and not (argument.startswith("~") and "/" not in argument)  # ~name removes a setting
 
 
 def require_paths(values: Mapping[str, object]) -> None:
-    """Make sure that no setting that names a path, or several, is there but empty.
+    """Refuse settings whose path, or one of whose paths, is empty.
 
     Raises:
-        ValueError: If one is: it would mean the current folder.
+        ValueError: If one is empty: it would mean the current folder.
     """
     for name, value in values.items():
         each = value if isinstance(value, list | tuple) else [value]
         if any(isinstance(text, str) and not text.strip() for text in each):
-            raise ValueError(
-                f"Expected {name}= to name a file or a folder, got nothing. Is a variable of the shell not set?"
-            )
+            raise ValueError(f"Expected {name}= to name a file or a folder, got nothing. Is a shell variable not set?")
 
 
 def quote(text: str) -> str:
-    """Text in Hydra's quotes; ``${…}`` in it stays what Hydra puts in place."""
-    # A backslash counts as one unless a quote follows.
+    """Text in Hydra's quotes; Hydra still resolves ``${…}`` in it."""
+    # A backslash stands for itself unless a quote follows.
     return "'" + re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + (r"\'" if found[2] else ""), text) + "'"
 
 
 def _as_path(value: str) -> str:
-    """A value of the command line, in quotes where Hydra would read it otherwise."""
+    """A value of the command line, quoted if Hydra would interpret it."""
     if value in ("null", "-", ""):
         return value
     if len(value) > 1 and value[0] in "'\"" and value[-1] == value[0]:
@@ -123,7 +122,7 @@ def _as_path(value: str) -> str:
     value = os.path.expanduser(value)
     if _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
         return value
-    return quote(re.sub(r"(\\*)\$\{", r"\1\1\\${", value))  # which is no interpolation here
+    return quote(re.sub(r"(\\*)\$\{", r"\1\1\\${", value))  # not an interpolation here
 
 
 def _is_path(name: str, names: Collection[str]) -> bool:

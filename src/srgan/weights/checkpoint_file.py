@@ -1,4 +1,4 @@
-"""Training checkpoints on disk: found, read without executing anything, and compared with the networks to restore."""
+"""Training checkpoints on disk: finds them, reads them without executing anything, and checks that they fit."""
 
 import pickle
 from collections.abc import Mapping
@@ -19,36 +19,36 @@ def resolve_checkpoint(path: Path) -> Path:
     """The training checkpoint that a path means: the file itself, or ``checkpoints/last.ckpt`` of a run's folder.
 
     Raises:
-        WeightsError: If there is none; says what to do.
+        WeightsError: If there is none; the message says what to do.
     """
     file = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
     if not file.is_file():
-        raise WeightsError(f"Expected a checkpoint to go on from, but {file} does not exist.")
+        raise WeightsError(f"Expected a checkpoint to resume from, but {file} does not exist.")
     if file.suffix == ".safetensors":
         raise WeightsError(
-            f"{file} holds a generator alone, from which a run cannot go on: it has no optimizers and no step."
+            f"{file} holds only a generator, which is not enough to resume a run: optimizers and step are missing."
             " Use checkpoints/last.ckpt, or start from these weights with generator_weights=…."
         )
     return file
 
 
 def check_fits(checkpoint: Mapping[str, Any], state: Mapping[str, Tensor], *, source: Path) -> None:
-    """Make sure that a checkpoint fits the networks it is to be restored into.
+    """Make sure that a checkpoint fits the networks it will be restored into.
 
     Args:
-        checkpoint: What was read.
-        state: State dict of the module that is to take it.
+        checkpoint: Its content.
+        state: State dict of the module to restore.
         source: The file it was read from.
 
     Raises:
-        WeightsError: If it does not fit; says in what.
+        WeightsError: If it does not fit; the message says where.
     """
     found = checkpoint["state_dict"]
     wrong = [name for name in {**state, **found} if getattr(found.get(name), "shape", None) != _shape(state, name)]
     if wrong:
         raise WeightsError(
-            f"{source} holds other networks than these settings: {len(wrong)} tensors differ, the first is {wrong[0]!r}"
-            f" with {_shape(found, wrong[0])} in the file and {_shape(state, wrong[0])} here. Go on with the"
+            f"{source} does not fit these settings' networks: {len(wrong)} tensors differ, the first is {wrong[0]!r}"
+            f" with {_shape(found, wrong[0])} in the file and {_shape(state, wrong[0])} here. Use the"
             " settings of the run it comes from (generator.*, discriminator.*, model.ema_decay)."
         )
 
@@ -61,28 +61,28 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     """Read a training checkpoint as plain values, executing nothing.
 
     Raises:
-        WeightsError: If it is damaged, is no checkpoint of this project, or holds anything but plain values.
+        WeightsError: If it is damaged, not a checkpoint of this project, or holds anything but plain values.
     """
     try:
         checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"{file} is no checkpoint of this project: no PyTorch file, or one that holds more than plain values."
+            f"{file} is not a checkpoint of this project: not a PyTorch file, or one that holds more than plain values."
         ) from error
-    except Exception as error:  # of bytes that are no pickle, anything can come
+    except Exception as error:  # bytes that are not a pickle can raise anything
         raise WeightsError(
             f"{file} cannot be read as a checkpoint, it may be truncated or another kind of file:"
             f" {type(error).__name__}: {error}"
         ) from error
     if not isinstance(checkpoint, dict) or GENERATOR_CONFIG not in checkpoint or "state_dict" not in checkpoint:
         raise WeightsError(
-            f"{file} is no checkpoint of this project: expected the keys {GENERATOR_CONFIG!r} and 'state_dict', got"
+            f"{file} is not a checkpoint of this project: expected the keys {GENERATOR_CONFIG!r} and 'state_dict', got"
             f" {_named_keys(checkpoint)}. Was it made by train.py?"
         )
     state = checkpoint["state_dict"]
     if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
         raise WeightsError(
-            f"{file} is no checkpoint of this project: expected tensors by name in its 'state_dict', got"
+            f"{file} is not a checkpoint of this project: expected tensors by name in its 'state_dict', got"
             f" {_named_keys(state)}. Was it made by train.py?"
         )
     return checkpoint

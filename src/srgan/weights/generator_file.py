@@ -1,4 +1,4 @@
-"""Generators on disk: written as safetensors with their architecture, read from those or from checkpoints.
+"""Generators on disk: written as safetensors with their architecture, read from these or from checkpoints.
 
 Reading executes nothing: tensors and plain values only, and the network is built from plain numbers.
 """
@@ -18,11 +18,11 @@ from srgan.networks import Generator
 from srgan.system.files import atomic_write
 from srgan.weights.checkpoint_file import GENERATOR_CONFIG, WeightsError, read_checkpoint
 
-# Of the generator's tensors in a training checkpoint: its moving average where there is one.
+# Prefixes of the generator's tensors in a training checkpoint; the moving average comes first.
 GENERATOR_PREFIXES = ("average.module.", "generator.")
-# Weights that come with the package: trained on pixels alone, and adversarially from there.
+# The included weights: trained on pixels alone, and adversarially from there.
 SHIPPED = {"srresnet": "srresnet_x4.safetensors", "srgan": "srgan_x4.safetensors"}
-_SMALL = 10**7  # weights of a network that may be built whatever a file holds
+_SMALL = 10**7  # weights of a network that is built without further checks
 
 
 def save_generator(
@@ -34,7 +34,7 @@ def save_generator(
         path: The file.
         generator: The network, on any device.
         metadata: More to store in the file's header, as text.
-        half: Write float16, which halves the file and changes pictures by less than their rounding to 8 bit.
+        half: Write float16, which halves the file and changes results by less than rounding to 8 bits does.
     """
     header = {**(metadata or {}), GENERATOR_CONFIG: json.dumps(generator.config)}
     tensors = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
@@ -48,15 +48,15 @@ def load_generator(path: Path) -> Generator:
     """Build the generator that a file holds.
 
     Args:
-        path: A ``generator.safetensors``, a training checkpoint (``.ckpt``), or a run's folder, of which
-            ``generator.safetensors`` or else ``checkpoints/last.ckpt`` is taken; ``srresnet`` or ``srgan`` for the
-            weights that come with the package.
+        path: A ``generator.safetensors``, a training checkpoint (``.ckpt``), or a run's folder, in which
+            ``generator.safetensors`` or else ``checkpoints/last.ckpt`` is used; ``srresnet`` or ``srgan`` for the
+            included weights.
 
     Returns:
         The generator in evaluation mode, on the CPU, in float32.
 
     Raises:
-        WeightsError: If the file is missing, damaged, holds something else, or weights that are not finite.
+        WeightsError: If the file is missing, is damaged, holds something else, or holds weights that are not finite.
     """
     file = resolve(path)
     config, state = _read_safetensors(file) if file.suffix == ".safetensors" else _read_checkpoint(file)
@@ -72,12 +72,12 @@ def load_generator(path: Path) -> Generator:
 
 
 def _require_plausible(config: Any, state: Mapping[str, Tensor], *, source: Path) -> None:
-    """Compare sizes before memory is taken: a small file can claim any. On the meta device it would take 0.6 s."""
+    """Compare sizes before memory is used: a small file can claim any size. The meta device would take 0.6 s."""
     try:
         claimed = 2 * 9 * config.get("num_blocks", 1) * config.get("channels", 1) ** 2  # weights of the blocks
         too_large = claimed > max(_SMALL, sum(value.numel() for value in state.values()))
     except (TypeError, AttributeError):
-        return  # the constructor, or the comparison of all tensors, says what is wrong
+        return  # the constructor, or the comparison of all tensors, reports what is wrong
     if too_large:
         raise WeightsError(
             f"{source} does not fit the architecture it names, {config}: its {len(state)} tensors are far too small."
@@ -85,7 +85,7 @@ def _require_plausible(config: Any, state: Mapping[str, Tensor], *, source: Path
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What a weight file says of itself, such as its data and licence; empty for a training checkpoint.
+    """What a weight file says about itself, such as its data and licence; empty for a training checkpoint.
 
     Raises:
         WeightsError: If the file is missing or damaged.
@@ -102,7 +102,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def blend(pixel: Generator, adversarial: Generator, *, strength: float) -> Generator:
-    """Interpolate the weights of two generators: less invented detail, as much as wanted.
+    """Interpolate the weights of two generators, to choose the amount of invented detail.
 
     Args:
         pixel: What strength 0 gives: trained on pixels alone.
@@ -127,8 +127,8 @@ def blend(pixel: Generator, adversarial: Generator, *, strength: float) -> Gener
             if pixel.config[name] != value
         ]
         raise WeightsError(
-            f"Expected two weights of one architecture to blend, but {'; '.join(differing)}. Set blend_with= to weights"
-            " that fit, such as those that ckpt was trained on from, or strength=1."
+            f"Expected two weights of the same architecture to blend, but {'; '.join(differing)}. Set blend_with= to"
+            " weights that fit, such as those that the training of ckpt started from, or strength=1."
         )
     blended = Generator(**adversarial.config)
     ends = pixel.state_dict()
@@ -145,7 +145,7 @@ def load_into(generator: nn.Module, path: Path) -> None:
     """Fill a ``Generator`` with the weights of a file of the same architecture.
 
     Raises:
-        WeightsError: If the architectures differ; says in what.
+        WeightsError: If the architectures differ; the message says where.
     """
     assert isinstance(generator, Generator), "conf/generator/*.yaml build srgan.networks.Generator"
     loaded = load_generator(path)
@@ -160,14 +160,14 @@ def load_into(generator: nn.Module, path: Path) -> None:
 
 
 def fill_generator(generator: Generator, state: dict[str, Tensor], *, source: Path) -> None:
-    """Load a state dict strictly; a mismatch, or values that are not finite, become one readable WeightsError."""
+    """Load a state dict strictly; a mismatch, or values that are not finite, raises one readable WeightsError."""
     own = generator.state_dict()
     wrong = [name for name, value in own.items() if getattr(state.get(name), "shape", None) != value.shape]
     extra = [name for name in state if name not in own]
     if wrong or extra:
         raise WeightsError(
-            f"{source} does not fit the architecture it names, {generator.config}: {len(wrong)} tensors missing or of"
-            f" another shape, {len(extra)} unknown, the first is {(wrong + extra)[0]!r}."
+            f"{source} does not fit the architecture it names, {generator.config}: {len(wrong)} tensors are missing or"
+            f" have another shape, {len(extra)} are unknown, the first is {(wrong + extra)[0]!r}."
         )
     broken = [name for name, value in state.items() if not value.isfinite().all()]
     if broken:
@@ -179,7 +179,7 @@ def fill_generator(generator: Generator, state: dict[str, Tensor], *, source: Pa
 
 
 def resolve(path: Path) -> Path:
-    """The weight file that a path means: one of the package by its name, the file itself, or that in a run's folder."""
+    """The weight file that a path means: included weights by name, the file itself, or the one in a run's folder."""
     if (name := SHIPPED.get(str(path))) is not None:
         return shipped_file(name)
     candidates = [path, path / "generator.safetensors", path / "checkpoints" / "last.ckpt"]
@@ -215,12 +215,12 @@ def _read_safetensors(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(file, framework="pt") as opened:
             metadata = opened.metadata() or {}
-            state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - no mapping
+            state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
     except SafetensorError as error:
         raise WeightsError(f"{file} cannot be read as safetensors, it may be truncated: {error}") from error
     try:
         return json.loads(metadata[GENERATOR_CONFIG]), state
     except (KeyError, json.JSONDecodeError) as error:
         raise WeightsError(
-            f"{file} is no generator of this project: its header has no {GENERATOR_CONFIG!r}."
+            f"{file} is not a generator of this project: its header has no {GENERATOR_CONFIG!r}."
         ) from error
