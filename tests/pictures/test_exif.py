@@ -13,7 +13,7 @@ from torch import Tensor
 
 from srgan.inference.channels import upscale_picture
 from srgan.pictures import from_image, read_pictures, write_pictures
-from srgan.pictures.exif import EXIF, GPS, INTEROP, Block, Directory, Entry, parse
+from srgan.pictures.metadata.exif import EXIF, GPS, INTEROP, Block, Directory, Entry, parse
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
 SUFFIXES = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tif"}

@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 
 from srgan.pictures import Picture, PictureFormatError, read_pictures, require_writable, write_pictures
+from srgan.pictures.errors import ImageReadError
 from srgan.pictures.read import read_levels
-from srgan.pictures.rgb import ImageReadError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8)
 
@@ -242,7 +242,7 @@ def test_photo_takes_about_as_much_room_as_pillow_needs(tmp_path: Path) -> None:
 
 def test_picture_of_many_bands_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(PIXELS).save(tmp_path / "x.png")
-    monkeypatch.setattr("srgan.pictures.bands._BAND_PIXELS", 150)
+    monkeypatch.setattr("srgan.pictures.decoded.bands._BAND_PIXELS", 150)
     for name, format in (("y.png", "png"), ("y.tif", "tiff")):
         write_pictures(tmp_path / name, read_pictures(tmp_path / "x.png", max_pixels=10**6), format=format, quality=90)
         with Image.open(tmp_path / name) as out:

@@ -11,16 +11,9 @@ import tifffile
 import torch
 from PIL import Image
 
-from srgan.pictures.rgb import (
-    ImageReadError,
-    LeftOutWarning,
-    find_images,
-    read_image,
-    read_uint8,
-    to_float,
-    to_uint8,
-    write_image,
-)
+from srgan.pictures.errors import ImageReadError
+from srgan.pictures.find import LeftOutWarning, find_images
+from srgan.pictures.rgb import read_image, read_rgb8, to_float, to_uint8, write_image
 
 HALF, DARK = np.array([0.5], np.float32), np.array([300], np.int32)
 RED, WHITE = (255, 0, 0), (255, 255, 255)
@@ -77,7 +70,7 @@ def test_every_colour_mode_is_read_as_rgb(
 ) -> None:
     make().save(tmp_path / name)
     assert torch.equal(
-        read_uint8(tmp_path / name), torch.tensor(expected, dtype=torch.uint8).view(3, 1, 1).expand(3, 6, 8)
+        read_rgb8(tmp_path / name), torch.tensor(expected, dtype=torch.uint8).view(3, 1, 1).expand(3, 6, 8)
     )
 
 
@@ -85,7 +78,7 @@ def test_every_colour_mode_is_read_as_rgb(
 def test_every_file_format_is_read(tmp_path: Path, name: str) -> None:
     image = noise(5, 7).resize((56, 40), Image.Resampling.BICUBIC)
     image.save(tmp_path / name, quality=95)
-    difference = (read_uint8(tmp_path / name).int() - as_tensor(image).int()).abs().float().mean()
+    difference = (read_rgb8(tmp_path / name).int() - as_tensor(image).int()).abs().float().mean()
     assert difference <= (4 if name.endswith(("jpg", "jpeg", "webp")) else 0)
 
 
@@ -102,7 +95,7 @@ def test_exif_orientation_is_applied(tmp_path: Path, orientation: int, undo: Ima
     exif = Image.Exif()
     exif[0x0112] = orientation
     noise().save(tmp_path / "x.png", exif=exif)
-    assert torch.equal(read_uint8(tmp_path / "x.png"), as_tensor(noise().transpose(undo)))
+    assert torch.equal(read_rgb8(tmp_path / "x.png"), as_tensor(noise().transpose(undo)))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +107,7 @@ def test_what_is_no_picture_is_named(tmp_path: Path, name: str, content: bytes |
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ImageReadError, match=f"{re.escape(str(path))}.*{reason}"):
-        read_uint8(path)
+        read_rgb8(path)
 
 
 @pytest.mark.parametrize("compression", [None, "zlib"])
@@ -122,7 +115,7 @@ def test_16_bit_planes_apart_are_refused_rather_than_misread(tmp_path: Path, com
     planes = np.random.default_rng(0).integers(0, 65536, (3, 8, 10), dtype=np.uint16)
     tifffile.imwrite(tmp_path / "x.tif", planes, photometric="rgb", planarconfig="separate", compression=compression)
     with pytest.raises(ImageReadError, match=r"x\.tif.*separate planes.*interleaved"):
-        read_uint8(tmp_path / "x.tif")
+        read_rgb8(tmp_path / "x.tif")
 
 
 @pytest.mark.parametrize(
@@ -139,21 +132,21 @@ def test_values_out_of_range_are_refused_rather_than_clipped(
     values[2, 3] = value
     Image.fromarray(values).save(tmp_path / "x.tif")
     with pytest.raises(ImageReadError, match=rf"x\.tif: {message}"):
-        read_uint8(tmp_path / "x.tif")
+        read_rgb8(tmp_path / "x.tif")
 
 
 def test_16_bits_whose_zero_is_white_are_turned_round(tmp_path: Path) -> None:
     values = np.arange(48, dtype=np.uint16).reshape(6, 8) * 1285  # five levels of 257 apart
     tifffile.imwrite(tmp_path / "x.tif", values, photometric="miniswhite")
     expected = 255 - np.arange(48).reshape(6, 8) * 5
-    assert read_uint8(tmp_path / "x.tif")[0].tolist() == expected.tolist()
+    assert read_rgb8(tmp_path / "x.tif")[0].tolist() == expected.tolist()
 
 
 def test_a_link_to_what_is_not_there_is_found_to_be_named(tmp_path: Path) -> None:
     (tmp_path / "a.png").symlink_to(tmp_path / "unmounted" / "a.png")
     assert find_images(tmp_path) == [tmp_path / "a.png"]
     with pytest.raises(ImageReadError, match=r"a\.png does not exist"):
-        read_uint8(tmp_path / "a.png")
+        read_rgb8(tmp_path / "a.png")
 
 
 def test_pictures_of_all_kinds_that_are_read_are_found(tmp_path: Path) -> None:
@@ -162,7 +155,7 @@ def test_pictures_of_all_kinds_that_are_read_are_found(tmp_path: Path) -> None:
         kind = {".jfif": "JPEG", ".jpe": "JPEG"}.get(Path(name).suffix)
         noise().convert("1" if name == "h.PBM" else "L" if name == "f.pgm" else "RGB").save(tmp_path / name, kind)
     assert [path.name for path in find_images(tmp_path)] == names
-    assert all(read_uint8(tmp_path / name).shape[0] == 3 for name in names)
+    assert all(read_rgb8(tmp_path / name).shape[0] == 3 for name in names)
 
 
 def test_pictures_that_are_not_read_are_counted_and_named(tmp_path: Path) -> None:
@@ -199,7 +192,7 @@ def test_truncated_file_is_named(tmp_path: Path, name: str, share: float) -> Non
     noise().save(path)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with pytest.raises(ImageReadError, match=re.escape(str(path))):
-        read_uint8(path)
+        read_rgb8(path)
 
 
 def test_pictures_are_found_recursively_and_sorted(tmp_path: Path) -> None:

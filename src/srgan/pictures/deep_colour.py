@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from srgan.pictures.pillow_modes import Pixels
-from srgan.pictures.rgb import refuse_misread
+from srgan.pictures.decoded.depths import refuse_misread
+from srgan.pictures.decoded.pillow_modes import Pixels
 
 _BIG_ENDIAN = {"B": True, "L": False, "N": sys.byteorder == "big"}
 

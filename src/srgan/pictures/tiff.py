@@ -4,19 +4,16 @@ Gray with alpha of 16 bits is written as RGBA, since Pillow cannot read it from 
 of each strip is known before the first is written. Tags: TIFF 6.0 (Aldus 1992).
 """
 
-import io
 import struct
 from collections.abc import Sequence
-from pathlib import Path
 from typing import BinaryIO
 
 from PIL import ExifTags
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from srgan.pictures import metadata
-from srgan.pictures.bands import bands, rows_per_band
-from srgan.pictures.exif import LONG, SHORT, Block, Directory, Entry, lay_out, parse
-from srgan.pictures.picture import Picture, PictureFormatError
+from srgan.pictures.decoded.bands import bands, rows_per_band
+from srgan.pictures.decoded.picture import Picture, PictureFormatError
+from srgan.pictures.metadata.exif import LONG, SHORT, Block, Directory, Entry, lay_out, parse
 
 _LARGEST_FILE = 2**32 - 2**20  # offsets are of 32 bits; a margin for tags
 _UNCOMPRESSED, _BLACK_IS_ZERO, _RGB, _UNMULTIPLIED_ALPHA = 1, 1, 2, 2
@@ -57,23 +54,6 @@ def require_size(pages: Sequence[Picture], *, scale: int = 1) -> None:
 def is_stored_gray(page: Picture) -> bool:
     """Whether a page is written as gray, which its profile has to be of."""
     return page.gray and not (page.alpha is not None and page.bits == 16)
-
-
-def kind_of_page(stored: Path | io.BytesIO) -> str | None:
-    """What the first page of a TIFF holds, for a message on one that Pillow does not read; None if it is no TIFF."""
-    tags = ExifTags.Base
-    try:
-        with stored.open("rb") if isinstance(stored, Path) else io.BytesIO(stored.getvalue()) as file:
-            directory = ImageFileDirectory_v2(file.read(8))
-            file.seek(directory.next)
-            directory.load(file)
-        depths = directory.get(tags.BitsPerSample, (1,))
-        kind = directory.get(tags.PhotometricInterpretation)
-    except (OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error):
-        return None
-    if kind in (0, _BLACK_IS_ZERO) and len(depths) == 2:
-        return f"gray with alpha of {depths[0]} bits"
-    return f"{len(depths)} channels of {depths[0]} bits"
 
 
 def _directory(page: Picture, profile: bytes | None) -> tuple[Directory, list[int]]:

@@ -10,11 +10,12 @@ import torch
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from srgan.pictures import colours, metadata
-from srgan.pictures.bands import as_shares
-from srgan.pictures.exif import Block, parse
-from srgan.pictures.picture import Picture, PictureFormatError
-from srgan.pictures.pillow import pixels_as_image, profile_of, saving_options, stated_profile
+from srgan.pictures import metadata
+from srgan.pictures.decoded.bands import as_shares
+from srgan.pictures.decoded.picture import Picture, PictureFormatError
+from srgan.pictures.decoded.pillow import pixels_as_image, profile_of, saving_options, stated_profile
+from srgan.pictures.metadata import colours
+from srgan.pictures.metadata.exif import Block, parse
 from srgan.pictures.png import write_png
 from srgan.pictures.tiff import is_stored_gray, require_size, write_tiff
 from srgan.system.files import atomic_write

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from srgan.pictures import EXTENSIONS
-from srgan.pictures.rgb import LeftOutWarning, left_out
+from srgan.pictures.find import LeftOutWarning, left_out
 from srgan.prediction.names import result_names
 from srgan.prediction.records import FILE_LEDGER, LEDGER, results_among_others
 

@@ -11,7 +11,7 @@ from srgan.evaluation.evaluate import BICUBIC, Distance, ScoreCard, score_table
 from srgan.evaluation.lpips import Lpips, NoBackboneError
 from srgan.evaluation.score_file import PREDICTED, write_scores
 from srgan.pictures.browser_view import Seen, read_seen
-from srgan.pictures.rgb import find_images
+from srgan.pictures.find import find_images
 
 
 class References:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from srgan.pictures.rgb import EXTENSIONS, LeftOutWarning, find_images
+from srgan.pictures.find import EXTENSIONS, LeftOutWarning, find_images
 from srgan.system.files import listed
 
 
