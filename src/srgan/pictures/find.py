@@ -3,8 +3,8 @@
 import os
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Container, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from pathlib import Path, PurePath
 
 from PIL import features
 
@@ -29,10 +29,8 @@ class LeftOutWarning(UserWarning):
 def find_images(root: Path) -> list[Path]:
     """All picture files under a folder, recursively, in the order of their names.
 
-    Links to folders are followed, each folder once however many links lead to it, so that loops end.
-
     Args:
-        root: A folder.
+        root: A folder, searched by ``walk``.
 
     Returns:
         Paths with a known extension, sorted; hidden files and folders left out.
@@ -45,7 +43,7 @@ def find_images(root: Path) -> list[Path]:
     """
     require_folder(root)
     refused: list[OSError] = []
-    files = [path for path in _visible_files(root, refused.append) if _is_file(path)]
+    files = list(_files(root, refused.append))
     paths = sorted(path for path in files if path.suffix.lower() in EXTENSIONS)
     reasons = listed([f"{error.filename}: {error.strerror}" for error in refused])
     others = left_out(files, taken=EXTENSIONS)
@@ -81,13 +79,13 @@ def pictures_of_other_kinds(files: Iterable[Path]) -> list[Path]:
 
 def other_pictures(root: Path) -> list[Path]:
     """Those under a folder."""
-    return pictures_of_other_kinds(path for path in _visible_files(root, lambda _: None) if _is_file(path))
+    return pictures_of_other_kinds(_files(root, lambda _: None))
 
 
 def closed_folders(root: Path) -> list[OSError]:
     """What goes wrong with the folders under ``root`` that cannot be looked into; each error names its folder."""
     refused: list[OSError] = []
-    deque(_visible_files(root, refused.append), maxlen=0)
+    deque(_files(root, refused.append), maxlen=0)
     return refused
 
 
@@ -101,19 +99,68 @@ def require_folder(root: Path) -> None:
         raise FileNotFoundError(f"Expected a folder of pictures, but {root} cannot be looked into: permission denied.")
 
 
-def _visible_files(root: Path, on_error: Callable[[OSError], object]) -> Iterator[Path]:
+def walk(
+    root: Path, *, on_error: Callable[[OSError], object], choose: Callable[[Path, list[str]], Iterable[str] | None]
+) -> Iterator[Path]:
+    """The files under a folder, hidden ones and hidden folders left out; links to nothing are among them.
+
+    Links to folders are followed, each folder once however many links lead to it, so that loops end.
+
+    Args:
+        root: A folder.
+        on_error: Called with what goes wrong with a folder, which is named in it; such folders are passed over.
+        choose: Which files of a folder are wanted, of all their names; None leaves out what lies below it, too.
+    """
     seen: set[str] = set()
     tops = deque([root])
     while tops:  # first what lies under root itself, then what links lead to: so that no link renames it
         for folder, subfolders, names in os.walk(tops.popleft(), onerror=on_error):
-            real = os.path.realpath(folder)
-            if real in seen:
+            real, here = os.path.realpath(folder), Path(folder)
+            chosen = None if real in seen else choose(here, names)
+            if chosen is None:
                 subfolders.clear()
                 continue
             seen.add(real)
             subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-            tops.extend(Path(folder, name) for name in subfolders if os.path.islink(os.path.join(folder, name)))
-            yield from (Path(folder, name) for name in names if not name.startswith("."))
+            tops.extend(here / name for name in subfolders if (here / name).is_symlink())
+            yield from (here / name for name in chosen if not name.startswith("."))
+
+
+def by_stem(root: Path) -> dict[str, Path]:
+    """The pictures under a folder by their paths relative to it, without extension, as pairs are found.
+
+    Raises:
+        FileNotFoundError: If ``root`` is no folder, or holds no picture.
+        ValueError: If two differ in nothing but their extension.
+    """
+    paths: dict[str, Path] = {}
+    for path in find_images(root):
+        other = paths.setdefault(stem_of(path.relative_to(root)), path)
+        if other != path:
+            raise ValueError(
+                f"Expected one picture of a name, but {other} and {path} differ in their ending alone. Remove one, or"
+                " rename it."
+            )
+    return paths
+
+
+def stem_of(name: PurePath) -> str:
+    """A relative path without extension, with forward slashes."""
+    return name.with_suffix("").as_posix()
+
+
+def lr_partner(stem: str, lr_paths: Mapping[str, Path], *, scale: int) -> Path | None:
+    """The LR picture of an original: of the same stem, or with ``x<scale>`` behind it as in DIV2K (``0801x4.png``)."""
+    return lr_paths.get(stem) or lr_paths.get(f"{stem}x{scale}")
+
+
+def hr_partner(stem: str, hr_paths: Mapping[str, Path], *, scale: int) -> Path | None:
+    """The original of an LR picture, by the same rule."""
+    return hr_paths.get(stem) or hr_paths.get(stem.removesuffix(f"x{scale}"))
+
+
+def _files(root: Path, on_error: Callable[[OSError], object]) -> Iterator[Path]:
+    return (path for path in walk(root, on_error=on_error, choose=lambda _, names: names) if _is_file(path))
 
 
 def _is_file(path: Path) -> bool:

@@ -39,11 +39,12 @@ def on_white(colours: NDArray[Any], alpha: NDArray[Any] | None) -> NDArray[np.ui
     if alpha is None and colours.dtype == np.uint8:
         return colours
     white = np.iinfo(colours.dtype).max
-    values = colours.astype(np.float32)
+    values: NDArray[Any] = colours.astype(np.float32)
     if alpha is not None:
         share = alpha / np.float32(np.iinfo(alpha.dtype).max)
         values = values * share + white * (1 - share)
-    return np.rint(values * np.float32(255 / white)).astype(np.uint8)
+    levels: NDArray[np.uint8] = np.rint(values * np.float32(255 / white)).astype(np.uint8)
+    return levels
 
 
 def read_image(path: Path) -> Tensor:
