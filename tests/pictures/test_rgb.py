@@ -1,7 +1,9 @@
 """Tests of srgan.pictures.rgb: every kind of file as 8-bit RGB, as predicting sees it, and whole files written."""
 
 import re
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from srgan.pictures import read_pictures
+from srgan.pictures.decoded.pillow_modes import Pixels, pixels_of
 from srgan.pictures.errors import ImageReadError
 from srgan.pictures.rgb import read_image, read_rgb8, to_float, to_uint8, write_image
 from tests.pictures.test_depths import gray_tiff
@@ -270,3 +273,16 @@ def test_a_preview_before_the_picture_is_passed_over(tmp_path: Path) -> None:
         file.write(SMALL[:3, :3], photometric="rgb", subfiletype=1)
         file.write(SMALL, photometric="rgb")
     assert torch.equal(read_rgb8(tmp_path / "x.tif"), torch.from_numpy(SMALL).permute(2, 0, 1))
+
+
+def test_threads_decode_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(SMALL).save(tmp_path / "x.png")
+    both = threading.Barrier(2, timeout=20)
+
+    def meet(image: Image.Image) -> Pixels:
+        both.wait()
+        return pixels_of(image)
+
+    monkeypatch.setattr("srgan.pictures.read.pixels_of", meet)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        assert len(list(pool.map(read_rgb8, [tmp_path / "x.png"] * 2))) == 2

@@ -2,6 +2,7 @@
 
 Pillow's unpacker for 16 bits takes the first byte of each value or the second, after the byte order it is told
 (`RGB;16B` and `RGB;16L`). Told both in turn, it gives the whole value, whatever the compression.
+By hand, for PNG needs this in any case: tifffile with imagecodecs would read TIFFs of separate planes as well.
 """
 
 import io

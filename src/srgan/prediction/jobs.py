@@ -159,7 +159,7 @@ def _find_inputs(source: Path, output: Path) -> tuple[list[Path], Path]:
             f"Expected output= to be another folder than the input's, got {output} for both: results would be taken for"
             " inputs the next time."
         )
-    files = list(walk(source, on_error=_unlistable, choose=_outside_results(source, output)))
+    files = list(walk(source, on_error=_unlistable, choose=_no_results(source, output)))
     inputs = sorted(path for path in files if path.suffix.lower() in EXTENSIONS)
     others = left_out(files, taken=EXTENSIONS)
     if not inputs:
@@ -178,7 +178,7 @@ def _outside(source: Path) -> str:
     return f" outside of folders of results, which are left out. To enlarge {folders[0]} again, name it as input="
 
 
-def _outside_results(root: Path, output: Path) -> Callable[[Path, list[str]], list[str] | None]:
+def _no_results(root: Path, output: Path) -> Callable[[Path, list[str]], list[str] | None]:
     """Choose files for ``walk``: none in ``output`` or a folder with a ledger below ``root``, no results elsewhere."""
     excluded = os.path.realpath(output)
 
