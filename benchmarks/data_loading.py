@@ -28,7 +28,7 @@ from srgan.data.collection import Collection
 from srgan.data.dataset import EndlessBatches, TrainingDataset
 from srgan.data.degradations import bicubic
 from srgan.data.photos import Photo, find_photos
-from srgan.pictures.rgb import read_uint8, to_float
+from srgan.pictures.rgb import read_rgb8, to_float
 
 CROP_SIZE, SCALE, BATCH_SIZE, NUM_CANDIDATES = 96, 4, 16, 4
 _TWO_MEGAPIXELS = (1224, 1632)
@@ -112,7 +112,7 @@ def _measure(photos: Sequence[Photo], folder: Path, *, quick: bool) -> dict[str,
 
 def _decode_all(paths: Sequence[Path]) -> None:
     with ThreadPoolExecutor(torch.multiprocessing.cpu_count()) as pool:
-        for _ in pool.map(lambda path: read_uint8(path).shape, paths):
+        for _ in pool.map(lambda path: read_rgb8(path).shape, paths):
             pass
 
 
@@ -141,7 +141,7 @@ def _seconds_of_decoded_crop(paths: Sequence[Path]) -> float:
     rng = np.random.default_rng(0)
 
     def crop(path: Path) -> tuple[torch.Tensor, torch.Tensor]:
-        hr = read_uint8(path)
+        hr = read_rgb8(path)
         top, left = (int(rng.integers(side - CROP_SIZE + 1)) for side in hr.shape[1:])
         part = hr[:, top : top + CROP_SIZE, left : left + CROP_SIZE].flip(-1)
         return to_float(bicubic(part, SCALE)), to_float(part.contiguous())

@@ -14,7 +14,7 @@ from srgan.data import SuperResolutionDataModule
 from srgan.data.augmentations import Augmentation
 from srgan.data.degradations import ClassicalDegradation, RandomBlur
 from srgan.pictures.resize import downscale
-from srgan.pictures.rgb import read_uint8
+from srgan.pictures.rgb import read_rgb8
 from tests.data.pictures import save
 
 VAL_NAMES = ["astronaut.png", "brushes.png", "chelsea.png", "coffee.png"]
@@ -113,10 +113,10 @@ def test_pairs_use_the_given_lr(folder: Path, tmp_path: Path) -> None:
         root=folder, lr_root=tmp_path / "lr", val_root=tmp_path / "val", val_lr_root=tmp_path / "lr", batch_size=10
     )
     for number, batch in enumerate(data.val_dataloader()):
-        assert torch.equal(batch["lr"][0] * 255, read_uint8(tmp_path / "lr" / f"{number}x4.png").float())
+        assert torch.equal(batch["lr"][0] * 255, read_rgb8(tmp_path / "lr" / f"{number}x4.png").float())
     [batch] = islice(data.train_dataloader(), 1)
     for name, lr in zip(batch["name"], batch["lr"], strict=True):
-        given = read_uint8(tmp_path / "lr" / f"{Path(name).stem}x4.png")
+        given = read_rgb8(tmp_path / "lr" / f"{Path(name).stem}x4.png")
         assert torch.isin((lr * 255).round(), given.float()).all()
 
 
@@ -192,7 +192,7 @@ def test_partners_to_train_on_want_partners_to_validate_on_which_a_layout_brings
     for seed in range(10):
         save(tmp_path / "lr" / f"{seed}.png", seed=100 + seed, width=16, height=12)
     [first, _] = ready(root=folder, lr_root=tmp_path / "lr", val_root=benchmark_set).val_dataloader()
-    given = read_uint8(benchmark_set / "LR_bicubic" / "X4" / "ax4.png")
+    given = read_rgb8(benchmark_set / "LR_bicubic" / "X4" / "ax4.png")
     assert torch.equal((first["lr"][0] * 255).round(), given.float())
     with pytest.raises(ValueError, match=r"data\.val_lr_root, the LR partners of .*train in data\.val_root"):
         ready(root=folder, lr_root=tmp_path / "lr", val_root=[benchmark_set, tmp_path / "train"])
@@ -249,7 +249,7 @@ def test_benchmark_takes_the_place_of_the_validation_photos_in_the_closing_test(
     batches = list(data.test_dataloader())
     assert [batch["name"] for batch in batches] == [["a.png"], ["b.png"]]
     assert [batch["hr"].shape for batch in batches] == [(1, 3, 48, 64)] * 2
-    given = read_uint8(benchmark_set / "LR_bicubic" / "X4" / "ax4.png")
+    given = read_rgb8(benchmark_set / "LR_bicubic" / "X4" / "ax4.png")
     assert torch.equal((batches[0]["lr"][0] * 255).round(), given.float())
     assert set(val_names(data)) <= {f"{seed}.png" for seed in range(10)}
 
@@ -347,7 +347,7 @@ def test_lr_files_of_the_validation_are_not_degraded(folder: Path, tmp_path: Pat
     save(tmp_path / "val_lr" / "a.png", seed=2, width=16, height=12)
     data = ready(root=folder, val_root=tmp_path / "val", val_lr_root=tmp_path / "val_lr", degradation=classical())
     [batch] = data.val_dataloader()
-    assert torch.equal(batch["lr"][0] * 255, read_uint8(tmp_path / "val_lr" / "a.png").float())
+    assert torch.equal(batch["lr"][0] * 255, read_rgb8(tmp_path / "val_lr" / "a.png").float())
 
 
 def test_degradation_of_given_lr_and_cutblur_without_degradation_are_refused() -> None:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from srgan.pictures.browser_view import Seen, read_seen, reduce_rows
-from srgan.pictures.pillow_modes import Pixels
-from srgan.pictures.rgb import ImageReadError
+from srgan.pictures.decoded.pillow_modes import Pixels
+from srgan.pictures.errors import ImageReadError
 from tests.profiles import exchanging_profile, srgb_profile
 
 RANDOM = np.random.default_rng(0)

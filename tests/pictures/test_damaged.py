@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from srgan.pictures import from_image, read_levels, read_pictures
-from srgan.pictures.rgb import ImageReadError
-from srgan.pictures.rgb8 import read_photo
+from srgan.pictures.errors import ImageReadError
+from srgan.pictures.rgb import read_rgb8
 
 NOISE = np.random.default_rng(0).integers(0, 256, (10, 12, 3), dtype=np.uint8)
 SMOOTH = Image.fromarray(NOISE).resize((96, 80), Image.Resampling.BICUBIC)
@@ -20,7 +20,7 @@ MOVING: dict[str, Any] = {"save_all": True, "append_images": [SMOOTH.transpose(I
 READERS: dict[str, Callable[[Path], object]] = {
     "all frames": lambda path: read_pictures(path, max_pixels=10**6),
     "first frame": lambda path: read_levels(path, max_pixels=10**6),
-    "for training": read_photo,
+    "for training": read_rgb8,
 }
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from srgan.pictures import read_levels, read_pictures
-from srgan.pictures.rgb import ImageReadError
-from srgan.pictures.rgb8 import read_photo
+from srgan.pictures.errors import ImageReadError
+from srgan.pictures.rgb import read_rgb8
 from tests.pictures.chunks import write_png
 
 Values = NDArray[Any]
@@ -71,7 +71,7 @@ def shares_of(path: Path) -> tuple[Values, Values]:
     (picture,) = read_pictures(path, max_pixels=100)
     levels = read_levels(path, max_pixels=100)
     assert np.abs(levels.colours[..., 0] / (2**levels.bits - 1) - picture.rgb[0, 0].numpy()).max() < 1e-6
-    return picture.rgb[0, 0].numpy(), read_photo(path)[0].numpy() / 255
+    return picture.rgb[0, 0].numpy(), read_rgb8(path)[0].numpy() / 255
 
 
 def is_read_in_full(path: Path, *, bits: int) -> None:
@@ -84,7 +84,7 @@ def is_read_in_full(path: Path, *, bits: int) -> None:
 
 
 def refuses(path: Path, reason: str) -> None:
-    for read in (lambda path: read_pictures(path, max_pixels=100), read_photo):
+    for read in (lambda path: read_pictures(path, max_pixels=100), read_rgb8):
         with pytest.raises(ImageReadError, match=reason):
             read(path)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from srgan.inference.channels import upscale_picture
 from srgan.pictures import from_image, read_pictures, write_pictures
-from srgan.pictures.exif import EXIF, GPS, INTEROP, Block, Directory, Entry, parse
+from srgan.pictures.metadata.exif import EXIF, GPS, INTEROP, Block, Directory, Entry, parse
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
 SUFFIXES = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tif"}
@@ -180,6 +180,27 @@ def test_bigtiff_keeps_its_tags(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "x.tif", PIXELS, photometric="rgb", bigtiff=True, software="Sud", metadata=None)
     found = values(block_in(convert(tmp_path / "x.tif", "jpg")))
     assert found[0x0131][2].rstrip(b"\0") == b"Sud"
+
+
+def test_a_large_tiff_is_a_bigtiff_with_all_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exif, pixels = of_a_camera().tobytes(), PIXELS.repeat(4, axis=0).repeat(4, axis=1)
+    frames = [Image.fromarray(PIXELS), Image.fromarray(255 - PIXELS)]
+    frames[0].save(tmp_path / "x.tif", save_all=True, append_images=frames[1:], dpi=(300, 300))
+    Image.fromarray(PIXELS).save(tmp_path / "y.jpg", exif=exif)
+    classic = block_in(convert(tmp_path / "y.jpg", "tiff"))
+    monkeypatch.setattr("srgan.pictures.tiff._LARGEST_CLASSIC", 1000)
+    target = convert(tmp_path / "x.tif", "tiff")
+    with tifffile.TiffFile(target) as out:
+        assert out.is_bigtiff
+        assert np.array_equal(out.asarray(), [pixels, 255 - pixels])
+    pictures = read_pictures(target, max_pixels=10**6)
+    assert [picture.dpi for picture in pictures] == [(300, 300)] * 2
+    target = convert(tmp_path / "y.jpg", "tiff")
+    assert target.read_bytes()[:4] == b"II+\0"
+    strips = {0x0111}  # whose places are of 8 bytes here
+    assert values(block_in(target)) == {tag: value for tag, value in values(classic).items() if tag not in strips}
+    with Image.open(target) as image:
+        assert image.getexif().get_ifd(EXIF)
 
 
 def test_each_page_of_a_tiff_keeps_its_own_tags(tmp_path: Path) -> None:

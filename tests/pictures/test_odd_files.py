@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from srgan.pictures import read_levels, read_pictures, write_pictures
-from srgan.pictures.rgb import ImageReadError
-from srgan.pictures.rgb8 import read_photo
+from srgan.pictures.errors import ImageReadError
+from srgan.pictures.rgb import read_rgb8
 from tests.pictures.chunks import Chunk, chunks_of, write_png
 
 PIXELS = np.arange(90, dtype=np.uint8).reshape(6, 5, 3)
@@ -32,7 +32,7 @@ def is_read(path: Path) -> None:
     (picture,) = read_pictures(path, max_pixels=100)
     assert np.array_equal((picture.rgb[0].permute(1, 2, 0).numpy() * 255).round(), PIXELS)
     assert np.array_equal(read_levels(path, max_pixels=100).colours, PIXELS)
-    assert np.array_equal(read_photo(path).permute(1, 2, 0).numpy(), PIXELS)
+    assert np.array_equal(read_rgb8(path).permute(1, 2, 0).numpy(), PIXELS)
     with path.open("rb") as stream:
         assert len(read_pictures(io.BytesIO(stream.read()), max_pixels=100)) == 1
 
@@ -102,7 +102,7 @@ def test_text_is_kept_but_not_what_is_exif_or_xmp(tmp_path: Path) -> None:
 )
 def test_kinds_that_are_not_read_are_named(tmp_path: Path, head: bytes, kind: str) -> None:
     (tmp_path / "x").write_bytes(head + bytes(200))
-    for read in (lambda path: read_pictures(path, max_pixels=100), read_photo):
+    for read in (lambda path: read_pictures(path, max_pixels=100), read_rgb8):
         with pytest.raises(ImageReadError, match=f"x: it is {kind}, which is not read here; save it as JPEG or PNG"):
             read(tmp_path / "x")
     with pytest.raises(ImageReadError, match=kind):

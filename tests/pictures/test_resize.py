@@ -11,7 +11,7 @@ import torch
 
 import srgan
 from srgan.pictures.resize import downscale, downscale_pixels, mirror_pad, upscale
-from srgan.pictures.rgb import read_image, read_uint8, to_uint8
+from srgan.pictures.rgb import read_image, read_rgb8, to_uint8
 
 GOLDEN: dict[str, dict[str, Any]] = json.loads((Path(__file__).parents[1] / "golden_sample.json").read_text())
 PHOTOS = Path(srgan.__file__).parent / "assets" / "photos" / "val"
@@ -81,7 +81,7 @@ def test_pixels_are_those_of_downscale(scale: int, size: tuple[int, int]) -> Non
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_golden_low_resolution_pixels_of_whole_photos(name: str) -> None:
-    lr = downscale_pixels(read_uint8(PHOTOS / name), 4)
+    lr = downscale_pixels(read_rgb8(PHOTOS / name), 4)
     first_row = GOLDEN[name]["lr_first_row_rgb_u8"]
     assert lr[:, 0].T.tolist()[: len(first_row)] == first_row
     assert lr[:, lr.shape[1] // 2, lr.shape[2] // 2].tolist() == GOLDEN[name]["lr_center_rgb_u8"]

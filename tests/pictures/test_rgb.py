@@ -1,27 +1,30 @@
-"""Tests of srgan.pictures.rgb: every kind of file that users have, and writing a whole file or none."""
+"""Tests of srgan.pictures.rgb: every kind of file as 8-bit RGB, as predicting sees it, and whole files written."""
 
 import re
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import kornia_rs
 import numpy as np
 import pytest
 import tifffile
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
-from srgan.pictures.rgb import (
-    ImageReadError,
-    LeftOutWarning,
-    find_images,
-    read_image,
-    read_uint8,
-    to_float,
-    to_uint8,
-    write_image,
-)
+from srgan.pictures import read_pictures
+from srgan.pictures.decoded.pillow_modes import Pixels, pixels_of
+from srgan.pictures.errors import ImageReadError
+from srgan.pictures.rgb import read_image, read_rgb8, to_float, to_uint8, write_image
+from tests.pictures.test_depths import gray_tiff
+from tests.profiles import cmyk_profile, exchanging_profile
 
+RNG = np.random.default_rng(0)
+COLOURS = RNG.integers(0, 65536, (9, 7, 3), dtype=np.uint16)
+ALPHA = RNG.integers(0, 65536, (9, 7, 1), dtype=np.uint16)
 HALF, DARK = np.array([0.5], np.float32), np.array([300], np.int32)
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
@@ -77,7 +80,7 @@ def test_every_colour_mode_is_read_as_rgb(
 ) -> None:
     make().save(tmp_path / name)
     assert torch.equal(
-        read_uint8(tmp_path / name), torch.tensor(expected, dtype=torch.uint8).view(3, 1, 1).expand(3, 6, 8)
+        read_rgb8(tmp_path / name), torch.tensor(expected, dtype=torch.uint8).view(3, 1, 1).expand(3, 6, 8)
     )
 
 
@@ -85,7 +88,7 @@ def test_every_colour_mode_is_read_as_rgb(
 def test_every_file_format_is_read(tmp_path: Path, name: str) -> None:
     image = noise(5, 7).resize((56, 40), Image.Resampling.BICUBIC)
     image.save(tmp_path / name, quality=95)
-    difference = (read_uint8(tmp_path / name).int() - as_tensor(image).int()).abs().float().mean()
+    difference = (read_rgb8(tmp_path / name).int() - as_tensor(image).int()).abs().float().mean()
     assert difference <= (4 if name.endswith(("jpg", "jpeg", "webp")) else 0)
 
 
@@ -102,7 +105,7 @@ def test_exif_orientation_is_applied(tmp_path: Path, orientation: int, undo: Ima
     exif = Image.Exif()
     exif[0x0112] = orientation
     noise().save(tmp_path / "x.png", exif=exif)
-    assert torch.equal(read_uint8(tmp_path / "x.png"), as_tensor(noise().transpose(undo)))
+    assert torch.equal(read_rgb8(tmp_path / "x.png"), as_tensor(noise().transpose(undo)))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +117,7 @@ def test_what_is_no_picture_is_named(tmp_path: Path, name: str, content: bytes |
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ImageReadError, match=f"{re.escape(str(path))}.*{reason}"):
-        read_uint8(path)
+        read_rgb8(path)
 
 
 @pytest.mark.parametrize("compression", [None, "zlib"])
@@ -122,7 +125,7 @@ def test_16_bit_planes_apart_are_refused_rather_than_misread(tmp_path: Path, com
     planes = np.random.default_rng(0).integers(0, 65536, (3, 8, 10), dtype=np.uint16)
     tifffile.imwrite(tmp_path / "x.tif", planes, photometric="rgb", planarconfig="separate", compression=compression)
     with pytest.raises(ImageReadError, match=r"x\.tif.*separate planes.*interleaved"):
-        read_uint8(tmp_path / "x.tif")
+        read_rgb8(tmp_path / "x.tif")
 
 
 @pytest.mark.parametrize(
@@ -139,56 +142,14 @@ def test_values_out_of_range_are_refused_rather_than_clipped(
     values[2, 3] = value
     Image.fromarray(values).save(tmp_path / "x.tif")
     with pytest.raises(ImageReadError, match=rf"x\.tif: {message}"):
-        read_uint8(tmp_path / "x.tif")
+        read_rgb8(tmp_path / "x.tif")
 
 
 def test_16_bits_whose_zero_is_white_are_turned_round(tmp_path: Path) -> None:
     values = np.arange(48, dtype=np.uint16).reshape(6, 8) * 1285  # five levels of 257 apart
     tifffile.imwrite(tmp_path / "x.tif", values, photometric="miniswhite")
     expected = 255 - np.arange(48).reshape(6, 8) * 5
-    assert read_uint8(tmp_path / "x.tif")[0].tolist() == expected.tolist()
-
-
-def test_a_link_to_what_is_not_there_is_found_to_be_named(tmp_path: Path) -> None:
-    (tmp_path / "a.png").symlink_to(tmp_path / "unmounted" / "a.png")
-    assert find_images(tmp_path) == [tmp_path / "a.png"]
-    with pytest.raises(ImageReadError, match=r"a\.png does not exist"):
-        read_uint8(tmp_path / "a.png")
-
-
-def test_pictures_of_all_kinds_that_are_read_are_found(tmp_path: Path) -> None:
-    names = ["a.avif", "b.jfif", "c.jpe", "d.jp2", "e.j2k", "f.pgm", "g.ppm", "h.PBM"]
-    for name in names:
-        kind = {".jfif": "JPEG", ".jpe": "JPEG"}.get(Path(name).suffix)
-        noise().convert("1" if name == "h.PBM" else "L" if name == "f.pgm" else "RGB").save(tmp_path / name, kind)
-    assert [path.name for path in find_images(tmp_path)] == names
-    assert all(read_uint8(tmp_path / name).shape[0] == 3 for name in names)
-
-
-def test_pictures_that_are_not_read_are_counted_and_named(tmp_path: Path) -> None:
-    for name in ("a.png", "IMG_0001.HEIC", "IMG_0002.HEIC", "c.jxl", "notes.txt", ".d.heic"):
-        (tmp_path / name).touch()
-    with pytest.warns(LeftOutWarning) as told:
-        assert find_images(tmp_path) == [tmp_path / "a.png"]
-    assert str(told.pop(LeftOutWarning).message) == (
-        "Left out 3 pictures of kinds that are not read here (2 .heic, 1 .jxl); save them as PNG or JPEG:"
-        f"\n  {tmp_path}/IMG_0001.HEIC\n  {tmp_path}/IMG_0002.HEIC\n  {tmp_path}/c.jxl"
-    )
-    (tmp_path / "a.png").unlink()
-    with pytest.raises(FileNotFoundError, match=r"found none.*\(2 \.heic"):
-        find_images(tmp_path)
-
-
-def test_closed_folders_are_named(tmp_path: Path, closed_folder: Callable[[Path], None]) -> None:
-    for name in ("a.png", "closed/b.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    closed_folder(tmp_path / "closed")
-    with pytest.warns(LeftOutWarning, match=r"Left out 1 folders under .*\n  .*closed: Permission denied"):
-        assert find_images(tmp_path) == [tmp_path / "a.png"]
-    (tmp_path / "a.png").unlink()
-    with pytest.raises(FileNotFoundError, match=r"found none.*\n  .*closed: Permission denied"):
-        find_images(tmp_path)
+    assert read_rgb8(tmp_path / "x.tif")[0].tolist() == expected.tolist()
 
 
 @pytest.mark.filterwarnings("ignore:Truncated File Read:UserWarning")  # Pillow, of a TIFF, before it gives up
@@ -199,64 +160,7 @@ def test_truncated_file_is_named(tmp_path: Path, name: str, share: float) -> Non
     noise().save(path)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with pytest.raises(ImageReadError, match=re.escape(str(path))):
-        read_uint8(path)
-
-
-def test_pictures_are_found_recursively_and_sorted(tmp_path: Path) -> None:
-    names = ["a/deep/3.jpeg", "a/ähre ☂.png", "b/1.JPG", "b.tiff"]
-    for name in [*names, ".hidden.png", "a/._b.png", "a/notes.txt", "a/png"]:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    found = find_images(tmp_path)
-    assert found == sorted(found)
-    assert {path.relative_to(tmp_path).as_posix() for path in found} == set(names)
-
-
-def test_links_are_followed_once_and_loops_end(tmp_path: Path) -> None:
-    for name in ("root/b/1.png", "elsewhere/2.png", "elsewhere/c/3.png"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    for link, target in {
-        "root/a": "root/b",  # comes first by name, and yet b keeps its own
-        "root/b/up": "root",
-        "root/out": "elsewhere",
-        "root/out_again": "elsewhere/c",
-        "elsewhere/back": "root",
-        "root/4.png": "elsewhere/2.png",
-        "root/gone": "nowhere",
-        "root/gone.png": "nowhere.png",
-        "root/.hidden": "elsewhere",
-    }.items():
-        (tmp_path / link).symlink_to(tmp_path / target)
-    found = [path.relative_to(tmp_path / "root").as_posix() for path in find_images(tmp_path / "root")]
-    assert found == ["4.png", "b/1.png", "gone.png", "out/2.png", "out/c/3.png"]  # reading gone.png says what it is
-
-
-def test_a_root_that_is_a_link_or_hidden_is_searched(tmp_path: Path) -> None:
-    (tmp_path / ".photos").mkdir()
-    (tmp_path / ".photos" / "1.png").touch()
-    (tmp_path / "link").symlink_to(".photos")
-    assert find_images(tmp_path / "link") == [tmp_path / "link" / "1.png"]
-    assert find_images(tmp_path / ".photos") == [tmp_path / ".photos" / "1.png"]
-
-
-@pytest.mark.parametrize("folder", ["album.png", ".thumbnails"])
-def test_folder_named_like_a_picture_and_hidden_folder_are_left_out(tmp_path: Path, folder: str) -> None:
-    (tmp_path / "x.png").touch()
-    (tmp_path / folder).mkdir()
-    if folder == ".thumbnails":
-        (tmp_path / folder / "small.png").touch()
-    assert find_images(tmp_path) == [tmp_path / "x.png"]
-
-
-@pytest.mark.parametrize(
-    ("name", "reason"), [("missing", "does not exist"), ("file.png", "is a file"), ("empty", "found none")]
-)
-def test_folder_without_pictures_is_named(tmp_path: Path, name: str, reason: str) -> None:
-    (tmp_path / "file.png").touch()
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match=f"{re.escape(str(tmp_path / name))}.*{reason}"):
-        find_images(tmp_path / name)
+        read_rgb8(path)
 
 
 def test_values_are_clamped_and_rounded_to_the_nearest_level() -> None:
@@ -283,3 +187,102 @@ def test_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypat
         write_image(tmp_path / "x.png", torch.zeros(1, 3, 4, 4))
     assert list(tmp_path.iterdir()) == [tmp_path / "x.png"]
     assert read_image(tmp_path / "x.png").min() == 1
+
+
+def nearest(values: NDArray[np.float64]) -> torch.Tensor:
+    """The 8-bit level nearest to each of 65536, by whole numbers."""
+    return torch.from_numpy(np.floor(values / 257 + 0.5).astype(np.uint8)).permute(2, 0, 1)
+
+
+def test_16_bit_png_is_rounded(tmp_path: Path) -> None:
+    kornia_rs.io.write_image_png_u16(str(tmp_path / "x.png"), COLOURS, "rgb")
+    assert torch.equal(read_rgb8(tmp_path / "x.png"), nearest(COLOURS.astype(np.float64)))
+
+
+def test_16_bit_tiff_with_alpha_is_laid_on_white_and_rounded(tmp_path: Path) -> None:
+    values = np.concatenate([COLOURS, ALPHA], axis=-1)
+    tifffile.imwrite(tmp_path / "x.tif", values, photometric="rgb", extrasamples=["unassalpha"])
+    share = ALPHA.astype(np.float64) / 65535
+    assert torch.equal(read_rgb8(tmp_path / "x.tif"), nearest(COLOURS * share + 65535 * (1 - share)))
+
+
+def test_a_cut_16_bit_file_is_named(tmp_path: Path) -> None:
+    kornia_rs.io.write_image_png_u16(str(tmp_path / "x.png"), COLOURS, "rgb")
+    (tmp_path / "x.png").write_bytes((tmp_path / "x.png").read_bytes()[:-60])
+    with pytest.raises(ImageReadError, match=r"x\.png"):
+        read_rgb8(tmp_path / "x.png")
+
+
+def with_alpha(values: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
+    return np.concatenate([values.reshape(*values.shape[:2], -1), alpha], axis=-1)
+
+
+def turned(path: Path, values: NDArray[Any], turn: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    Image.fromarray(values).save(path, exif=exif, quality=95)
+
+
+SMALL = COLOURS.astype(np.uint8)
+GRAYS, GRAY_ALPHAS = SMALL[..., 0], with_alpha(SMALL[..., 0], ALPHA.astype(np.uint8))
+KINDS: dict[str, Callable[[Path], object]] = {
+    "cmyk-with-profile.tif": lambda path: Image.fromarray(with_alpha(SMALL, GRAY_ALPHAS[..., 1:]), "CMYK").save(
+        path, icc_profile=cmyk_profile()
+    ),
+    "cmyk.jpg": lambda path: Image.fromarray(SMALL).convert("CMYK").save(path),
+    "rgb-with-profile.png": lambda path: Image.fromarray(SMALL).save(path, icc_profile=exchanging_profile()),
+    "gray.png": lambda path: Image.fromarray(GRAYS).save(path),
+    "gray-alpha.png": lambda path: Image.fromarray(GRAY_ALPHAS).save(path),
+    "rgba.webp": lambda path: Image.fromarray(with_alpha(SMALL, GRAY_ALPHAS[..., 1:])).save(path),
+    "palette.png": lambda path: Image.fromarray(SMALL).quantize(9).save(path, transparency=bytes(range(0, 252, 28))),
+    "gray-2-bits.png": lambda path: Image.fromarray(GRAYS).quantize(4).convert("L").save(path, bits=2),
+    "16-bit.png": lambda path: kornia_rs.io.write_image_png_u16(str(path), COLOURS, "rgb"),
+    "16-bit-alpha.tif": lambda path: tifffile.imwrite(
+        path, with_alpha(COLOURS, ALPHA), photometric="rgb", extrasamples=["unassalpha"]
+    ),
+    "16-bit-gray.tif": lambda path: tifffile.imwrite(path, ALPHA[..., 0], photometric="minisblack"),
+    "16-bit-white-is-zero.tif": lambda path: tifffile.imwrite(path, ALPHA[..., 0], photometric="miniswhite"),
+    "12-bit.tif": lambda path: gray_tiff(path, np.arange(63).reshape(9, 7) * 65, 12),
+    "turned-5.jpg": lambda path: turned(path, SMALL, 5),
+    "turned-6.png": lambda path: turned(path, SMALL, 6),
+    "turned-8.tif": lambda path: turned(path, SMALL, 8),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_training_sees_what_predicting_sees(tmp_path: Path, name: str) -> None:
+    KINDS[name](tmp_path / name)
+    (picture,) = read_pictures(tmp_path / name, max_pixels=100)
+    seen = picture.rgb[0].double()
+    if picture.alpha is not None:
+        share = picture.alpha[0].double()
+        seen = seen * share + 1 - share
+    difference = read_rgb8(tmp_path / name).double() - seen * 255
+    assert difference.abs().max() <= 0.5 + 1e-4  # the nearest of 256 levels
+    assert tuple(difference.shape[1:]) == picture.size
+
+
+def test_cmyk_is_not_read_by_the_plain_formula(tmp_path: Path) -> None:
+    Image.new("CMYK", (5, 6), (255, 0, 0, 0)).save(tmp_path / "x.tif", icc_profile=cmyk_profile())
+    pixels = read_rgb8(tmp_path / "x.tif").int()
+    assert (pixels - pixels[:1]).abs().max() <= 1  # gray by the profile, cyan without
+
+
+def test_a_preview_before_the_picture_is_passed_over(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "x.tif") as file:
+        file.write(SMALL[:3, :3], photometric="rgb", subfiletype=1)
+        file.write(SMALL, photometric="rgb")
+    assert torch.equal(read_rgb8(tmp_path / "x.tif"), torch.from_numpy(SMALL).permute(2, 0, 1))
+
+
+def test_threads_decode_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(SMALL).save(tmp_path / "x.png")
+    both = threading.Barrier(2, timeout=20)
+
+    def meet(image: Image.Image) -> Pixels:
+        both.wait()
+        return pixels_of(image)
+
+    monkeypatch.setattr("srgan.pictures.read.pixels_of", meet)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        assert len(list(pool.map(read_rgb8, [tmp_path / "x.png"] * 2))) == 2

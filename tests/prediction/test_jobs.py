@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from srgan.pictures.rgb import LeftOutWarning
+from srgan.pictures.find import LeftOutWarning
 from srgan.prediction import Ledger, Shard, naming_note, plan_jobs
 from srgan.prediction.place import Place, find_place, in_folder
 

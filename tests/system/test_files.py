@@ -1,15 +1,17 @@
-"""Tests of atomic writes: what others see meanwhile, after a failure, after kills, and of two writers at once."""
+"""Tests of whole files: what others see meanwhile, after failures and kills, of two writers; of locks and digests."""
 
 import errno
 import fcntl
+import hashlib
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from srgan.system.files import atomic_write
+from srgan.system.files import alone, atomic_write, file_digest
 
 WRITE_HALF_AND_DIE = """
 import os, pathlib, signal, sys
@@ -18,6 +20,14 @@ with atomic_write(pathlib.Path(sys.argv[1])) as file:
     file.write(b"half" * 1000)
     file.flush()
     os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+HOLD_FOR_EVER = """
+import pathlib, sys, time
+from srgan.system.files import alone
+with alone(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(1000)
 """
 
 
@@ -113,3 +123,39 @@ def test_writing_works_where_there_are_no_locks(target: Path, monkeypatch: pytes
         first.write(b"first")
         second.write(b"second")
     assert target.read_bytes() == b"first"
+
+
+def test_one_process_is_alone_until_it_is_killed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    command = [sys.executable, "-c", HOLD_FOR_EVER, str(tmp_path / "lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        killer = threading.Timer(0.5, other.kill)
+        killer.start()
+        with alone(tmp_path / "lock"):
+            assert other.wait() == -9
+        killer.join()
+    assert f"Waiting for another process, which holds {tmp_path / 'lock'}" in caplog.text
+
+
+def test_a_lock_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), alone(tmp_path / "missing" / "lock"):
+        pass
+
+
+def test_nobody_is_kept_out_where_there_are_no_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(*_: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with alone(tmp_path / "lock"), alone(tmp_path / "lock"):
+        pass
+
+
+def test_digest_of_a_file_and_of_the_rest_of_an_open_one(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"older" + b"abc" * 2**20)
+    assert file_digest(tmp_path / "x") == hashlib.sha256((tmp_path / "x").read_bytes()).hexdigest()
+    with (tmp_path / "x").open("rb") as file:
+        file.seek(5)
+        assert file_digest(file) == hashlib.sha256(b"abc" * 2**20).hexdigest()

@@ -15,8 +15,9 @@ from srgan.data.cache.entry import Entry, entry_name
 from srgan.data.cache.folder import CacheWarning, DecodedCache
 from srgan.data.photos import Photo
 from srgan.data.photos.pair import Pair, make_pair, read_pair
-from srgan.pictures.rgb import ImageReadError, LeftOutWarning
-from srgan.pictures.rgb8 import read_photo
+from srgan.pictures.errors import ImageReadError
+from srgan.pictures.find import LeftOutWarning
+from srgan.pictures.rgb import read_rgb8
 from srgan.system.files import listed
 
 _SPARE_THREADS = 1  # beyond one for each core, since one or another waits until the disk has what it wrote
@@ -144,7 +145,7 @@ def _made(
     if not indices:
         return
     try:
-        hr = read_photo(photos[indices[0]].hr_path)
+        hr = read_rgb8(photos[indices[0]].hr_path)
     except ImageReadError as error:
         yield from [str(error)] * len(indices)
         return

@@ -1,6 +1,5 @@
 """LPIPS, a learned distance of two images, if its weights are in the cache: nothing is downloaded."""
 
-import hashlib
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from torch import Tensor
 from torchvision import models
 
 from srgan.evaluation.metrics import quantise
+from srgan.system.files import file_digest
 
 _BACKBONE = models.AlexNet_Weights.IMAGENET1K_V1
 _SMALLEST_SIDE = 32  # below this, AlexNet's poolings leave nothing
@@ -82,9 +82,5 @@ def _check(file: Path) -> None:
     if not file.is_file():
         raise NoBackboneError(f"{file} is missing; it comes from {_BACKBONE.url}")
     # Torch unpickles this file, so only the one whose hash is in its name may get that far.
-    digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        while block := opened.read(1 << 20):
-            digest.update(block)
-    if not digest.hexdigest().startswith(file.stem.rsplit("-", 1)[1]):
+    if not file_digest(file).startswith(file.stem.rsplit("-", 1)[1]):
         raise NoBackboneError(f"{file} is broken (wrong SHA-256); it comes from {_BACKBONE.url}")

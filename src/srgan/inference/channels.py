@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from srgan.pictures import exif_geometry
-from srgan.pictures.picture import Picture
+from srgan.pictures.decoded.picture import Picture
+from srgan.pictures.metadata import exif_geometry
 
 _BAND_PIXELS = 2**20  # of a result, that are floats at once
 

@@ -3,13 +3,13 @@
 Training reads plain RGB (`srgan.pictures.rgb`) but for 16-bit colour; predicting goes through here.
 """
 
-from srgan.pictures.arrays import from_array, to_array
+from srgan.pictures.decoded.arrays import from_array, to_array
+from srgan.pictures.decoded.picture import Picture, PictureFormatError
+from srgan.pictures.decoded.pillow import from_image, to_image
+from srgan.pictures.decoded.pillow_modes import Pixels
+from srgan.pictures.decoded.value_ranges import require_unit
 from srgan.pictures.deep_colour import is_deep_colour
-from srgan.pictures.picture import Picture, PictureFormatError
-from srgan.pictures.pillow import from_image, to_image
-from srgan.pictures.pillow_modes import Pixels
 from srgan.pictures.read import EXTENSIONS, read_levels, read_pictures
-from srgan.pictures.value_ranges import require_unit
 from srgan.pictures.write import FORMATS, colours_lost, require_quality, require_writable, write_pictures
 
 __all__ = [

@@ -8,7 +8,6 @@ import io
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 from torch import Tensor
 
-from srgan.pictures.pillow_modes import Pixels
+from srgan.pictures.decoded.pillow_modes import Pixels
 from srgan.pictures.read import read_levels
+from srgan.pictures.rgb import on_white
 
 Rows = Callable[[int, int], NDArray[np.uint8]]  # the rows from one number to another: (rows, W, 3)
 
@@ -44,14 +44,13 @@ class Seen:
 
     def rows(self, first: int, last: int) -> NDArray[np.uint8]:
         """Some rows: (last - first, W, 3)."""
-        colours = _eight_bits(self._pixels.colours[first:last])
+        colours = on_white(self._pixels.colours[first:last], None)
         if self._conversion is not None:
             colours = _converted(colours, self._conversion)
         colours = np.broadcast_to(colours, (*colours.shape[:2], 3))
         if self._pixels.alpha is None:
             return colours
-        share = self._pixels.alpha[first:last] / np.float32(2**self._pixels.bits - 1)
-        return np.rint(colours * share + 255 * (1 - share)).astype(np.uint8)
+        return on_white(colours, self._pixels.alpha[first:last])
 
     def top_left(self, size: tuple[int, int]) -> "Seen":
         """The picture without what is beyond a height and a width."""
@@ -109,10 +108,6 @@ def _as_float(rows: NDArray[np.uint8]) -> Tensor:
     # The bytes change their order first, of which there are fewer than of floats.
     planes = np.ascontiguousarray(np.moveaxis(rows, -1, 0))
     return torch.from_numpy(planes).float().div_(255).unsqueeze(0)
-
-
-def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
-    return values if values.dtype == np.uint8 else np.rint(values / np.float32(257)).astype(np.uint8)
 
 
 def _to_srgb(pixels: Pixels) -> ImageCms.ImageCmsTransform | None:

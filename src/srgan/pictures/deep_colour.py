@@ -2,6 +2,7 @@
 
 Pillow's unpacker for 16 bits takes the first byte of each value or the second, after the byte order it is told
 (`RGB;16B` and `RGB;16L`). Told both in turn, it gives the whole value, whatever the compression.
+By hand, for PNG needs this in any case: tifffile with imagecodecs would read TIFFs of separate planes as well.
 """
 
 import io
@@ -14,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from srgan.pictures.pillow_modes import Pixels
-from srgan.pictures.rgb import refuse_misread
+from srgan.pictures.decoded.depths import refuse_misread
+from srgan.pictures.decoded.pillow_modes import Pixels
 
 _BIG_ENDIAN = {"B": True, "L": False, "N": sys.byteorder == "big"}
 

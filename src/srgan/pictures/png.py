@@ -11,10 +11,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from srgan.pictures.bands import bands
-from srgan.pictures.chunks import SIGNATURE
-from srgan.pictures.exif import PREFIX
-from srgan.pictures.picture import Picture
+from srgan.pictures.decoded.bands import bands
+from srgan.pictures.decoded.picture import Picture
+from srgan.pictures.metadata.chunks import SIGNATURE
+from srgan.pictures.metadata.exif import PREFIX
 
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of channels
 _INCHES_PER_METRE = 1 / 0.0254

@@ -4,26 +4,26 @@ import io
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile
 
-from srgan.pictures import colours, metadata, rgb
-from srgan.pictures.chunks import kept_chunks
-from srgan.pictures.colours import Chunk
+from srgan.pictures import find, metadata
+from srgan.pictures.decoded.picture import Picture
+from srgan.pictures.decoded.pillow import from_image
+from srgan.pictures.decoded.pillow_modes import Pixels, pixels_of, prepare
 from srgan.pictures.deep_colour import read_deep
-from srgan.pictures.picture import Picture
-from srgan.pictures.pillow import from_image
-from srgan.pictures.pillow_modes import Pixels, pixels_of, prepare
-from srgan.pictures.rgb import ImageReadError
-from srgan.pictures.tiff import kind_of_page
+from srgan.pictures.errors import ImageReadError, reading
+from srgan.pictures.metadata import colours
+from srgan.pictures.metadata.chunks import kept_chunks
+from srgan.pictures.metadata.colours import Chunk
+from srgan.pictures.open_file import Stored, opened, readable, reopened
 
-EXTENSIONS = rgb.EXTENSIONS | {".gif", ".apng"}  # what a folder is searched for
+EXTENSIONS = find.EXTENSIONS | {".gif", ".apng"}  # what a folder is searched for
 _ANIMATIONS = frozenset({"GIF", "WEBP", "PNG", "AVIF"})
-_BROKEN = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError)
 _REDUCED_PAGE = 1  # bit of TIFF's NewSubfileType: a page that is a preview of another
 _pillow_limit = threading.RLock()
 
@@ -43,29 +43,26 @@ def read_pictures(source: Path | BinaryIO, *, max_pixels: int, scale: int = 4) -
         ImageReadError: If the file is missing, empty, truncated, no picture, or has more than ``max_pixels``.
     """
     name = source if isinstance(source, Path) else Path(str(getattr(source, "name", "stream")).strip("<>"))
-    with _reading(name):
-        if isinstance(source, Path) and source.is_dir():
-            raise IsADirectoryError
-        stored = rgb.readable(source if isinstance(source, Path) else _Stored(source))
+    with reading(name), _without_pillow_limit():
+        stored = readable(source if isinstance(source, Path) else _Stored(source))
         return _read_frames(stored, name, max_pixels, scale)
 
 
-def read_levels(path: Path, *, max_pixels: int) -> Pixels:
+def read_levels(path: Path, *, max_pixels: int | None) -> Pixels:
     """Read the first frame or page of a picture file, upright, without making floats of it.
 
+    Args:
+        path: A file of any format that Pillow reads.
+        max_pixels: How many pixels the frame may have; with None, Pillow's own limit holds, and threads read at once.
+
     Raises:
-        ImageReadError: As above; ``max_pixels`` is for the frame alone.
+        ImageReadError: As above.
     """
-    with _reading(path):
-        if path.is_dir():
-            raise IsADirectoryError
-        stored = rgb.readable(path)
-        with _opened(stored) as image:
-            for index in _frames(image):
-                image.seek(index)
-                if not _is_preview(image):
-                    break
-            if image.width * image.height > max_pixels:
+    with reading(path), nullcontext() if max_pixels is None else _without_pillow_limit():
+        stored = readable(path)
+        with opened(stored) as image:
+            index = _first_frame(image)
+            if max_pixels is not None and image.width * image.height > max_pixels:
                 raise ImageReadError(
                     f"Cannot read {path}: expected at most {max_pixels} pixels, after max_pixels, but it has"
                     f" {image.width}x{image.height}. If it is what it claims to be, raise max_pixels."
@@ -82,29 +79,19 @@ def read_levels(path: Path, *, max_pixels: int) -> Pixels:
     )
 
 
-@contextmanager
-def _reading(name: Path) -> Iterator[None]:
-    with rgb.reading(name):
-        try:
-            with _without_pillow_limit():
-                yield
-        except _BROKEN as error:  # what Pillow stumbles over in a file that is damaged in ways it does not foresee
-            raise OSError(f"the file is damaged ({type(error).__name__}: {error})") from error
+def _first_frame(image: ImageFile.ImageFile) -> int:
+    """Go to the first frame that is no preview, of a file of previews to the last; returns its number."""
+    index = 0
+    for index in _frames(image):
+        image.seek(index)
+        if not _is_preview(image):
+            break
+    return index
 
 
-def _opened(stored: Path | io.BytesIO) -> ImageFile.ImageFile:
-    try:
-        return rgb.opened(stored)
-    except UnidentifiedImageError as error:
-        kind = kind_of_page(stored)
-        if kind is None:
-            raise
-        raise ValueError(f"it is a TIFF of {kind}, which cannot be read; save it as PNG, or as RGBA") from error
-
-
-def _read_frames(stored: Path | io.BytesIO, name: Path, max_pixels: int, scale: int) -> list[Picture]:
+def _read_frames(stored: Stored, name: Path, max_pixels: int, scale: int) -> list[Picture]:
     pictures, pixels = [], 0
-    with _opened(stored) as image:
+    with opened(stored) as image:
         chunks = _chunks(image, stored)
         for index in _frames(image):
             if index:
@@ -119,11 +106,11 @@ def _read_frames(stored: Path | io.BytesIO, name: Path, max_pixels: int, scale: 
     return pictures
 
 
-def _chunks(image: Image.Image, stored: Path | io.BytesIO) -> tuple[Chunk, ...]:
+def _chunks(image: Image.Image, stored: Stored) -> tuple[Chunk, ...]:
     """What a file says of its colours beside a profile, as a PNG says it; and the text of a PNG."""
     if image.format not in ("PNG", "AVIF"):
         return ()
-    with stored.open("rb") if isinstance(stored, Path) else io.BytesIO(stored.getvalue()) as file:
+    with reopened(stored) as file:
         if image.format == "PNG":
             return kept_chunks(file)
         return () if image.info.get("icc_profile") else colours.from_nclx(file.read())
@@ -159,7 +146,7 @@ def _too_large(image: Image.Image, name: Path, pixels: int, max_pixels: int, sca
     )
 
 
-def _read_frame(image: Image.Image, stored: Path | io.BytesIO, index: int) -> Picture:
+def _read_frame(image: Image.Image, stored: Stored, index: int) -> Picture:
     moves = image.format in _ANIMATIONS and getattr(image, "n_frames", 1) > 1
     deep = read_deep(image, stored, index)
     return replace(

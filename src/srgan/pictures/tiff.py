@@ -1,28 +1,27 @@
 """TIFF files, 8 or 16 bits, one page or more, written in bands of rows: Pillow writes no 16-bit colour.
 
 Gray with alpha of 16 bits is written as RGBA, since Pillow cannot read it from a TIFF. Uncompressed, so that the place
-of each strip is known before the first is written. Tags: TIFF 6.0 (Aldus 1992).
+of each strip is known before the first is written; a BigTIFF where four gigabytes do not do. Tags: TIFF 6.0 (Aldus
+1992). Not by tifffile, which writes strips and profiles as well, but no directories of EXIF and GPS, which pages keep.
 """
 
-import io
 import struct
 from collections.abc import Sequence
-from pathlib import Path
 from typing import BinaryIO
 
 from PIL import ExifTags
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from srgan.pictures import metadata
-from srgan.pictures.bands import bands, rows_per_band
-from srgan.pictures.exif import LONG, SHORT, Block, Directory, Entry, lay_out, parse
-from srgan.pictures.picture import Picture, PictureFormatError
+from srgan.pictures.decoded.bands import bands, rows_per_band
+from srgan.pictures.decoded.picture import Picture
+from srgan.pictures.metadata.exif import BIG, CLASSIC, LONG, SHORT, Block, Directory, Entry, Layout, lay_out, parse
 
-_LARGEST_FILE = 2**32 - 2**20  # offsets are of 32 bits; a margin for tags
+_LARGEST_CLASSIC = 2**32 - 2**26  # bytes of pixels, where places are of 32 bits; a margin for tags
 _UNCOMPRESSED, _BLACK_IS_ZERO, _RGB, _UNMULTIPLIED_ALPHA = 1, 1, 2, 2
-_ORDER, _HEADER = "<", b"II*\0" + bytes(4)
+_ORDER = "<"
+_HEADERS = {CLASSIC: b"II*\0", BIG: b"II+\0\x08\0\0\0"}  # up to the place of the first page
 _UNDEFINED = 7
-_LONGS = frozenset({ExifTags.Base(tag) for tag in (256, 257, 273, 278, 279)})  # sizes and places; the rest is short
+_LONGS = frozenset({ExifTags.Base(tag) for tag in (256, 257, 278, 279)})  # sizes; the rest is short
 
 
 def write_tiff(file: BinaryIO, pages: Sequence[Picture], *, profiles: Sequence[bytes | None]) -> None:
@@ -33,25 +32,20 @@ def write_tiff(file: BinaryIO, pages: Sequence[Picture], *, profiles: Sequence[b
         pages: The pictures.
         profiles: The colour profile of each.
     """
-    file.write(_HEADER)
-    pointer = len(_HEADER) - 4
+    total = sum(_row_bytes(page) * page.size[0] for page in pages)
+    layout = CLASSIC if total <= _LARGEST_CLASSIC else BIG
+    pointer = len(_HEADERS[layout])
+    file.write(_HEADERS[layout] + bytes(struct.calcsize(layout.offset)))
     for page, profile in zip(pages, profiles, strict=True):
         start = file.tell()
-        laid, num_entries = _laid_out(page, profile, start=start)
+        laid, num_entries = _laid_out(page, profile, start=start, layout=layout)
         file.write(laid)
-        _point(file, pointer, start)
-        pointer = start + 2 + 12 * num_entries
+        _point(file, pointer, start, layout)
+        pointer = start + layout.end(num_entries)
         for band in bands(page, bits=page.bits, gray=is_stored_gray(page)):
             file.write(band.astype("<u2" if page.bits == 16 else "u1").tobytes())
         if file.tell() % 2:
             file.write(b"\0")  # a directory begins at an even place
-
-
-def require_size(pages: Sequence[Picture], *, scale: int = 1) -> None:
-    """Raise PictureFormatError if pages enlarged by ``scale`` would take more than TIFF's four gigabytes."""
-    total = sum(_row_bytes(page) * page.size[0] for page in pages) * scale**2
-    if total > _LARGEST_FILE:
-        raise PictureFormatError(f"TIFF holds at most 4 GiB, but this takes {total / 2**30:.1f}; choose format=png.")
 
 
 def is_stored_gray(page: Picture) -> bool:
@@ -59,25 +53,8 @@ def is_stored_gray(page: Picture) -> bool:
     return page.gray and not (page.alpha is not None and page.bits == 16)
 
 
-def kind_of_page(stored: Path | io.BytesIO) -> str | None:
-    """What the first page of a TIFF holds, for a message on one that Pillow does not read; None if it is no TIFF."""
-    tags = ExifTags.Base
-    try:
-        with stored.open("rb") if isinstance(stored, Path) else io.BytesIO(stored.getvalue()) as file:
-            directory = ImageFileDirectory_v2(file.read(8))
-            file.seek(directory.next)
-            directory.load(file)
-        depths = directory.get(tags.BitsPerSample, (1,))
-        kind = directory.get(tags.PhotometricInterpretation)
-    except (OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error):
-        return None
-    if kind in (0, _BLACK_IS_ZERO) and len(depths) == 2:
-        return f"gray with alpha of {depths[0]} bits"
-    return f"{len(depths)} channels of {depths[0]} bits"
-
-
 def _directory(page: Picture, profile: bytes | None) -> tuple[Directory, list[int]]:
-    """A page's tags, and the sizes of its strips, whose places are still to be filled in."""
+    """A page's tags but for the places of its strips, and the sizes of these."""
     block = ((page.exif and parse(page.exif)) or Block(_ORDER, {})).in_order(_ORDER)
     block = metadata.with_resolution(block, page.dpi)
     height, width = page.size
@@ -93,7 +70,6 @@ def _directory(page: Picture, profile: bytes | None) -> tuple[Directory, list[in
         tags.PlanarConfiguration: (1,),
         tags.PhotometricInterpretation: (_BLACK_IS_ZERO if is_stored_gray(page) else _RGB,),
         tags.RowsPerStrip: (rows,),
-        tags.StripOffsets: tuple(sizes),  # of the same length, for now
         tags.StripByteCounts: tuple(sizes),
     }
     if page.alpha is not None:
@@ -107,14 +83,19 @@ def _directory(page: Picture, profile: bytes | None) -> tuple[Directory, list[in
     return directory, sizes
 
 
-def _laid_out(page: Picture, profile: bytes | None, *, start: int) -> tuple[bytes, int]:
+def _laid_out(page: Picture, profile: bytes | None, *, start: int, layout: Layout) -> tuple[bytes, int]:
     """A page's directory as it lies from ``start`` on, followed by the strips, and how many entries it has."""
     directory, sizes = _directory(page, profile)
-    first = start + len(lay_out(directory, _ORDER, start=start))
+
+    def laid(places: Sequence[int]) -> bytes:
+        data = struct.pack(f"{_ORDER}{len(places)}{layout.offset}", *places)
+        directory[ExifTags.Base.StripOffsets] = Entry(layout.kind, len(places), data)
+        return lay_out(directory, _ORDER, start=start, layout=layout)
+
+    first = start + len(laid([0] * len(sizes)))
     first += first % 2
     places = [first + sum(sizes[:index]) for index in range(len(sizes))]
-    directory[ExifTags.Base.StripOffsets] = Block(_ORDER, {}).entry(LONG, "I", *places)
-    return lay_out(directory, _ORDER, start=start).ljust(first - start, b"\0"), len(directory)
+    return laid(places).ljust(first - start, b"\0"), len(directory)
 
 
 def _channels(page: Picture) -> int:
@@ -125,8 +106,8 @@ def _row_bytes(page: Picture) -> int:
     return page.size[1] * _channels(page) * page.bits // 8
 
 
-def _point(file: BinaryIO, pointer: int, place: int) -> None:
+def _point(file: BinaryIO, pointer: int, place: int, layout: Layout) -> None:
     end = file.tell()
     file.seek(pointer)
-    file.write(struct.pack("<I", place))
+    file.write(struct.pack(_ORDER + layout.offset, place))
     file.seek(end)

@@ -10,13 +10,14 @@ import torch
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from srgan.pictures import colours, metadata
-from srgan.pictures.bands import as_shares
-from srgan.pictures.exif import Block, parse
-from srgan.pictures.picture import Picture, PictureFormatError
-from srgan.pictures.pillow import pixels_as_image, profile_of, saving_options, stated_profile
+from srgan.pictures import metadata
+from srgan.pictures.decoded.bands import as_shares
+from srgan.pictures.decoded.picture import Picture, PictureFormatError
+from srgan.pictures.decoded.pillow import pixels_as_image, profile_of, saving_options, stated_profile
+from srgan.pictures.metadata import colours
+from srgan.pictures.metadata.exif import Block, parse
 from srgan.pictures.png import write_png
-from srgan.pictures.tiff import is_stored_gray, require_size, write_tiff
+from srgan.pictures.tiff import is_stored_gray, write_tiff
 from srgan.system.files import atomic_write
 
 FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "tiff": "TIFF"}  # what can be asked for, beside `same`
@@ -81,8 +82,6 @@ def require_writable(frames: Sequence[Picture], *, format: str, scale: int = 1) 
         raise PictureFormatError(f"{pillow_format} holds no pages, but there are {len(frames)}; choose format=tiff.")
     if pillow_format == "JPEG" and any(_is_clear_somewhere(frame) for frame in frames):
         raise PictureFormatError("JPEG holds no transparency, but this picture has some; choose format=png or webp.")
-    if pillow_format == "TIFF":
-        require_size(frames, scale=scale)
     largest = _LARGEST_SIDE.get(pillow_format)
     side = max(max(frame.size) for frame in frames) * scale
     if largest and side > largest:

@@ -4,13 +4,12 @@ import hashlib
 import os
 import re
 import warnings
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from srgan.pictures import EXTENSIONS
-from srgan.pictures.rgb import LeftOutWarning, left_out
+from srgan.pictures.find import LeftOutWarning, left_out, walk
 from srgan.prediction.names import result_names
 from srgan.prediction.records import FILE_LEDGER, LEDGER, results_among_others
 
@@ -160,7 +159,7 @@ def _find_inputs(source: Path, output: Path) -> tuple[list[Path], Path]:
             f"Expected output= to be another folder than the input's, got {output} for both: results would be taken for"
             " inputs the next time."
         )
-    files = list(_walk(source, excluded=output))
+    files = list(walk(source, on_error=_unlistable, choose=_no_results(source, output)))
     inputs = sorted(path for path in files if path.suffix.lower() in EXTENSIONS)
     others = left_out(files, taken=EXTENSIONS)
     if not inputs:
@@ -179,21 +178,19 @@ def _outside(source: Path) -> str:
     return f" outside of folders of results, which are left out. To enlarge {folders[0]} again, name it as input="
 
 
-def _walk(root: Path, *, excluded: Path) -> Iterator[Path]:
-    """The files under a folder; links to nothing too, so that they are reported."""
-    seen = {os.path.realpath(excluded)}
-    tops = deque([root])
-    while tops:  # first what lies under root itself, then what links lead to: so that no link renames it
-        for folder, folders, names in os.walk(tops.popleft(), onerror=_unlistable):
-            real, here = os.path.realpath(folder), Path(folder)
-            if real in seen or (here != root and any(name.startswith(LEDGER) for name in names)):
-                folders.clear()
-                continue
-            seen.add(real)
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            tops.extend(here / name for name in folders if (here / name).is_symlink())
-            ours = results_among_others(here) if FILE_LEDGER in names else set()
-            yield from (here / name for name in names if not name.startswith(".") and name not in ours)
+def _no_results(root: Path, output: Path) -> Callable[[Path, list[str]], list[str] | None]:
+    """Choose files for ``walk``: none in ``output`` or a folder with a ledger below ``root``, no results elsewhere."""
+    excluded = os.path.realpath(output)
+
+    def choose(folder: Path, names: list[str]) -> list[str] | None:
+        if os.path.realpath(folder) == excluded:
+            return None
+        if folder != root and any(name.startswith(LEDGER) for name in names):
+            return None
+        ours = results_among_others(folder) if FILE_LEDGER in names else set()
+        return [name for name in names if name not in ours]
+
+    return choose
 
 
 def _unlistable(error: OSError) -> None:

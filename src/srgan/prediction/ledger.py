@@ -15,9 +15,7 @@ from typing import BinaryIO
 
 from srgan.prediction.jobs import Shard
 from srgan.prediction.records import FILE_LEDGER, LEDGER, Records, real_path
-from srgan.system.files import alone
-
-_CHUNK = 1 << 20  # bytes
+from srgan.system.files import alone, file_digest
 
 
 class Standing(Enum):
@@ -49,6 +47,7 @@ class Ledger:
         self._folder = folder
         part = "" if shard is None else f"-{shard.index}-of-{shard.count}"
         self._file = folder / (FILE_LEDGER if among_others else f"{LEDGER}{part}.jsonl")
+        self._lock = self._file.with_name(f"{self._file.name}.lock")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file.open("ab").close()
@@ -63,8 +62,7 @@ class Ledger:
         """How the file at ``target`` stands to the result of ``key`` from ``source``."""
         if not target.is_file():
             return Standing.MISSING
-        with target.open("rb") as file:
-            found = digest(file)
+        found = file_digest(target)
         name, own = self._name(target), real_path(source)
         if not self._records.made(name, found):
             self._records.read_on()  # another process may be at work in this folder
@@ -98,8 +96,9 @@ class Ledger:
             ValueError: If the name has become another's in the meantime; likewise.
         """
         content.seek(0)
-        entry = {"target": self._name(target), "key": key, "sha256": digest(content), "source": self._relative(source)}
-        with alone(self._file):
+        digest = file_digest(content)
+        entry = {"target": self._name(target), "key": key, "sha256": digest, "source": self._relative(source)}
+        with alone(self._lock):
             self._records.read_on()
             if not overwrite:
                 self._require_free(target, key=key, source=source)
@@ -148,10 +147,7 @@ def _shown(path: Path | None) -> Path | None:
 
 def fingerprint(settings: Mapping[str, object], weights: Sequence[Path]) -> str:
     """A digest of all that decides a result besides the input: settings, as plain values, and weight files."""
-    digests = []
-    for path in weights:
-        with path.open("rb") as file:
-            digests.append(digest(file))
+    digests = [file_digest(path) for path in weights]
     return hashlib.sha256(json.dumps([dict(settings), digests], sort_keys=True).encode()).hexdigest()
 
 
@@ -163,13 +159,4 @@ def content_key(source: Path, made_with: str) -> str:
     """
     if source.exists() and not source.is_dir() and not source.is_file():
         raise OSError(f"Expected {source} to be a file, which it is not; a pipe can be given as input=-.")
-    with source.open("rb") as file:
-        return hashlib.sha256(f"{digest(file)} {made_with}".encode()).hexdigest()
-
-
-def digest(file: BinaryIO) -> str:
-    """SHA-256 of an open file from where it stands to its end."""
-    state = hashlib.sha256()
-    while chunk := file.read(_CHUNK):
-        state.update(chunk)
-    return state.hexdigest()
+    return hashlib.sha256(f"{file_digest(source)} {made_with}".encode()).hexdigest()

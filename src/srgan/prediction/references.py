@@ -11,7 +11,7 @@ from srgan.evaluation.evaluate import BICUBIC, Distance, ScoreCard, score_table
 from srgan.evaluation.lpips import Lpips, NoBackboneError
 from srgan.evaluation.score_file import PREDICTED, write_scores
 from srgan.pictures.browser_view import Seen, read_seen
-from srgan.pictures.rgb import find_images
+from srgan.pictures.find import by_stem, hr_partner, stem_of
 
 
 class References:
@@ -35,11 +35,7 @@ class References:
     def __init__(self, folder: Path, *, scale: int, method: str, max_pixels: int, device: torch.device) -> None:
         self._folder, self._scale, self._max_pixels = folder, scale, max_pixels
         self._method = f"{method} (weights)" if method == BICUBIC else method  # bicubic itself is scored beside it
-        self._paths: dict[str, Path] = {}
-        for path in find_images(folder):
-            other = self._paths.setdefault(_stem(path.relative_to(folder)), path)
-            if other != path:
-                raise ValueError(f"{other} and {path} could both be the original of one picture. Remove one of them.")
+        self._paths = by_stem(folder)
         distances: dict[str, Distance] = {}
         self._stamps: dict[str, Mapping[str, Any] | str] = {}
         try:
@@ -62,8 +58,7 @@ class References:
         Raises:
             ValueError: If the original is of another size, or cannot be read; the message names it.
         """
-        stem = _stem(name)
-        path = self._paths.get(stem) or self._paths.get(stem.removesuffix(f"x{self._scale}"))
+        path = hr_partner(stem_of(name), self._paths, scale=self._scale)
         if path is None:
             return None
         hr = read_seen(path, max_pixels=self._max_pixels)
@@ -118,7 +113,3 @@ class References:
         convention = {**self._card.convention, **self._stamps}
         write_scores(folder, self._card.scores, convention, origin=PREDICTED)
         return score_table(self._card.scores, convention)
-
-
-def _stem(name: PurePath) -> str:
-    return name.with_suffix("").as_posix()

@@ -8,7 +8,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,6 +17,7 @@ if sys.platform != "win32":
 
 log = logging.getLogger(__name__)
 _MAX_LISTED = 20  # lines of a message
+_CHUNK = 2**20  # bytes
 _LONGEST_NAME = 255  # in bytes, of most file systems
 
 
@@ -73,21 +74,47 @@ def listed(lines: Sequence[str]) -> str:
     return "".join(f"\n  {line}" for line in [*lines[:_MAX_LISTED], *more])
 
 
+def file_digest(file: Path | BinaryIO) -> str:
+    """SHA-256 of a file, or of an open one from where it stands to its end.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            return file_digest(opened)
+    state = hashlib.sha256()
+    while chunk := file.read(_CHUNK):
+        state.update(chunk)
+    return state.hexdigest()
+
+
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
     """Run a block while holding a lock; waits until other processes have released it.
 
-    A kill releases it too. On Windows and on network drives without locks, it has no effect.
+    A kill releases it too. On network drives without locks, it has no effect.
 
     Args:
-        path: The file to lock, created if necessary and left empty.
+        path: The file to lock, created if necessary and left empty: it must hold nothing else.
 
     Raises:
         OSError: If the file cannot be created.
     """
-    with path.open("ab") as file:
-        _lock(file, path)
+    from filelock import FileLock, Timeout  # a tenth of a second, needless for most
+
+    path.open("ab").close()
+    lock = FileLock(path)
+    with suppress(OSError, NotImplementedError):  # the file system has no locks
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            log.info("Waiting for another process, which holds %s", path)
+            lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def hold(path: Path) -> BinaryIO | None:
@@ -97,7 +124,7 @@ def hold(path: Path) -> BinaryIO | None:
         path: The file to lock, created if necessary and left empty.
 
     Returns:
-        The file; None if another process holds the lock. Without support for locks (see ``alone``), always the file.
+        The file; None if another process holds the lock. Without support for locks, as on Windows, always the file.
 
     Raises:
         OSError: If the file cannot be created.
@@ -113,18 +140,6 @@ def hold(path: Path) -> BinaryIO | None:
     except OSError:  # the file system has no locks
         pass
     return file
-
-
-def _lock(file: BinaryIO, path: Path) -> None:
-    if sys.platform == "win32":
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        log.info("Waiting for another process that has locked %s", path)
-        fcntl.flock(file, fcntl.LOCK_EX)
-    except OSError:  # the file system has no locks
-        return
 
 
 def _open_beside(path: Path) -> tuple[BinaryIO, Path]:

@@ -22,7 +22,8 @@ from srgan.data.collection import Collection
 from srgan.data.photos import Photo, find_pairs, find_photos
 from srgan.data.photos.find import with_reductions
 from srgan.data.photos.pair import read_pair
-from srgan.pictures.rgb import LeftOutWarning, read_uint8
+from srgan.pictures.find import LeftOutWarning
+from srgan.pictures.rgb import read_rgb8
 from tests.data.pictures import save
 
 NUM_PHOTOS = 4
@@ -44,9 +45,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def watched(path: Path) -> torch.Tensor:
         names.append(path.name)
-        return read_uint8(path)
+        return read_rgb8(path)
 
-    monkeypatch.setattr(collection_module, "read_photo", watched)
+    monkeypatch.setattr(collection_module, "read_rgb8", watched)
     return names
 
 
@@ -414,9 +415,9 @@ def _load_counting(folder: Path, cache_dir: Path, start: Any, counts: Any) -> No
     def watched(path: Path) -> torch.Tensor:
         nonlocal decoded
         decoded += 1
-        return read_uint8(path)
+        return read_rgb8(path)
 
-    vars(collection_module)["read_photo"] = watched  # in a process of its own
+    vars(collection_module)["read_rgb8"] = watched  # in a process of its own
     start.wait()
     with warnings.catch_warnings():
         warnings.simplefilter("error")

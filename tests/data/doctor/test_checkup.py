@@ -25,7 +25,8 @@ from srgan.data.doctor.photos import luma, photo_findings
 from srgan.data.photos import make_sources
 from srgan.data.photos.find import split_by_name
 from srgan.data.photos.sources import Roots, find
-from srgan.pictures.rgb import LeftOutWarning, find_images, read_uint8
+from srgan.pictures.find import LeftOutWarning, find_images
+from srgan.pictures.rgb import read_rgb8
 
 SAMPLE = Path(datamodule.__file__).parents[1] / "assets" / "photos"
 WIDTH, HEIGHT = 256, 192
@@ -115,7 +116,7 @@ def enlarged(photo: Tensor, factor: int, resample: Image.Resampling) -> Tensor:
 
 @pytest.mark.parametrize("path", sorted(SAMPLE.rglob("*.*g")), ids=lambda path: path.name)
 def test_sample_photos_are_no_enlargements_but_become_some(path: Path) -> None:
-    photo = read_uint8(path)[:, :300, :300]
+    photo = read_rgb8(path)[:, :300, :300]
     assert find_enlargement(luma(photo)) is None
     for resample in (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC):
         found = [find_enlargement(luma(enlarged(photo, factor, resample))) for factor in (2, 3, 4)]
@@ -124,7 +125,7 @@ def test_sample_photos_are_no_enlargements_but_become_some(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(SAMPLE.rglob("*.*g")), ids=lambda path: path.name)
 def test_sample_photos_are_no_enlargements_once_reduced_or_compressed(path: Path) -> None:
-    photo = to_pil(read_uint8(path))
+    photo = to_pil(read_rgb8(path))
     half = photo.resize((photo.width // 2, photo.height // 2), Image.Resampling.BICUBIC)
     for picture in (photo, half):
         for quality in (50, 75, 95):
@@ -243,7 +244,7 @@ def sick(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (train / "empty.png").touch()
     for path in find_images(train):
         if path.stat().st_size:
-            hr = read_uint8(path)
+            hr = read_rgb8(path)
             save(folder / "lr" / f"{path.stem}.png", bicubic(hr[:, : hr.shape[1] // 4 * 4, : hr.shape[2] // 4 * 4], 4))
     save(folder / "lr" / "7.png", pillow(textured(7), Image.Resampling.BICUBIC))
     save(folder / "lr" / "empty.png", textured(9, width=32, height=32))

@@ -13,7 +13,9 @@ from srgan.data.degradations import bicubic
 from srgan.data.photos import Photo, find_pairs, find_photos
 from srgan.data.photos.find import split_by_name, with_reductions
 from srgan.data.photos.pair import read_pair
-from srgan.pictures.rgb import ImageReadError, LeftOutWarning, read_uint8
+from srgan.pictures.errors import ImageReadError
+from srgan.pictures.find import LeftOutWarning
+from srgan.pictures.rgb import read_rgb8
 from tests.data.pictures import save
 
 
@@ -93,7 +95,7 @@ def test_partner_is_found(tmp_path: Path, hr_name: str, lr_name: str) -> None:
     lr_path = save(tmp_path / "lr" / lr_name, width=16, height=12)
     photos = find_pairs(tmp_path / "hr", tmp_path / "lr", scale=4)
     assert photos == [Photo(hr_name, hr_path, lr_path)]
-    assert torch.equal(load(photos)[0].lr, read_uint8(lr_path))
+    assert torch.equal(load(photos)[0].lr, read_rgb8(lr_path))
 
 
 def test_partners_are_told_apart_by_their_folder(tmp_path: Path) -> None:
@@ -126,7 +128,7 @@ def test_partner_of_another_size_names_both_files_and_sizes(tmp_path: Path) -> N
 def test_hr_is_cropped_to_a_multiple_of_the_scale(tmp_path: Path) -> None:
     path = save(tmp_path / "1.png", width=67, height=50)
     pair = read_pair(Photo("1.png", path), scale=4)
-    assert torch.equal(pair.hr, read_uint8(path)[:, :48, :64])
+    assert torch.equal(pair.hr, read_rgb8(path)[:, :48, :64])
     assert torch.equal(pair.lr, bicubic(pair.hr, 4))
 
 
@@ -136,8 +138,8 @@ def test_hr_is_cropped_to_its_partner(tmp_path: Path, width: int, height: int) -
         "1", save(tmp_path / "hr.png", width=width, height=height), save(tmp_path / "lr.png", width=16, height=12)
     )
     pair = read_pair(photo, scale=4)
-    assert torch.equal(pair.hr, read_uint8(tmp_path / "hr.png")[:, :48, :64])
-    assert torch.equal(pair.lr, read_uint8(tmp_path / "lr.png"))
+    assert torch.equal(pair.hr, read_rgb8(tmp_path / "hr.png")[:, :48, :64])
+    assert torch.equal(pair.lr, read_rgb8(tmp_path / "lr.png"))
 
 
 @pytest.mark.parametrize(("width", "height"), [(68, 48), (64, 52), (63, 48), (64, 47)])
@@ -185,7 +187,7 @@ def test_unusable_files_are_left_out_with_one_warning(tmp_path: Path) -> None:
     with pytest.warns(LeftOutWarning) as warnings:
         collection = load(find_photos(tmp_path))
     assert [photo.name for photo in collection.photos] == ["p.png", "z.png"]
-    assert torch.equal(collection[1].hr, read_uint8(tmp_path / "z.png"))
+    assert torch.equal(collection[1].hr, read_rgb8(tmp_path / "z.png"))
     assert len(warnings) == 1
     message = str(warnings[0].message)
     assert "Left out 3 training photos" in message
@@ -220,13 +222,13 @@ def test_photos_are_let_go_while_loading(tmp_path: Path, monkeypatch: pytest.Mon
     num_alive = []
 
     def watched(path: Path) -> torch.Tensor:
-        pixels = read_uint8(path)
+        pixels = read_rgb8(path)
         decoded.append(weakref.ref(pixels))
         num_alive.append(sum(reference() is not None for reference in decoded))
         return pixels
 
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    monkeypatch.setattr("srgan.data.collection.read_photo", watched)
+    monkeypatch.setattr("srgan.data.collection.read_rgb8", watched)
     assert len(load(photos)) == 80
     assert max(num_alive) <= 40
 

@@ -32,7 +32,7 @@ from srgan.data.doctor.photos import photo_findings, read_or_finding
 from srgan.data.photos import Photo, find_photos, make_sources
 from srgan.data.photos.find import divided, match_partners, partner_folder
 from srgan.data.photos.sources import LrRoots, Roots, labelled, require_hr
-from srgan.pictures.rgb import LeftOutWarning, closed_folders, find_images, other_pictures
+from srgan.pictures.find import LeftOutWarning, closed_folders, find_images, other_pictures
 from srgan.system.files import atomic_write, show_any_name
 
 CLEAN, FINDINGS, CANNOT_RUN = 0, 1, 2

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from srgan.data.doctor.enlargement import find_enlargement
 from srgan.data.doctor.findings import Finding
-from srgan.pictures.rgb import ImageReadError
-from srgan.pictures.rgb8 import read_photo
+from srgan.pictures.errors import ImageReadError
+from srgan.pictures.rgb import read_rgb8
 
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -16,7 +16,7 @@ _LUMA = (0.299, 0.587, 0.114)
 def read_or_finding(path: Path) -> Tensor | Finding:
     """Read a picture, uint8 of shape (3, H, W), or say why it cannot be read."""
     try:
-        return read_photo(path)
+        return read_rgb8(path)
     except ImageReadError as error:
         name = "truncated" if "truncated" in str(error) else "unreadable"
         reason = str(error).removeprefix(f"Cannot read {path}: ").removesuffix(". Replace or remove it.")

@@ -1,22 +1,16 @@
 """Photo collections from their official addresses: downloaded once, checked, unpacked. ``conf/archive`` names them."""
 
-import hashlib
 import logging
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from filelock import FileLock, Timeout
-
 from srgan.data.download.transfer import TransferError, transfer
 from srgan.data.download.unpack import UnpackError, unpack
+from srgan.system.files import alone, file_digest
 
 log = logging.getLogger(__name__)
-
-_CHUNK = 2**20
 
 
 class DownloadError(OSError):
@@ -68,7 +62,7 @@ def fetch(archive: Archive, folder: str | Path, subfolder: str = "") -> Path:
     if not _is_filled(target):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with _alone(folder / f".lock-{archive.name}", archive):
+            with alone(folder / f".lock-{archive.name}"):
                 if not _is_filled(target):  # as it may be after another's work
                     _download_and_unpack(archive, folder)
         except DownloadError:
@@ -127,7 +121,7 @@ def _download(archive: Archive, file: Path) -> None:
 
 def _check(archive: Archive, file: Path) -> None:
     if not _is_right(archive, file):
-        num_bytes, sha256 = file.stat().st_size, archive.sha256 and _sha256(file)
+        num_bytes, sha256 = file.stat().st_size, archive.sha256 and file_digest(file)
         raise DownloadError(
             f"The file {file} from {archive.url} is not the one expected: it has {num_bytes} bytes"
             f"{f' and sha256 {sha256}' if sha256 else ''}. {_by_hand(archive, file.parent)}"
@@ -137,7 +131,7 @@ def _check(archive: Archive, file: Path) -> None:
 def _is_right(archive: Archive, file: Path) -> bool:
     if archive.num_bytes is not None and file.stat().st_size != archive.num_bytes:
         return False
-    return archive.sha256 is None or _sha256(file) == archive.sha256
+    return archive.sha256 is None or file_digest(file) == archive.sha256
 
 
 def _put_in_place(unpacked: Path, target: Path) -> None:
@@ -158,32 +152,10 @@ def _by_hand(archive: Archive, folder: Path) -> str:
     )
 
 
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        while chunk := opened.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def _write_checksum(file: Path, path: Path, name: str) -> None:
     """In the format of ``sha256sum``, so that two machines can be compared."""
-    path.write_text(f"{_sha256(file)}  {name}\n", encoding="utf-8")
+    path.write_text(f"{file_digest(file)}  {name}\n", encoding="utf-8")
 
 
 def _is_filled(folder: Path) -> bool:
     return folder.is_dir() and any(folder.iterdir())
-
-
-@contextmanager
-def _alone(path: Path, archive: Archive) -> Iterator[None]:
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        log.info("Waiting for another process that fetches %s", archive.name)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()

@@ -4,9 +4,9 @@ import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from srgan.pictures.rgb import EXTENSIONS, LeftOutWarning, find_images
+from srgan.pictures.find import EXTENSIONS, LeftOutWarning, by_stem, find_images, lr_partner, stem_of
 from srgan.system.files import listed
 
 
@@ -43,7 +43,7 @@ def find_pairs(hr_root: Path, lr_root: Path, *, scale: int) -> list[Photo]:
     Warns:
         LeftOutWarning: If LR pictures are nobody's partner.
     """
-    partners = _partners(lr_root, scale=scale)
+    partners = by_stem(partner_folder(lr_root, scale=scale))
     photos = _matched(find_photos(hr_root), partners, scale=scale)
     missing = [photo for photo in photos if photo.lr_path is None]
     if missing:
@@ -60,7 +60,7 @@ def match_partners(photos: Sequence[Photo], lr_root: Path, *, scale: int) -> lis
         FileNotFoundError: If the folder is missing or empty.
         ValueError: If the names leave open which picture belongs to which.
     """
-    return _matched(photos, _partners(lr_root, scale=scale), scale=scale)
+    return _matched(photos, by_stem(partner_folder(lr_root, scale=scale)), scale=scale)
 
 
 def partner_folder(lr_root: Path, *, scale: int) -> Path:
@@ -69,25 +69,11 @@ def partner_folder(lr_root: Path, *, scale: int) -> Path:
     return folder if folder.is_dir() else lr_root
 
 
-def _partners(lr_root: Path, *, scale: int) -> dict[str, Path]:
-    """The LR pictures of a folder, by relative path without extension."""
-    folder = partner_folder(lr_root, scale=scale)
-    partners: dict[str, Path] = {}
-    for path in find_images(folder):
-        other = partners.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
-        if other != path:
-            raise ValueError(
-                f"Expected one LR picture of a name, but {other} and {path} differ in their ending alone."
-                " Remove one, or rename it."
-            )
-    return partners
-
-
 def _matched(photos: Sequence[Photo], partners: Mapping[str, Path], *, scale: int) -> list[Photo]:
-    found = (partners.get(_stem(photo)) or partners.get(f"{_stem(photo)}x{scale}") for photo in photos)
     matched: list[Photo] = []
     owners: dict[Path, Path] = {}
-    for photo, path in zip(photos, found, strict=True):
+    for photo in photos:
+        path = lr_partner(_stem(photo), partners, scale=scale)
         if path is not None and owners.setdefault(path, photo.hr_path) != photo.hr_path:
             raise ValueError(
                 f"Expected an LR partner of its own for each HR photo, but by their names {owners[path]} and"
@@ -116,7 +102,7 @@ def _report_spare(spare: list[Path], hr_root: Path) -> None:
 
 
 def _stem(photo: Photo) -> str:
-    return Path(photo.name).with_suffix("").as_posix()
+    return stem_of(PurePath(photo.name))
 
 
 def with_reductions(photos: Sequence[Photo], reductions: Sequence[float]) -> list[Photo]:

@@ -7,8 +7,7 @@ from torch.nn.functional import interpolate
 
 from srgan.data.degradations import bicubic
 from srgan.data.photos.find import Photo
-from srgan.pictures.rgb import to_float, to_uint8
-from srgan.pictures.rgb8 import read_photo
+from srgan.pictures.rgb import read_rgb8, to_float, to_uint8
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ def read_pair(photo: Photo, *, scale: int) -> Pair:
         ImageReadError: If a file cannot be read.
         ValueError: If a partner's size is not the HR size divided by the scale; names both files and sizes.
     """
-    return make_pair(photo, read_photo(photo.hr_path), scale=scale)
+    return make_pair(photo, read_rgb8(photo.hr_path), scale=scale)
 
 
 def make_pair(photo: Photo, hr: Tensor, *, scale: int) -> Pair:
@@ -42,7 +41,7 @@ def make_pair(photo: Photo, hr: Tensor, *, scale: int) -> Pair:
             return Pair(hr[:, :0, :0], hr)
         hr = _trimmed(hr, scale)
         return Pair(bicubic(hr, scale), hr)
-    lr = read_photo(photo.lr_path)
+    lr = read_rgb8(photo.lr_path)
     if not _fit(hr, lr, scale):
         fits = next((f" They fit scale={factor}." for factor in (2, 3, 4, 8) if _fit(hr, lr, factor)), "")
         if lr.shape[-1] >= hr.shape[-1]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from srgan.data.photos.find import Photo, find_pairs, find_photos
-from srgan.pictures.rgb import require_folder
+from srgan.pictures.find import require_folder
 
 SAMPLE_PHOTOS = "sample"  # as a root: the photos that come with the package
 # HR and LR below a data set's folder: BasicSR's, and that of EDSR's benchmark sets.

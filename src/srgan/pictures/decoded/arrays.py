@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from srgan.pictures.bands import whole
-from srgan.pictures.picture import Picture
-from srgan.pictures.pillow import as_tensor
-from srgan.pictures.value_ranges import require_unit
+from srgan.pictures.decoded.bands import whole
+from srgan.pictures.decoded.picture import Picture
+from srgan.pictures.decoded.pillow import as_tensor
+from srgan.pictures.decoded.value_ranges import require_unit
 
 _BITS = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 16}
 

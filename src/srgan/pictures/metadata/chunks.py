@@ -5,8 +5,8 @@ import zlib
 from collections.abc import Iterator
 from typing import IO
 
-from srgan.pictures import colours
-from srgan.pictures.colours import Chunk
+from srgan.pictures.metadata import colours
+from srgan.pictures.metadata.colours import Chunk
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from srgan.pictures.rgb import deep_gray, full_range, is_deep, is_negative, note_depth
+from srgan.pictures.decoded.depths import deep_gray, full_range, is_deep, is_negative, note_depth
 
 
 class Pixels(NamedTuple):
@@ -40,7 +40,7 @@ def prepare(image: Image.Image) -> None:
 
 
 def pixels_of(image: Image.Image) -> Pixels:
-    """Split a loaded picture of any mode; 16-bit colour goes through `sixteen_bits.read_deep` instead.
+    """Split a loaded picture of any mode; 16-bit colour goes through `srgan.pictures.deep_colour.read_deep` instead.
 
     Raises:
         ValueError: If it is of floats beyond [0, 1], or of integers beyond 16 bits.

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from srgan.pictures.picture import Picture
+from srgan.pictures.decoded.picture import Picture
 
 _BAND_PIXELS = 2**20
 

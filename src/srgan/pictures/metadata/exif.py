@@ -1,6 +1,6 @@
 """EXIF as bytes: taken apart into directories and put together again, every value as the file stored it.
 
-Structure: TIFF 6.0 (Aldus 1992), section 2; CIPA DC-008 (EXIF 3.0), 4.6. BigTIFF is read, not written.
+Structure: TIFF 6.0 (Aldus 1992), section 2; CIPA DC-008 (EXIF 3.0), 4.6; BigTIFF: that with places of 8 bytes.
 """
 
 import io
@@ -13,7 +13,7 @@ import numpy as np
 
 PREFIX = b"Exif\0\0"
 EXIF, GPS, INTEROP = 0x8769, 0x8825, 0xA005  # tags that point to directories
-SHORT, LONG, RATIONAL, DOUBLE = 3, 4, 5, 12
+SHORT, LONG, RATIONAL, DOUBLE, LONG8 = 3, 4, 5, 12, 16
 _MAKER_NOTE = 0x927C
 _POINTERS = {None: (EXIF, GPS), EXIF: (INTEROP,)}
 _SIZES = {1: 1, 2: 1, SHORT: 2, LONG: 4, RATIONAL: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, DOUBLE: 8, 129: 1}
@@ -21,6 +21,22 @@ _WORDS = {SHORT: 2, LONG: 4, RATIONAL: 4, 8: 2, 9: 4, 10: 4, 11: 4, DOUBLE: 8}  
 _ORDERS = {b"II": "<", b"MM": ">"}
 _LARGEST_GAP = 2**16  # of a block: that of a TIFF file may be scattered over gigabytes
 _LARGEST = 2**26  # bytes of a value: more is damage
+
+
+class Layout(NamedTuple):
+    """How directories lie in a file, as `struct` letters; ``kind`` is the TIFF type of a place."""
+
+    number: str  # of entries
+    offset: str
+    entry: str
+    kind: int
+
+    def end(self, number: int) -> int:
+        """How many bytes from a directory's start its pointer to the next one is, behind so many entries."""
+        return struct.calcsize(f"<{self.number}") + number * struct.calcsize(f"<{self.entry}")
+
+
+CLASSIC, BIG = Layout("H", "I", "HHI4s", LONG), Layout("Q", "Q", "HHQ8s", LONG8)
 
 
 @dataclass(frozen=True)
@@ -89,7 +105,7 @@ def parse(stored: bytes | IO[bytes], *, without: Container[int] = (), index: int
         head = _read(file, 0, 16)
         order = _ORDERS[head[:2]]
         big = struct.unpack_from(f"{order}H", head, 2)[0] == 43
-        layout = _BIG if big else _CLASSIC
+        layout = BIG if big else CLASSIC
         (place,) = struct.unpack_from(order + layout.offset, head, 8 if big else 4)
         for _ in range(index):
             place = _next(file, order, layout, place)
@@ -98,7 +114,7 @@ def parse(stored: bytes | IO[bytes], *, without: Container[int] = (), index: int
         return None
 
 
-def lay_out(tags: Directory, order: str, *, start: int, keep_notes: bool = False) -> bytes:
+def lay_out(tags: Directory, order: str, *, start: int, keep_notes: bool = False, layout: Layout = CLASSIC) -> bytes:
     """A directory, and behind it its values and the directories below, as they lie in a file from ``start`` on.
 
     Args:
@@ -106,32 +122,26 @@ def lay_out(tags: Directory, order: str, *, start: int, keep_notes: bool = False
         order: Of bytes.
         start: Its place.
         keep_notes: Leave a maker's note where it was, if there is room: many count from the block's beginning.
+        layout: ``BIG`` in a BigTIFF.
     """
-    laid = bytearray(struct.pack(f"{order}H", len(tags)) + bytes(12 * len(tags) + 4))
+    room = struct.calcsize(layout.offset)  # of an entry, for a value or its place
+    laid = bytearray(struct.pack(order + layout.number, len(tags)).ljust(layout.end(len(tags)) + room, b"\0"))
     for index, (tag, value) in enumerate(sorted(tags.items())):
-        entry = Entry(LONG, 1, b"") if isinstance(value, dict) else value
-        field = entry.data.ljust(4, b"\0")
-        if isinstance(value, dict) or len(field) > 4:
+        entry = Entry(layout.kind, 1, b"") if isinstance(value, dict) else value
+        field = entry.data.ljust(room, b"\0")
+        if isinstance(value, dict) or len(field) > room:
             if tag == _MAKER_NOTE and keep_notes:
                 gap = entry.place - start - len(laid)
                 laid.extend(bytes(gap if 0 < gap < _LARGEST_GAP else 0))
             laid.extend(bytes((start + len(laid)) % 2))  # values begin at even places
-            field = struct.pack(f"{order}I", start + len(laid))
+            field = struct.pack(order + layout.offset, start + len(laid))
             if isinstance(value, dict):
-                laid += lay_out(value, order, start=start + len(laid), keep_notes=keep_notes)
+                below = start + len(laid)
+                laid += lay_out(value, order, start=below, keep_notes=keep_notes, layout=layout)
             else:
                 laid += value.data
-        struct.pack_into(f"{order}HHI4s", laid, 2 + 12 * index, tag, entry.kind, entry.count, field)
+        struct.pack_into(order + layout.entry, laid, layout.end(index), tag, entry.kind, entry.count, field)
     return bytes(laid)
-
-
-class _Layout(NamedTuple):
-    number: str  # of entries
-    offset: str
-    entry: str
-
-
-_CLASSIC, _BIG = _Layout("H", "I", "HHI4s"), _Layout("Q", "Q", "HHQ8s")
 
 
 def _read(file: IO[bytes], place: int, size: int) -> bytes:
@@ -139,13 +149,13 @@ def _read(file: IO[bytes], place: int, size: int) -> bytes:
     return file.read(size)
 
 
-def _entries(file: IO[bytes], order: str, layout: _Layout, place: int) -> tuple[int, int]:
+def _entries(file: IO[bytes], order: str, layout: Layout, place: int) -> tuple[int, int]:
     """How many entries a directory has, and where they begin."""
     size = struct.calcsize(order + layout.number)
     return struct.unpack(order + layout.number, _read(file, place, size))[0], place + size
 
 
-def _next(file: IO[bytes], order: str, layout: _Layout, place: int) -> int:
+def _next(file: IO[bytes], order: str, layout: Layout, place: int) -> int:
     number, first = _entries(file, order, layout, place)
     size = struct.calcsize(order + layout.offset)
     pointer = first + number * struct.calcsize(order + layout.entry)
@@ -154,7 +164,7 @@ def _next(file: IO[bytes], order: str, layout: _Layout, place: int) -> int:
 
 
 def _directory(
-    file: IO[bytes], order: str, layout: _Layout, place: int, owner: int | None, without: Container[int]
+    file: IO[bytes], order: str, layout: Layout, place: int, owner: int | None, without: Container[int]
 ) -> Directory:
     number, first = _entries(file, order, layout, place)
     size, tags = struct.calcsize(order + layout.entry), Directory()

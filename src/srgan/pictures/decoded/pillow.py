@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from srgan.pictures import colours, exif_geometry, metadata
-from srgan.pictures.bands import whole
-from srgan.pictures.picture import Picture
-from srgan.pictures.pillow_modes import Pixels, pixels_of, prepare
+from srgan.pictures import metadata
+from srgan.pictures.decoded.bands import whole
+from srgan.pictures.decoded.picture import Picture
+from srgan.pictures.decoded.pillow_modes import Pixels, pixels_of, prepare
+from srgan.pictures.metadata import colours, exif_geometry
 
 
 def from_image(image: Image.Image, *, deep: Pixels | None = None) -> Picture:

@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from srgan.pictures.exif import RATIONAL, SHORT, Block, parse
+from srgan.pictures.metadata.exif import RATIONAL, SHORT, Block, parse
 
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _NO_UNIT, _INCH, _CENTIMETRE = 1, 2, 3

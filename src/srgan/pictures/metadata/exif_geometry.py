@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from srgan.pictures.exif import DOUBLE, EXIF, INTEROP, LONG, RATIONAL, SHORT, Block, Entry, parse
+from srgan.pictures.metadata.exif import DOUBLE, EXIF, INTEROP, LONG, RATIONAL, SHORT, Block, Entry, parse
 
 _SIDES = (((EXIF,), 0xA002, 0xA003), ((EXIF, INTEROP), 0x1001, 0x1002))  # the directory, its tags of width and height
 _FOCAL_PLANE = (0xA20E, 0xA20F)  # pixels per unit of the sensor, across and down

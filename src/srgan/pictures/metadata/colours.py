@@ -8,7 +8,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from srgan.pictures.icc import make_profile
+from srgan.pictures.metadata.icc import make_profile
 
 Chunk = tuple[bytes, bytes]  # a PNG's: name, data
 

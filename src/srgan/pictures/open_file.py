@@ -1,0 +1,106 @@
+"""Opening a picture file: harmless damage is passed over, and kinds that are not read are named."""
+
+import io
+import re
+import struct
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import ExifTags, Image, ImageFile, PngImagePlugin, UnidentifiedImageError
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from srgan.pictures.metadata.chunks import SIGNATURE
+
+_UNREAD_KINDS = {  # and how their files begin
+    "a HEIC picture": rb".{4}ftyp(hei[cxmsfv]|hev[cxms]|mif1|msf1)",
+    "an AVIF picture": rb".{4}ftypavi[fs]",
+    "a JPEG XL picture": rb"\xff\x0a|\0\0\0\x0cJXL ",
+    "a JPEG XR picture": rb"II\xbc",
+    "a camera's own CR3 picture": rb".{4}ftypcrx",
+    "an OpenEXR picture": rb"\x76\x2f\x31\x01",
+    "an SVG drawing": rb"(\xef\xbb\xbf)?\s*(<svg|<(\?xml|!--|!DOCTYPE).*<svg)",
+    "a PDF document": rb"%PDF-",
+}
+_GRAY = (0, 1)  # TIFF's PhotometricInterpretation
+_PIXEL_CHUNKS = frozenset({b"tRNS", b"acTL", b"fcTL", b"fdAT"})  # that pixels depend on, though their names say no
+_LARGEST_CHUNK = 2**26  # bytes; profiles of displays take megabytes, the texts of generators more
+PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, _LARGEST_CHUNK)
+PngImagePlugin.MAX_TEXT_MEMORY = max(PngImagePlugin.MAX_TEXT_MEMORY, 4 * _LARGEST_CHUNK)
+
+Stored = Path | io.BytesIO  # where a file is
+
+
+def reopened(stored: Stored) -> BinaryIO:
+    """The file once more, from its beginning."""
+    return stored.open("rb") if isinstance(stored, Path) else io.BytesIO(stored.getvalue())
+
+
+def readable(stored: Stored) -> Stored:
+    """A file as Pillow reads it: of a PNG whose text or the like is damaged, a copy in memory without that.
+
+    Raises:
+        OSError: If it is missing, or a folder.
+    """
+    if isinstance(stored, Path) and stored.is_dir():
+        raise IsADirectoryError
+    with reopened(stored) as file:
+        damaged = _damaged_chunks(file) if file.read(len(SIGNATURE)) == SIGNATURE else []
+        if not damaged:
+            return stored
+        file.seek(0)
+        content = file.read()
+    ends = [0, *(end for _, end in damaged)]
+    return io.BytesIO(b"".join(content[a:b] for a, b in zip(ends, [*(each for each, _ in damaged), None], strict=True)))
+
+
+def opened(stored: Stored) -> ImageFile.ImageFile:
+    """Open a picture file.
+
+    Raises:
+        ValueError: If it is of a kind that Pillow does not read; the message names the kind.
+        UnidentifiedImageError: If it is of no kind that is known.
+    """
+    try:
+        return Image.open(stored)
+    except UnidentifiedImageError as error:
+        with reopened(stored) as file:
+            head = file.read(1024)
+            page = _kind_of_page(file)
+        if page is not None:
+            raise ValueError(f"it is a TIFF of {page}, which cannot be read; save it as PNG, or as RGBA") from error
+        kind = next((kind for kind, pattern in _UNREAD_KINDS.items() if re.match(pattern, head, re.DOTALL)), None)
+        if kind is None:
+            raise
+        raise ValueError(f"it is {kind}, which is not read here; save it as JPEG or PNG") from error
+
+
+def _kind_of_page(file: BinaryIO) -> str | None:
+    """What the first page of a TIFF holds, for a message on one that Pillow does not read; None if it is no TIFF."""
+    tags = ExifTags.Base
+    try:
+        file.seek(0)
+        directory = ImageFileDirectory_v2(file.read(8))
+        file.seek(directory.next)
+        directory.load(file)
+        depths = directory.get(tags.BitsPerSample, (1,))
+        kind = directory.get(tags.PhotometricInterpretation)
+    except (OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error):
+        return None
+    if kind in _GRAY and len(depths) == 2:
+        return f"gray with alpha of {depths[0]} bits"
+    return f"{len(depths)} channels of {depths[0]} bits"
+
+
+def _damaged_chunks(file: BinaryIO) -> list[tuple[int, int]]:
+    """Where the chunks of a PNG that no pixel depends on begin and end, if their checksums are wrong."""
+    damaged = []
+    while len(head := file.read(8)) == 8:
+        length, name = struct.unpack(">I4s", head)
+        start = file.tell() - 8
+        if name[:1].islower() and name not in _PIXEL_CHUNKS and length <= _LARGEST_CHUNK:
+            if struct.pack(">I", zlib.crc32(name + file.read(length))) != file.read(4):
+                damaged.append((start, file.tell()))
+        else:
+            file.seek(length + 4, 1)
+    return damaged
