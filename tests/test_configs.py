@@ -48,6 +48,16 @@ def test_callbacks_build(compose_train: Compose) -> None:
     assert set(callbacks) <= set(trainer.callbacks)
 
 
+@pytest.mark.parametrize("preset", options("debug"))
+@pytest.mark.parametrize("loss", options("loss"))
+def test_every_debug_preset_builds(compose_train: Compose, preset: str, loss: str) -> None:
+    cfg = compose_train(f"debug={preset}", f"loss={loss}", tiny=False)
+    assert set(cfg.logger) == {"csv"}
+    model, trainer = (instantiate(cfg[key], _convert_="all") for key in ("model", "trainer"))
+    assert model.pretrain_steps <= trainer.max_steps
+    assert model.generator_loss.content is None or model.generator_loss.content.weights_used == "random"
+
+
 @pytest.mark.parametrize("slot", ["pretrain_schedule", "generator_schedule", "discriminator_schedule"])
 @pytest.mark.parametrize("schedule", options("schedule"))
 def test_every_schedule_fits_every_slot(compose_train: Compose, slot: str, schedule: str) -> None:

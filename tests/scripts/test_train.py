@@ -62,6 +62,18 @@ def test_a_run_leaves_what_the_design_promises(compose_train: Compose, tmp_path:
     assert any(row["val/psnr_y"] for row in rows)
 
 
+def test_a_fast_debug_run_passes_through_everything(compose_train: Compose, tmp_path: Path) -> None:
+    train.train(compose_train("debug=fast", "data=sample", "data.cache_gigabytes=0"))
+    run = tmp_path / "run"
+    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 2
+    assert set(json.loads((run / "scores.json").read_text())["scores"]) == {"bicubic", "last"}
+
+
+def test_a_profiled_run_says_where_its_time_went(compose_train: Compose, tmp_path: Path) -> None:
+    train.train(compose_train("debug=profiler", "trainer.max_steps=2", "model.pretrain_steps=1"))
+    assert "training_step" in (tmp_path / "run" / "fit-seconds.txt").read_text()
+
+
 def test_resuming_goes_on_at_the_step_reached(compose_train: Compose, tmp_path: Path) -> None:
     train.train(compose_train("trainer.max_steps=3", "model.pretrain_steps=2"))
     ckpt = tmp_path / "run" / "checkpoints" / "last.ckpt"
