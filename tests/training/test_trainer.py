@@ -11,10 +11,12 @@ from lightning import Callback, Trainer
 from lightning.pytorch.profilers import SimpleProfiler
 from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import DictConfig
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from srgan.data.batch_changes import BatchChanges
 from srgan.losses import ContentLoss, GeneratorLoss
+from srgan.networks import Discriminator, PatchDiscriminator, UNetDiscriminator
 from srgan.training import SRGAN, build_trainer
 
 # What has no deterministic form on GPUs, by the documentation of torch.use_deterministic_algorithms.
@@ -46,13 +48,18 @@ def exact_again() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("exact_again")
+@pytest.mark.parametrize("build", [Discriminator, PatchDiscriminator, UNetDiscriminator])
 def test_training_is_deterministic_where_asked_also_on_a_gpu(
-    make_model: Callable[..., SRGAN], fit: Callable[..., Trainer], compose_train: Callable[..., DictConfig]
+    make_model: Callable[..., SRGAN],
+    fit: Callable[..., Trainer],
+    compose_train: Callable[..., DictConfig],
+    build: Callable[..., nn.Module],
 ) -> None:
     """Torch raises where an operation is not; on a CPU there are few of those that it would refuse on a GPU."""
     content = ContentLoss(layer={"vgg22": 1.0, "vgg54": 1.0}, weights="random")
     loss = GeneratorLoss(content=content, pixel_weight=1.0, colour_weight=1.0)
-    model = make_model(generator_loss=loss, pretrain_steps=1, ema_decay=0.9, generator_clip_norm=0.1)
+    options = {"pretrain_steps": 1, "ema_decay": 0.9, "generator_clip_norm": 0.1}
+    model = make_model(generator_loss=loss, discriminator=build(channels=2), **options)
     data = compose_train("data/degradation=real", "data/augmentation=strong").data
     degradation, augmentation = (instantiate(data[key], _convert_="all") for key in ("degradation", "augmentation"))
     with Recorded() as recorded:
