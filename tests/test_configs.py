@@ -190,6 +190,29 @@ def test_every_experiment_builds(compose_train: Compose, photos: Path, experimen
     assert model.pretrain_steps <= cfg.trainer.max_steps
 
 
+def test_an_experiment_gives_way_to_other_options(compose_train: Compose, photos: Path) -> None:
+    cfg = compose_train("experiment=release_pixel", "data/augmentation=none", f"data.root={photos}", tiny=False)
+    assert isinstance(instantiate(cfg.data, _convert_="all"), SuperResolutionDataModule)
+    cfg = compose_train("experiment=quickstart", "loss=pixel", tiny=False)
+    assert instantiate(cfg.model, _convert_="all").generator_loss.content is None
+
+
+@pytest.mark.parametrize(
+    ("override", "section"),
+    [
+        ("+data.augmentation.colour_jitter=0.2", "data"),
+        ("+data.degradation.blur_probability=0.2", "data"),
+        ("loss=pixel", "model"),
+    ],
+)
+def test_settings_of_what_is_not_there_are_refused(compose_train: Compose, override: str, section: str) -> None:
+    content = ("+loss.content.criterion=l1",) if section == "model" else ()
+    cfg = compose_train(override, *content)
+    with pytest.raises(InstantiationException, match=r"got settings alone: .*null for none") as error:
+        instantiate(cfg[section], _convert_="all")
+    assert isinstance(error.value.__cause__, ValueError)
+
+
 def test_paper_experiment_has_the_papers_network(compose_train: Compose) -> None:
     cfg = compose_train("experiment=paper", tiny=False)
     assert (cfg.generator.norm, cfg.generator.global_skip, cfg.generator.num_blocks) == ("batch", "none", 16)

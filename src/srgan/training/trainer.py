@@ -117,6 +117,11 @@ def _require_fit_for_processes(trainer: Trainer, lightning: Mapping[str, Any]) -
         )
 
 
+def without_null(section: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The entries of a section: ``callbacks.progress=null`` leaves one out, and ``~callbacks`` the section."""
+    return {name: entry for name, entry in (section or {}).items() if entry is not None}
+
+
 @contextmanager
 def ending_together(trainer: Trainer) -> Iterator[None]:
     """End the processes that the first one has started when it fails: left alone, they wait for it for half an hour.
