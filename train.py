@@ -84,7 +84,7 @@ def fit(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ...]
     from srgan.training.console import announce, telling_where_it_stopped
     from srgan.training.loggers import finish_wandb
     from srgan.training.resume import find_start, note_origin
-    from srgan.training.trainer import ending_together
+    from srgan.training.trainer import ending_together, without_null
     from srgan.weights import load_into, load_into_discriminator
 
     output_dir = Path(cfg.output_dir)
@@ -99,8 +99,8 @@ def fit(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ...]
             load_into(network, Path(str(cfg.generator_weights)))
     if cfg.discriminator_weights is not None:
         load_into_discriminator(model.discriminator, Path(str(cfg.discriminator_weights)))
-    callbacks = [*(instantiate(each) for each in cfg.callbacks.values()), Settings(settings)]
-    loggers = [instantiate(each, **_place_in_sweep(name)) for name, each in cfg.logger.items()]
+    callbacks = [*(instantiate(each) for each in without_null(cfg.get("callbacks")).values()), Settings(settings)]
+    loggers = [instantiate(each, **_place_in_sweep(name)) for name, each in without_null(cfg.get("logger")).items()]
     trainer: Trainer = instantiate(cfg.trainer, _convert_="all", callbacks=callbacks, logger=loggers)
     content = model.generator_loss.content
     try:

@@ -48,6 +48,16 @@ def test_callbacks_build(compose_train: Compose) -> None:
     assert set(callbacks) <= set(trainer.callbacks)
 
 
+@pytest.mark.parametrize("preset", options("debug"))
+@pytest.mark.parametrize("loss", options("loss"))
+def test_every_debug_preset_builds(compose_train: Compose, preset: str, loss: str) -> None:
+    cfg = compose_train(f"debug={preset}", f"loss={loss}", tiny=False)
+    assert set(cfg.logger) == {"csv"}
+    model, trainer = (instantiate(cfg[key], _convert_="all") for key in ("model", "trainer"))
+    assert model.pretrain_steps <= trainer.max_steps
+    assert model.generator_loss.content is None or model.generator_loss.content.weights_used == "random"
+
+
 @pytest.mark.parametrize("slot", ["pretrain_schedule", "generator_schedule", "discriminator_schedule"])
 @pytest.mark.parametrize("schedule", options("schedule"))
 def test_every_schedule_fits_every_slot(compose_train: Compose, slot: str, schedule: str) -> None:
@@ -178,6 +188,29 @@ def test_every_experiment_builds(compose_train: Compose, photos: Path, experimen
     instantiate(cfg.trainer, _convert_="all")
     model = instantiate(cfg.model, _convert_="all")
     assert model.pretrain_steps <= cfg.trainer.max_steps
+
+
+def test_an_experiment_gives_way_to_other_options(compose_train: Compose, photos: Path) -> None:
+    cfg = compose_train("experiment=release_pixel", "data/augmentation=none", f"data.root={photos}", tiny=False)
+    assert isinstance(instantiate(cfg.data, _convert_="all"), SuperResolutionDataModule)
+    cfg = compose_train("experiment=quickstart", "loss=pixel", tiny=False)
+    assert instantiate(cfg.model, _convert_="all").generator_loss.content is None
+
+
+@pytest.mark.parametrize(
+    ("override", "section"),
+    [
+        ("+data.augmentation.colour_jitter=0.2", "data"),
+        ("+data.degradation.blur_probability=0.2", "data"),
+        ("loss=pixel", "model"),
+    ],
+)
+def test_settings_of_what_is_not_there_are_refused(compose_train: Compose, override: str, section: str) -> None:
+    content = ("+loss.content.criterion=l1",) if section == "model" else ()
+    cfg = compose_train(override, *content)
+    with pytest.raises(InstantiationException, match=r"got settings alone: .*null for none") as error:
+        instantiate(cfg[section], _convert_="all")
+    assert isinstance(error.value.__cause__, ValueError)
 
 
 def test_paper_experiment_has_the_papers_network(compose_train: Compose) -> None:

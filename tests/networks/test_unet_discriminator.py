@@ -6,8 +6,10 @@ from typing import cast
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from srgan.networks import UNetDiscriminator
+from srgan.networks.unet_discriminator import _doubled
 
 
 def test_layers_are_those_of_real_esrgan() -> None:
@@ -75,3 +77,15 @@ def test_wrong_shapes_raise_and_are_named(shape: tuple[int, ...]) -> None:
 def test_channels_below_1_raise() -> None:
     with pytest.raises(ValueError, match="Expected channels of 1 or more, got 0"):
         UNetDiscriminator(channels=0)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (5, 3), (1, 2)])
+def test_doubling_is_bilinear_and_so_is_its_gradient(size: tuple[int, int]) -> None:
+    features = torch.rand(2, 3, *size, dtype=torch.float64, requires_grad=True)
+    doubled = _doubled(features)
+    expected = functional.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(doubled, expected)
+    slopes = torch.rand_like(expected)
+    torch.testing.assert_close(
+        *(torch.autograd.grad((each * slopes).sum(), features)[0] for each in (doubled, expected))
+    )

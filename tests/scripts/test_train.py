@@ -62,6 +62,44 @@ def test_a_run_leaves_what_the_design_promises(compose_train: Compose, tmp_path:
     assert any(row["val/psnr_y"] for row in rows)
 
 
+def test_a_fast_debug_run_passes_through_everything(compose_train: Compose, tmp_path: Path) -> None:
+    train.train(compose_train("debug=fast", "data=sample", "data.cache_gigabytes=0"))
+    run = tmp_path / "run"
+    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 2
+    assert set(json.loads((run / "scores.json").read_text())["scores"]) == {"bicubic", "last"}
+
+
+@pytest.mark.parametrize("nulls", [("+logger.wandb=null", "callbacks.pictures=null"), ("~logger",)])
+def test_loggers_and_callbacks_that_are_null_are_left_out(
+    compose_train: Compose, tmp_path: Path, nulls: tuple[str, ...]
+) -> None:
+    train.train(compose_train("loss=pixel", "trainer.max_steps=1", "model.pretrain_steps=1", *nulls))
+    run = tmp_path / "run"
+    assert (run / "scores.json").is_file()
+    assert (run / "csv").exists() == ("~logger" not in nulls)
+    assert bool(list((run / "samples").glob("step_*"))) == ("~logger" in nulls)
+
+
+def test_the_best_can_be_chosen_by_perception(compose_train: Compose, tmp_path: Path) -> None:
+    best = ("callbacks.best_checkpoint.monitor=val/detail_distance", "callbacks.best_checkpoint.mode=min")
+    steps = ("trainer.max_steps=4", "model.pretrain_steps=2", "trainer.val_check_interval=1")
+    train.train(compose_train(*best, *steps))
+    logged = (row["val/detail_distance"] for row in metrics(tmp_path / "run"))
+    distances = [float(distance) for distance in logged if distance]
+    kept = torch.load(tmp_path / "run" / "checkpoints" / "best.ckpt", weights_only=True)
+    assert len(distances) == 4
+    assert kept["global_step"] == 1 + distances.index(min(distances))
+    with pytest.raises(
+        ValueError, match=r"Expected a content loss .* set callbacks\.best_checkpoint\.monitor=val/psnr_y"
+    ):
+        train.train(compose_train("loss=pixel", *best, *steps, f"output_dir={tmp_path / 'other'}"))
+
+
+def test_a_profiled_run_says_where_its_time_went(compose_train: Compose, tmp_path: Path) -> None:
+    train.train(compose_train("debug=profiler", "trainer.max_steps=2", "model.pretrain_steps=1"))
+    assert "training_step" in (tmp_path / "run" / "fit-seconds.txt").read_text()
+
+
 def test_resuming_goes_on_at_the_step_reached(compose_train: Compose, tmp_path: Path) -> None:
     train.train(compose_train("trainer.max_steps=3", "model.pretrain_steps=2"))
     ckpt = tmp_path / "run" / "checkpoints" / "last.ckpt"

@@ -1,6 +1,7 @@
 """Tests of a sweep's report: a row per job, failed ones too, and the knee where both scores are good."""
 
 import csv
+import html
 import json
 import math
 from pathlib import Path
@@ -9,6 +10,7 @@ from unittest.mock import Mock
 import pytest
 import torch
 from lightning.pytorch.loggers import WandbLogger
+from omegaconf import OmegaConf
 
 from srgan.evaluation.closing_test import DETAIL, ORIGINAL_DETAIL
 from srgan.pictures.rgb import write_image
@@ -58,6 +60,17 @@ def test_a_row_per_job_in_order_with_what_varies(sweep: Path) -> None:
     assert float(rows[1]["psnr_y"]) == 27.8
     assert math.isnan(float(rows[3]["psnr_y"]))
     assert rows[3]["status"] == "failed: Expected a number, got <script>."
+
+
+@pytest.mark.parametrize(
+    "quoted", ["data.root='a b'", 'data.root="it\'s"', "+model.note='#1: a, b'", "~callbacks.progress"]
+)
+def test_settings_are_shown_as_they_were_typed(tmp_path: Path, quoted: str) -> None:
+    for number in range(2):
+        add_job(tmp_path, number, 28.0)
+    OmegaConf.save(OmegaConf.create([quoted]), tmp_path / "0" / ".hydra" / "overrides.yaml")  # as Hydra does
+    assert read_jobs(tmp_path)[0].settings == quoted
+    assert quoted in html.unescape(write_report(tmp_path).read_text(encoding="utf-8"))
 
 
 def test_the_page_stands_alone_and_escapes_what_it_quotes(sweep: Path) -> None:

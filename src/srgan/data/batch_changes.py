@@ -1,6 +1,7 @@
 """What happens to whole batches on the training device: degradation and augmentation, by draws that resume repeats."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,19 @@ class BatchChanges:
         seed: The run's seed.
 
     Raises:
-        ValueError: If CutBlur is asked for without a degradation.
+        ValueError: If CutBlur is asked for without a degradation, or one of them is a dict of settings that name
+            nothing to build.
     """
 
     def __init__(
         self, degradation: Degradation | None, augmentation: Augmentation | None, *, scale: int, seed: int
     ) -> None:
+        for name, value in (("degradation", degradation), ("augmentation", augmentation)):
+            if isinstance(value, Mapping):
+                raise ValueError(
+                    f"Expected data.{name} to be built by an option of conf/data/{name}, got settings alone: {value}."
+                    f" Choose an option that has them (data/{name}=…), or set data.{name}=null for none."
+                )
         if augmentation is not None and augmentation.cutblur_probability and degradation is None:
             raise ValueError(
                 "Expected data/degradation=classical or real where data.augmentation.cutblur_probability is above 0:"

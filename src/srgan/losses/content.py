@@ -12,7 +12,7 @@ from torch.nn.functional import l1_loss, mse_loss
 from torchvision import models
 
 from srgan.losses.vgg_weights import load_vgg_weights
-from srgan.losses.winograd import FrozenConv3x3, suits
+from srgan.losses.winograd import speed_up
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -81,14 +81,13 @@ class ContentLoss(nn.Module):
             layer_depth(vgg, name, before_activation=before_activation): weight for name, weight in weights_of.items()
         }
         self.weights_used = load_vgg_weights(vgg, network=network, weights=weights)
-        features = vgg[: max(self._layers)].eval().requires_grad_(False)
+        features = speed_up(vgg[: max(self._layers)]).eval().requires_grad_(False)
         for module in features:
             if isinstance(module, nn.ReLU):
                 module.inplace = False  # in place, it would overwrite the features for `before_activation`
         # In a tuple, so that the frozen network is no part of this module's state: it stays out of checkpoints,
         # optimizers and DDP. `_apply` below still moves it between devices.
         self._features = (features,)
-        self._fast_layers: dict[int, FrozenConv3x3] = {}  # by depth
         self.feature_scale = feature_scale
         self.full_precision = full_precision
         self._criterion, difference = _CRITERIA[criterion]
@@ -131,7 +130,7 @@ class ContentLoss(nn.Module):
             features = (images.to(self.mean.dtype) - self.mean) / self.std
             wanted = {}
             for depth, module in enumerate(self._features[0], start=1):
-                features = self._applied(module, depth, features)
+                features = module(features)
                 if depth in self._layers:
                     wanted[depth] = features * self.feature_scale
         return [wanted[depth] for depth in self._layers]
@@ -140,18 +139,8 @@ class ContentLoss(nn.Module):
         pairs = zip(self.extract(sr), hr_features, self._layers.values(), strict=True)
         return torch.stack([weight * self._criterion(_single(sr), _single(hr)) for sr, hr, weight in pairs]).sum()
 
-    def _applied(self, module: nn.Module, depth: int, features: Tensor) -> Tensor:
-        if not suits(module, features):
-            applied: Tensor = module(features)
-            return applied
-        if depth not in self._fast_layers:
-            assert isinstance(module, nn.Conv2d)
-            self._fast_layers[depth] = FrozenConv3x3(module)
-        return self._fast_layers[depth](features)
-
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Self":
         self._features[0]._apply(fn)  # type: ignore[no-untyped-call]
-        self._fast_layers.clear()  # they were built from weights on another device or of another type
         return cast("Self", super()._apply(fn, recurse))  # type: ignore[no-untyped-call]
 
 

@@ -1,6 +1,7 @@
 """The generator's loss: the weighted sum that the paper calls perceptual loss. The only place that knows weights."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,8 @@ class GeneratorLoss(nn.Module):
             only loss.
 
     Raises:
-        ValueError: If a weight is negative or not finite, a content weight has no content loss, or all are 0.
+        ValueError: If a weight is negative or not finite, a content weight has no content loss, all are 0, or the
+            content loss is a dict of settings that name nothing to build.
 
     Reference: Ledig et al. 2017, arXiv:1609.04802, eq. 3.
     """
@@ -50,6 +52,11 @@ class GeneratorLoss(nn.Module):
         for name, weight in weights.items():
             if not isinstance(weight, int | float) or not 0 <= weight < math.inf:
                 raise ValueError(f"Expected {name}_weight to be a number of 0 or more, got {weight!r}.")
+        if isinstance(content, Mapping):
+            raise ValueError(
+                f"Expected loss.content to be built by an option of conf/loss, got settings alone: {content}."
+                " Choose an option that has a content loss (loss=srgan), or set loss.content=null for none."
+            )
         if content is None and content_weight > 0:
             raise ValueError(f"Expected content_weight 0 without a content loss, got {content_weight}.")
         if not any(weights.values()):

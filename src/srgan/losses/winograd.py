@@ -7,11 +7,15 @@ a few times that of the direct sum. It pays off on CPUs for wide layers (docs/pe
 Reference: Lavin and Gray 2016, Fast Algorithms for Convolutional Neural Networks, arXiv:1509.09308.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _TILE = 4  # side of the output of one patch
 _PATCH = _TILE + 2
@@ -41,39 +45,63 @@ _OUTPUT = (  # A transposed
 )
 
 
-def suits(conv: nn.Module, features: Tensor) -> bool:
-    """Whether this computes a layer faster than torch does: a wide 3x3 layer, on a CPU, in single precision."""
+def speed_up(features: nn.Sequential) -> nn.Sequential:
+    """A frozen network's layers, those that are wide enough computed by ``FrozenConv2d``; weights and names stay."""
+    return nn.Sequential(*(FrozenConv2d.of(layer) if _is_wide(layer) else layer for layer in features))
+
+
+def _is_wide(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
     return (
-        isinstance(conv, nn.Conv2d)
-        and features.device.type == "cpu"
-        and features.dtype == torch.float32
-        and (conv.kernel_size, conv.stride, conv.padding, conv.dilation) == ((3, 3), (1, 1), (1, 1), (1, 1))
-        and conv.groups == 1
-        and min(conv.in_channels, conv.out_channels) >= _NARROW
-        and max(conv.in_channels, conv.out_channels) >= _WIDE
-        and min(features.shape[-2:]) >= _MIN_SIDE
-        and not torch.compiler.is_compiling()
+        isinstance(layer, nn.Conv2d)
+        and (layer.kernel_size, layer.stride, layer.padding, layer.dilation) == ((3, 3), (1, 1), (1, 1), (1, 1))
+        and layer.groups == 1
+        and min(layer.in_channels, layer.out_channels) >= _NARROW
+        and max(layer.in_channels, layer.out_channels) >= _WIDE
     )
 
 
-class FrozenConv3x3:
+class FrozenConv2d(nn.Conv2d):
     """A k3s1 convolution with padding 1 whose kernel gets no gradient; gradients flow to its input.
 
-    Args:
-        conv: The layer whose current kernel and bias are used.
+    On CPUs, in single precision and for features of some size, by Winograd's algorithm; else by torch's.
     """
 
-    def __init__(self, conv: nn.Conv2d) -> None:
-        kernel = conv.weight.detach()  # (K, C, 3, 3)
-        self._forward_kernel = _transformed(kernel)
-        # A convolution's gradient is a convolution from outputs to inputs, with the kernel turned by 180 degrees.
-        self._backward_kernel = _transformed(kernel.flip(-2, -1).transpose(0, 1))
-        self._bias = None if conv.bias is None else conv.bias.detach()
+    _kernels: tuple[Tensor, Tensor] | None = None  # transformed, for the way forward and the way back
 
-    def __call__(self, features: Tensor) -> Tensor:
+    @classmethod
+    def of(cls, conv: nn.Conv2d) -> "FrozenConv2d":
+        """The layer that computes the same with the same parameters.
+
+        Args:
+            conv: A layer of kernel 3, stride 1 and padding 1.
+        """
+        layer = cls(conv.in_channels, conv.out_channels, 3, padding=1, bias=conv.bias is not None, device="meta")
+        layer.weight, layer.bias = conv.weight, conv.bias
+        return layer.requires_grad_(False)
+
+    def forward(self, input: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, K, H, W)."""
-        convolved: Tensor = _Convolve.apply(features, self._forward_kernel, self._backward_kernel)
-        return convolved if self._bias is None else convolved + self._bias.view(1, -1, 1, 1)
+        if not self._pays(input):
+            return super().forward(input)
+        if self._kernels is None:
+            with torch.inference_mode(False):  # where a validation comes first: training needs them as well
+                # A convolution's gradient is one from outputs to inputs, with the kernel turned by 180 degrees.
+                turned = self.weight.flip(-2, -1).transpose(0, 1)
+                self._kernels = _transformed(self.weight), _transformed(turned)
+        convolved: Tensor = _Convolve.apply(input, *self._kernels)
+        return convolved if self.bias is None else convolved + self.bias.view(1, -1, 1, 1)
+
+    def _pays(self, input: Tensor) -> bool:
+        return (
+            input.device.type == "cpu"
+            and input.dtype == self.weight.dtype == torch.float32
+            and min(input.shape[-2:]) >= _MIN_SIDE
+            and not torch.compiler.is_compiling()
+        )
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Self":
+        self._kernels = None  # they were built from weights on another device or of another type
+        return cast("Self", super()._apply(fn, recurse))  # type: ignore[no-untyped-call]
 
 
 class _Convolve(torch.autograd.Function):

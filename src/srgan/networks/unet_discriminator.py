@@ -1,5 +1,6 @@
 """A U-Net that judges each pixel: real or generated? (Wang et al. 2021, Real-ESRGAN, arXiv:2107.10833, §3.3)."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
@@ -80,4 +81,17 @@ def _activate(features: Tensor) -> Tensor:
 
 
 def _doubled(features: Tensor) -> Tensor:
-    return functional.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
+    """Twice as high and wide, as ``interpolate`` in its bilinear mode makes it.
+
+    That mode's gradient on GPUs adds up in any order; that of these sums and slices does not.
+    """
+    return _doubled_along(_doubled_along(features, -2), -1)
+
+
+def _doubled_along(features: Tensor, dim: int) -> Tensor:
+    # New positions lie a quarter off the old ones: 3/4 of the nearest, 1/4 of the next, which the edge has not.
+    length = features.shape[dim]
+    before = torch.cat([features.narrow(dim, 0, 1), features.narrow(dim, 0, length - 1)], dim)
+    after = torch.cat([features.narrow(dim, 1, length - 1), features.narrow(dim, length - 1, 1)], dim)
+    pairs = torch.stack([features.lerp(before, 0.25), features.lerp(after, 0.25)], dim=dim)
+    return pairs.flatten(dim - 1, dim)

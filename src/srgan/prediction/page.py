@@ -1,19 +1,16 @@
 """A run's page to look at: one file with a before/after slider for each picture, which opens without a network.
 
-The page is ``assets/report.html``; the pictures go into it as data, one block each, read only when they are shown.
+The page is ``assets/prediction.html``; the pictures go into it as data, one block each, read only when they are shown.
 """
 
 import base64
-import html
 import io
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -21,6 +18,7 @@ from torch import Tensor
 
 from srgan.pictures.rgb import to_uint8
 from srgan.system.files import atomic_write
+from srgan.system.pages import page_template
 
 _LOSSLESS_PIXELS = 400_000  # up to here PNG, above JPEG of full chroma, a tenth of the size
 VIEWING_PIXELS = 3_000_000  # pictures come no larger: else some dozens would not fit into a browser
@@ -28,8 +26,6 @@ _JPEG_QUALITY = 92
 _TRUST_SIDE, _PREVIEW_SIDE = 1024, 144
 _TRUST_COLOUR = (255, 96, 0)
 _MAIN_SCORES = ("psnr_y", "ssim_y")
-_PICTURES = "<!-- pictures -->"  # where they go in the template
-_SUMMARY_BYTES = 200
 
 
 @dataclass(frozen=True)
@@ -73,6 +69,15 @@ class _Row:
     preview: str
 
 
+@dataclass(frozen=True)
+class _Summary:
+    """What is known after the last picture; ``means`` are of the result and of bicubic, by score."""
+
+    headline: str
+    rows: Sequence[_Row]
+    means: Mapping[str, tuple[float | None, float | None]]
+
+
 def write_report(path: Path, entries: Iterable[Entry], *, title: str) -> None:
     """Write the page of a run, whole or not at all.
 
@@ -84,21 +89,20 @@ def write_report(path: Path, entries: Iterable[Entry], *, title: str) -> None:
     Raises:
         ValueError: If the pictures of an entry are not of one shape.
     """
-    template = files("srgan").joinpath("assets", "report.html").read_text(encoding="utf-8")
-    head, tail = template.split(_PICTURES)
+    rows: list[_Row] = []
+    page = page_template("prediction.html").stream(
+        title=title,
+        pictures=map(partial(_picture, rows), entries),  # a loop would hold two at a time
+        summarised=lambda: _summary(rows),
+        label=_label,
+        number=_number,
+    )
     with atomic_write(path) as file:
-        # The summary stands above the pictures but is known after them: room is left for it and filled in at the end.
-        before, after = head.replace("{{title}}", html.escape(title)).split("{{summary}}")
-        file.write(_encoded(before))
-        summary_at = file.tell()
-        file.write(b" " * _SUMMARY_BYTES + _encoded(after))
-        rows = list(map(partial(_write_picture, file), entries))  # a loop would hold two at a time
-        file.write(_encoded(_table(rows) + tail))
-        file.seek(summary_at)
-        file.write(_summary(rows).encode())
+        page.dump(file, encoding="utf-8", errors="replace")  # the names of files need not be text
 
 
-def _write_picture(file: BinaryIO, entry: Entry) -> _Row:
+def _picture(rows: list[_Row], entry: Entry) -> dict[str, Any]:
+    """What the page's script needs of a picture; adds what its table needs."""
     _check(entry)
     height, width = entry.size or entry.sr.shape[-2:]
     layers = {"bicubic": entry.bicubic, "sr": entry.sr, "reference": entry.reference}
@@ -114,23 +118,19 @@ def _write_picture(file: BinaryIO, entry: Entry) -> _Row:
             for name, value in entry.scores.items()
         ],
     }
-    # A name may hold </script>: no < remains in the block.
-    text = json.dumps(content, ensure_ascii=False).replace("<", "\\u003c")
-    file.write(_encoded(f'<script type="application/json" class="picture">{text}</script>\n'))
     preview = _to_pillow(entry.sr)
     preview.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
-    return _Row(
-        entry.name,
-        f"{width} × {height}",
-        entry.seconds,
-        entry.scores,
-        entry.bicubic_scores,
-        _data(preview, "JPEG", quality=80),
+    rows.append(
+        _Row(
+            entry.name,
+            f"{width} × {height}",
+            entry.seconds,
+            entry.scores,
+            entry.bicubic_scores,
+            _data(preview, "JPEG", quality=80),
+        )
     )
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode(errors="replace")  # the names of files need not be text
+    return content
 
 
 def _facts(entry: Entry, height: int, width: int) -> Iterator[str]:
@@ -201,55 +201,21 @@ def _mean(values: Sequence[float]) -> float | None:
     return math.fsum(values) / len(values) if values else None
 
 
-def _summary(rows: Sequence[_Row]) -> str:
+def _summary(rows: Sequence[_Row]) -> _Summary:
+    shown = [score for score in _MAIN_SCORES if any(score in row.scores for row in rows)]
+    means = {
+        score: (
+            _mean([row.scores[score] for row in rows if score in row.scores]),
+            _mean([row.bicubic_scores[score] for row in rows if score in row.bicubic_scores]),
+        )
+        for score in shown
+    }
+    return _Summary(_headline(rows), rows, means)
+
+
+def _headline(rows: Sequence[_Row]) -> str:
     if not rows:
         return "No picture was enlarged."
     known = [row.seconds for row in rows if row.seconds is not None]
     number = f"{len(rows)} {'picture' if len(rows) == 1 else 'pictures'}"
     return f"{number}, enlarged in {math.fsum(known):.1f} s" if len(known) == len(rows) else number
-
-
-def _table(rows: Sequence[_Row]) -> str:
-    """All pictures with their main scores, each a link that shows it above."""
-    if not rows:
-        return ""
-    shown = [score for score in _MAIN_SCORES if any(score in row.scores for row in rows)]
-    heads = "".join(f'<th scope="col" class="number">{_label(score)}</th>' for score in shown)
-    body = "\n".join(_table_row(number, row, shown) for number, row in enumerate(rows, start=1))
-    foot = ""
-    if shown and len(rows) > 1:
-        means = [
-            (
-                _mean([row.scores[score] for row in rows if score in row.scores]),
-                _mean([row.bicubic_scores[score] for row in rows if score in row.bicubic_scores]),
-            )
-            for score in shown
-        ]
-        cells = "".join(_score_cell(score, *pair) for score, pair in zip(shown, means, strict=True))
-        foot = f'<tfoot><tr><td></td><th scope="row">Mean</th><td></td><td></td>{cells}</tr></tfoot>\n'
-    return f"""<section aria-labelledby="all">
-<h2 id="all">All pictures</h2>
-<div class="wide"><table id="pictures">
-<thead><tr><td class="preview"></td><th scope="col">Picture</th><th scope="col" class="number">Size</th>\
-<th scope="col" class="number">Seconds</th>{heads}</tr></thead>
-<tbody>
-{body}
-</tbody>
-{foot}</table></div>
-</section>
-"""
-
-
-def _table_row(number: int, row: _Row, shown: Sequence[str]) -> str:
-    scores = "".join(_score_cell(score, row.scores.get(score), row.bicubic_scores.get(score)) for score in shown)
-    seconds = "" if row.seconds is None else f"{row.seconds:.2f}"
-    return (
-        f'<tr><td class="preview"><img src="{row.preview}" alt=""></td>'
-        f'<th scope="row"><a href="#{number}">{html.escape(row.name)}</a></th>'
-        f'<td class="number">{row.size}</td><td class="number">{seconds}</td>{scores}</tr>'
-    )
-
-
-def _score_cell(score: str, value: float | None, bicubic: float | None) -> str:
-    beside = f' <span class="quiet">bicubic {_number(score, bicubic)}</span>' if bicubic is not None else ""
-    return f'<td class="number">{_number(score, value)}{beside}</td>'

@@ -6,7 +6,6 @@ Made again from the folders alone by ``python -m srgan.sweeps.report <sweep fold
 import argparse
 import base64
 import csv
-import html
 import io
 import json
 import math
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import matplotlib
+import yaml  # type: ignore[import-untyped]
 from torch import Tensor
 
 from srgan.evaluation.closing_test import DETAIL, ORIGINAL_DETAIL
@@ -23,6 +23,7 @@ from srgan.evaluation.score_file import SCORES
 from srgan.pictures.rgb import read_image, write_image
 from srgan.pictures.sheet import Panel, comparison_sheet
 from srgan.system.files import atomic_write
+from srgan.system.pages import page_template
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -31,7 +32,6 @@ matplotlib.use("Agg")  # before pyplot: a server has no screen
 from matplotlib import pyplot
 
 ERROR = "error.txt"
-_HEADINGS = ("job", "settings", "PSNR (Y), dB", "SSIM (Y)", "feature distance", "status")
 COLUMNS = ("name", "settings", "psnr_y", "ssim_y", "feature_distance", "status", "knee")
 
 
@@ -111,16 +111,22 @@ def write_report(sweep_dir: Path) -> Path:
         writer.writerow(COLUMNS)
         writer.writerows(table(jobs))
         file.write(lines.getvalue().encode())
-    plot = _plot(jobs, best)
     with atomic_write(sweep_dir / "report.png") as file:
-        file.write(plot)
+        file.write(_plot(jobs, best))
     pictures = _strip(jobs)
     if pictures is not None:
         write_image(sweep_dir / "report_pictures.png", pictures)
     report = sweep_dir / "report.html"
     with atomic_write(report) as file:
-        picture_bytes = (sweep_dir / "report_pictures.png").read_bytes() if pictures is not None else None
-        file.write(_page(sweep_dir.name, jobs, best, plot, picture_bytes).encode())
+        page = page_template("sweep.html").render(
+            title=sweep_dir.name,
+            jobs=jobs,
+            best=best,
+            axis=_axis(jobs),
+            plot=_data(sweep_dir / "report.png"),
+            pictures=None if pictures is None else _data(sweep_dir / "report_pictures.png"),
+        )
+        file.write(page.encode())
     return report
 
 
@@ -159,10 +165,10 @@ def _job(folder: Path, settings: list[str]) -> Job:
 
 
 def _overrides(folder: Path) -> list[str]:
-    """What Hydra noted of the command line: a YAML list of plain strings, one a line."""
+    """What Hydra noted of the command line: a YAML list of texts."""
     file = folder / ".hydra" / "overrides.yaml"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    return [line.removeprefix("- ").strip("'\"") for line in lines if line.startswith("- ")]
+    noted = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None
+    return [str(each) for each in noted or []]
 
 
 def _axis(jobs: Sequence[Job]) -> str:
@@ -202,46 +208,8 @@ def _strip(jobs: Sequence[Job]) -> Tensor | None:
     return comparison_sheet([*rows, [Panel("original", read_image(shown[0].folder / ORIGINAL_DETAIL))]])
 
 
-def _page(title: str, jobs: Sequence[Job], best: Job | None, plot: bytes, pictures: bytes | None) -> str:
-    head = "".join(f"<th>{name}</th>" for name in _HEADINGS)
-    rows = "\n".join(_row(job, is_best=job is best) for job in jobs)
-    decision = "No job has finished."
-    if best is not None:
-        decision = (
-            f"The best trade of this sweep is job {html.escape(best.name)} ({html.escape(best.settings)}): of all jobs"
-            " it is closest to having both the least distortion and the smallest distance at once."
-        )
-    strip = f"<h2>The same details by every job</h2><img src='{_data(pictures)}' alt='details'>" if pictures else ""
-    return f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Sweep {html.escape(title)}</title>
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; }}
-table {{ border-collapse: collapse; }} td, th {{ padding: .3em .8em; border-bottom: 1px solid #ddd; text-align: left; }}
-.knee {{ background: #fff3d6; }} img {{ max-width: 100%; }}
-</style>
-<h1>Sweep {html.escape(title)}</h1>
-<p>{decision}</p>
-<table><tr>{head}</tr>
-{rows}
-</table>
-<p>Means over the validation pictures, of each job's last weights. Feature distance: {html.escape(_axis(jobs))}.</p>
-<img src="{_data(plot)}" alt="PSNR against perception">
-{strip}
-</html>
-"""
-
-
-def _row(job: Job, *, is_best: bool) -> str:
-    scores = (f"{job.psnr_y:.3f}", f"{job.ssim_y:.4f}", f"{job.feature_distance:.5g}")
-    shown = ("–" if score == "nan" else score for score in scores)
-    cells = (job.name, job.settings, *shown, job.status + (" (knee)" if is_best else ""))
-    return (
-        f"<tr{' class=knee' if is_best else ''}>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
-    )
-
-
-def _data(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+def _data(png: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png.read_bytes()).decode()}"
 
 
 def main() -> None:

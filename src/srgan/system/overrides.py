@@ -17,6 +17,7 @@ TRAIN_PATHS = (
     "data.val_lr_root",
     "data.test_root",
     "data.cache_dir",
+    "vgg_weights",
     "loss.content.weights",
     "hydra.run.dir",
     "hydra.sweep.dir",

@@ -25,12 +25,15 @@ def quieten() -> None:
     """Leave on the console what a person training a network can use."""
     for name in ("lightning.pytorch", "lightning.fabric"):  # each says its settings twice, beside Hydra's handlers
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # speaks only where it was asked to
     warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")  # Lightning's own
     # srgan.training.resume refuses to write over a run that is not gone on from.
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
     # torch.compile looks at the gradient of whatever enters a network, so also at the generator's pictures, which have
     # none of their own and need none.
     warnings.filterwarnings("ignore", message=r"The \.grad attribute of a Tensor that is not a leaf Tensor is being")
+    # Of overfit_batches, for any order that is not torch's own: that of the validation pictures is fixed.
+    warnings.filterwarnings("ignore", message="You requested to overfit but enabled val dataloader shuffling")
     warnings.formatwarning = lambda message, category, *_, **__: f"{category.__name__}: {message}\n"
 
 

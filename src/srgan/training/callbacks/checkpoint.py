@@ -126,8 +126,8 @@ class BestCheckpoint(ModelCheckpoint):
 
     Args:
         dirpath: Folder of the checkpoints.
-        monitor: The score, as it is logged.
-        mode: ``max`` or ``min``.
+        monitor: The score, as it is logged: ``val/psnr_y``, or ``val/detail_distance`` for the adversarial phase.
+        mode: Which score is better, the largest (``max``) or the smallest (``min``).
     """
 
     def __init__(self, *, dirpath: str | Path, monitor: str = "val/psnr_y", mode: str = "max") -> None:
@@ -140,6 +140,19 @@ class BestCheckpoint(ModelCheckpoint):
             enable_version_counter=False,
             save_on_train_epoch_end=False,
         )
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Before the first step, refuse a score that no validation would have.
+
+        Raises:
+            ValueError: If the score is measured by a content loss, and there is none.
+        """
+        if self.monitor == "val/detail_distance" and pl_module.generator_loss.content is None:  # type: ignore[union-attr]
+            raise ValueError(
+                "Expected a content loss (loss=srgan) to choose best.ckpt by val/detail_distance, got none. Without one"
+                " set callbacks.best_checkpoint.monitor=val/psnr_y callbacks.best_checkpoint.mode=max."
+            )
+        super().setup(trainer, pl_module, stage)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the best score of a resumed run, unless it resumes in another folder, which has its own best."""
