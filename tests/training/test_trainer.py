@@ -97,7 +97,9 @@ def test_devices_that_are_not_there_are_named_with_what_to_do() -> None:
 
 
 def test_any_argument_of_lightnings_is_passed_on() -> None:
-    trainer = build_trainer(max_steps=9, accelerator="cpu", fast_dev_run=2, profiler="simple", num_sanity_val_steps=0)
+    trainer: Any = build_trainer(
+        max_steps=9, accelerator="cpu", fast_dev_run=2, profiler="simple", num_sanity_val_steps=0
+    )
     assert (trainer.max_steps, trainer.fast_dev_run) == (2, 2)
     assert isinstance(trainer.profiler, SimpleProfiler)
     assert build_trainer(max_steps=1, accelerator="cpu", num_sanity_val_steps=3).num_sanity_val_steps == 3
@@ -114,7 +116,7 @@ def test_a_misspelled_argument_is_named_with_the_known() -> None:
 )
 def test_what_is_set_elsewhere_is_refused_with_where(name: str, instead: str) -> None:
     with pytest.raises(ValueError, match=rf"Expected no trainer\.{name}, .* Set {instead}"):
-        build_trainer(max_steps=1, accelerator="cpu", **{name: 2})
+        build_trainer(max_steps=1, **dict[str, Any]({name: 2}))
 
 
 def test_a_value_that_lightning_refuses_is_named() -> None:

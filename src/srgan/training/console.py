@@ -23,8 +23,9 @@ log = logging.getLogger(__name__)
 
 def quieten() -> None:
     """Leave on the console what a person training a network can use."""
-    for name in ("lightning.pytorch", "lightning.fabric"):  # each says its settings twice, beside Hydra's handlers
+    for name in ("lightning.pytorch", "lightning.fabric"):  # their settings; the rest Hydra's handlers show
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("lightning").handlers.clear()
     logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # speaks only where it was asked to
     warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")  # Lightning's own
     # srgan.training.resume refuses to write over a run that is not gone on from.
