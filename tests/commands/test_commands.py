@@ -71,3 +71,12 @@ def test_the_next_command_is_of_the_kind_that_was_used(monkeypatch: pytest.Monke
 def test_a_module_is_its_command(module: str) -> None:
     done = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True)
     assert f"usage: srgan {module.rpartition('.')[2]} " in done.stdout
+
+
+@pytest.mark.parametrize("option", [["--config-path=mine"], ["--config-path", "mine"], ["-cp", "mine"]])
+def test_settings_of_ones_own_are_looked_for_where_one_stands(option: list[str], tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "train.yaml").write_text("seed: 7")
+    line = [sys.executable, "-m", "srgan", "train", *option, "--cfg", "job"]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "seed: 7", done.stderr

@@ -20,6 +20,8 @@ _PACKAGE = Path(srgan.__file__).parent
 # A wheel has the settings in the package; a checkout, and what is installed from it as editable, at its top level.
 CONF = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parents[1] / "conf"
 
+_CONFIG_PATH = ("--config-path", "-cp")
+
 
 def run_with_hydra(
     job: Callable[[DictConfig], Any],
@@ -39,7 +41,7 @@ def run_with_hydra(
         prepared = prepare(sys.argv[1:] if arguments is None else arguments)
     except ValueError as error:
         sys.exit(str(error))
-    sys.argv[1:] = prepared  # which Hydra reads
+    sys.argv[1:] = _from_here(prepared)  # which Hydra reads
     hydra.main(version_base="1.3", config_path=str(CONF), config_name=config)(job)()
 
 
@@ -105,6 +107,16 @@ def instantiate_data(overrides: Sequence[str], *, usage: str, **replaced: Any) -
         reason = error.__cause__ or error
         # A folder that is missing, or a download, has nothing to do with how the command is called.
         raise ValueError(str(reason) if isinstance(reason, OSError) else f"{reason}\nUsage: {usage}") from error
+
+
+def _from_here(arguments: Sequence[str]) -> list[str]:
+    """Let ``--config-path`` start from where the user stands: Hydra would start from the file of the job."""
+    changed: list[str] = []
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        option, equals, path = argument.rpartition("=")
+        is_path = option in _CONFIG_PATH if equals else before in _CONFIG_PATH
+        changed.append(f"{option}{equals}{os.path.abspath(path)}" if is_path and "://" not in path else argument)
+    return changed
 
 
 def _require_values(values: Mapping[str, str], needed: Sequence[str]) -> None:
