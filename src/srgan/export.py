@@ -1,17 +1,15 @@
-"""Writes a generator for other programs: ``python -m srgan.export ckpt=srgan format=onnx out=srgan.onnx``.
+"""Writes a generator for other programs; ``python -m srgan.export`` is ``srgan export``.
 
 BatchNorm is folded, any height, width and batch size work, and the file says what goes in and what comes out. Each
 file is read again and compared with the generator it was made from before it takes its place.
 """
 
 import copy
-import difflib
 import io
 import json
-import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -23,20 +21,12 @@ from srgan.networks.folding import fold_batchnorm
 from srgan.system.files import atomic_write
 from srgan.weights import load_generator, read_metadata, resolve, save_generator
 
-USAGE = """python -m srgan.export ckpt=srgan format=onnx out=srgan.onnx
-
-ckpt     srgan or srresnet, a .safetensors, a .ckpt, or a run's folder
-format   safetensors | torchscript | onnx (needs pip install 'srgan[export]')
-out      the file to write
-licence  of the weights, where the file does not say it (optional)"""
-
 TOLERANCE = 1e-4  # in pictures of [0, 1]: a fortieth of a step of 8 bits
 DESCRIPTION = "description.json"  # the extra file in TorchScript's archive
 # Batch, height and width: single pixels, lines, odd ones, and one with an inside.
 _AWKWARD = ((1, 1, 1), (1, 1, 7), (1, 6, 1), (2, 2, 3), (3, 5, 5), (1, 17, 33), (2, 40, 24))
 _EXAMPLE = (2, 3, 7, 9)  # what tracing sees; no two sides alike, and none of 1, which is a special case to some
 _FORMATS = ("safetensors", "torchscript", "onnx")
-_KEYS = ("ckpt", "format", "out", "licence")
 
 Network = Callable[[Tensor], Tensor]
 
@@ -196,40 +186,7 @@ def _require_onnx() -> None:
     onnxruntime.set_default_logger_severity(3)  # errors alone
 
 
-def _parse(arguments: Sequence[str]) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if not equals or key not in _KEYS:
-            close = difflib.get_close_matches(key, _KEYS, n=1)
-            meant = f" Did you mean {close[0]}=…?" if close else ""
-            raise ExportError(f"Expected {', '.join(f'{name}=…' for name in _KEYS)}, got {argument!r}.{meant}")
-        if not value or key in values:
-            raise ExportError(f"Expected one value for {key}=…, got {'none' if not value else 'two'}.")
-        values[key] = value
-    missing = [f"{key}=…" for key in ("ckpt", "format", "out") if key not in values]
-    if missing:
-        raise ExportError(f"Expected a value for {' and '.join(missing)}. Usage:\n\n{USAGE}")
-    return values
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if {"-h", "--help"} & set(arguments):
-        print(USAGE)  # noqa: T201 - a command
-        return
-    try:
-        values = _parse(arguments)
-        out = Path(values["out"])
-        difference = export_generator(
-            Path(values["ckpt"]), kind=values["format"], out=out, licence=values.get("licence")
-        )
-    except (ValueError, OSError) as error:
-        sys.exit(str(error))
-    size = out.stat().st_size / 1e6
-    print(f"{out}: {size:.1f} MB, differs from {values['ckpt']} by at most {difference:.1e}")  # noqa: T201
-
-
 if __name__ == "__main__":
+    from srgan.commands.export import main
+
     main()

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from srgan.data.preview import main, preview_sheet
+from srgan.commands.preview import main
+from srgan.data.preview import preview_sheet
 from srgan.pictures.rgb import read_image
 
 CAPTION_HEIGHT, GAP = 26, 6
@@ -52,7 +53,7 @@ def test_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0
-    assert "usage: python -m srgan.data.preview data=folder" in capsys.readouterr().out
+    assert "usage: srgan preview data=folder" in capsys.readouterr().out
 
 
 def test_crops_are_enlarged_pixel_by_pixel_beside_each_other() -> None:

@@ -17,13 +17,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from predict import predict
 from srgan.evaluation.metrics import score_card
 from srgan.inference.trust import trust_map, undrawn
 from srgan.networks import Generator
 from srgan.pictures.resize import upscale
 from srgan.pictures.rgb import read_image, to_uint8
 from srgan.prediction import Summary
+from srgan.prediction.predict import predict
 from srgan.prediction.review import bicubic_rows
 from srgan.weights import save_generator
 from tests.profiles import exchanging_profile

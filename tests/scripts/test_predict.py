@@ -16,11 +16,12 @@ import torch
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
-import predict
+from srgan.commands.predict import _PATHS, _settings
 from srgan.networks import Generator
 from srgan.pictures.rgb import read_image
 from srgan.prediction import Summary
 from srgan.prediction.enlarger import make_canvas
+from srgan.prediction.predict import predict
 from srgan.system.overrides import quoted_paths
 from srgan.weights import WeightsError, save_generator
 
@@ -37,7 +38,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(weights: Path, source: Path, output: Path, **settings: Any) -> Summary:
-    return predict.predict(ckpt=str(weights), source=source, output=output, device="cpu", **settings)
+    return predict(ckpt=str(weights), source=source, output=output, device="cpu", **settings)
 
 
 def command(weights: Path, *arguments: str) -> list[str]:
@@ -51,7 +52,7 @@ def finish(line: list[str], folder: Path, **options: Any) -> "subprocess.Complet
 def read_settings(*arguments: str) -> dict[str, Any]:
     """What the settings come to that are typed so."""
     with initialize_config_dir(version_base="1.3", config_dir=str(PROJECT / "conf")):
-        return predict._settings(compose("predict", overrides=quoted_paths(arguments, predict._PATHS, literal=True)))
+        return _settings(compose("predict", overrides=quoted_paths(arguments, _PATHS, literal=True)))
 
 
 def pictures(folder: Path) -> list[str]:
@@ -234,7 +235,7 @@ def test_a_wrong_setting_is_told_once_before_any_work(
 ) -> None:
     settings = {"ckpt": str(weights), "device": "cpu", name: value}
     with pytest.raises(ValueError, match=f"Expected {name}.* got {value!r}"):
-        predict.predict(source=photos, output=tmp_path / "out", blend_with=str(weights), **settings)
+        predict(source=photos, output=tmp_path / "out", blend_with=str(weights), **settings)
     assert not (tmp_path / "out").exists()
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from omegaconf import DictConfig
 
-import train
+from srgan.commands import train
 
 pytestmark = pytest.mark.slow
 

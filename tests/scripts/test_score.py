@@ -14,7 +14,7 @@ import torch
 from omegaconf import DictConfig
 from PIL import Image
 
-import train
+from srgan.commands import train
 from srgan.evaluation.score_file import read_scores
 from srgan.networks import Generator
 from srgan.weights import save_generator

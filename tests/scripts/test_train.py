@@ -19,8 +19,8 @@ import torch
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig
 
-import train
 from srgan import __version__
+from srgan.commands import train
 from srgan.pictures.rgb import read_image
 from srgan.weights import WeightsError, load_generator
 
@@ -417,7 +417,7 @@ def test_a_run_that_is_stopped_says_how_to_go_on(
     assert step == 2
     line = capsys.readouterr().err.strip().splitlines()[-1]
     assert line.startswith("Stopped at step 2. Go on with: ")
-    assert "train.py " in line
+    assert " train " in line
     assert line.endswith(f" ckpt_path={run}")
 
 

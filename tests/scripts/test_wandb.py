@@ -10,7 +10,7 @@ import pytest
 from omegaconf import DictConfig
 from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined] # generated code
 
-import train
+from srgan.commands import train
 from srgan.system.git import git_commit
 from tests.wandb_file import read_records
 

@@ -1,47 +1,15 @@
-"""A picture sheet of what the data settings do: python -m srgan.data.preview data=folder data.root=… out=preview.png.
-
-Takes train.py's overrides (data/degradation=real, seed=1, …), makes the run's first batch and shows crops of HR, their
-bicubic LR, and the LR that the networks would get, enlarged pixel by pixel.
-"""
+"""A picture sheet of what the data settings do; ``python -m srgan.data.preview`` is ``srgan preview``."""
 
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 from torch import Tensor
 
-from srgan.data.command_line import command_line, instantiate_data
-from srgan.data.datamodule import SuperResolutionDataModule
 from srgan.pictures.resize import downscale
-from srgan.pictures.rgb import write_image
 from srgan.pictures.sheet import Panel, comparison_sheet
-from srgan.system.files import show_any_name
 
-_CANNOT_RUN = 2  # as the doctor's
-_USAGE = "python -m srgan.data.preview data=folder data.root=/photos [out=preview.png]"
 _NUM_ROWS, _NUM_COLUMNS = 4, 2  # of triples
 _PANEL_SIZE = 192  # pixels, at least
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Compose, take a batch, write the sheet, say where; 2 and what is wrong where that cannot be."""
-    settings, name = command_line(arguments, usage=_USAGE, description="A picture sheet of what the data settings do.")
-    show_any_name()
-    out = Path("preview.png" if name is None else name)
-    try:
-        if out.suffix.lower() != ".png":
-            raise ValueError(f"Expected a .png file, got out={out}.")
-        # Some values come from Hydra itself, which is not run here; and reading pictures needs no workers.
-        overrides = ["output_dir=.", "data.num_workers=0", *settings]
-        datamodule: SuperResolutionDataModule = instantiate_data(overrides, usage=_USAGE)
-        datamodule.setup("fit")
-        batch = datamodule.on_after_batch_transfer(next(iter(datamodule.train_dataloader())), 0)
-        write_image(out, preview_sheet(batch))
-    except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)  # noqa: T201 - a command
-        return _CANNOT_RUN
-    print(out)  # noqa: T201 - a command
-    return 0
 
 
 def preview_sheet(batch: Mapping[str, Tensor]) -> Tensor:
@@ -76,4 +44,6 @@ def _enlarged(image: Tensor, factor: int) -> Tensor:
 
 
 if __name__ == "__main__":
+    from srgan.commands.preview import main
+
     sys.exit(main())

@@ -1,9 +1,7 @@
 """What train.py says on the console: on the way what one can use, at the end what came of it and what is next."""
 
 import logging
-import os
 import shlex
-import shutil
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -17,6 +15,7 @@ from srgan.evaluation.closing_test import COMPARISON, WEIGHTS, read_convention
 from srgan.evaluation.evaluate import Scores, score_table
 from srgan.evaluation.score_file import SCORES
 from srgan.system.files import disk_full
+from srgan.system.program import shown
 
 log = logging.getLogger(__name__)
 
@@ -56,29 +55,27 @@ def announce(trainer: Trainer, output_dir: Path, *, batch_size: int) -> None:
 
 def scores_summary(output_dir: Path, scores: Scores) -> str:
     """The scores as a table, and where they and the comparison picture are."""
-    lines = [
-        f"{what:<12}{_shown(output_dir / file)}" for what, file in (("Scores", SCORES), ("Comparison", COMPARISON))
-    ]
+    lines = [f"{what:<12}{shown(output_dir / file)}" for what, file in (("Scores", SCORES), ("Comparison", COMPARISON))]
     return "\n".join([f"\n{score_table(scores, read_convention(output_dir))}\n", *lines])
 
 
-def run_summary(output_dir: Path, scores: Scores, *, predict_script: Path) -> str:
+def run_summary(output_dir: Path, scores: Scores, *, predict: Sequence[str]) -> str:
     """As ``scores_summary``, with the weights that a run leaves and what to do with them."""
     weights = output_dir / WEIGHTS
-    next_command = _predict_command(weights, predict_script)
-    return f"{scores_summary(output_dir, scores)}\nWeights     {_shown(weights)}\n\nNext: {next_command}"
+    next_command = _predict_command(weights, predict)
+    return f"{scores_summary(output_dir, scores)}\nWeights     {shown(weights)}\n\nNext: {next_command}"
 
 
 @contextmanager
 def telling_where_it_stopped(
-    trainer: Trainer, output_dir: Path, *, script: Path, arguments: Sequence[str]
+    trainer: Trainer, output_dir: Path, *, program: Sequence[str], arguments: Sequence[str]
 ) -> Iterator[None]:
     """Where a run is stopped, or the disk is full, say at what step, and how to go on.
 
     Args:
         trainer: The trainer; its first process speaks.
         output_dir: The run's folder.
-        script: train.py.
+        program: The words that start training, before its settings.
         arguments: The command line.
 
     Raises:
@@ -88,7 +85,7 @@ def telling_where_it_stopped(
         yield
     except (KeyboardInterrupt, SystemExit):
         if trainer.is_global_zero:
-            how = _how_to_go_on(output_dir, script, arguments)
+            how = _how_to_go_on(output_dir, program, arguments)
             print(f"\nStopped at step {trainer.global_step}. {how}", file=sys.stderr)  # noqa: T201
         raise
     except Exception as error:
@@ -97,30 +94,17 @@ def telling_where_it_stopped(
             raise
         raise ValueError(
             f"No space left for {full.filename or f'a file in {output_dir}'}: stopped at step {trainer.global_step}."
-            f" Make some. {_how_to_go_on(output_dir, script, arguments)}"
+            f" Make some. {_how_to_go_on(output_dir, program, arguments)}"
         ) from error
 
 
-def _how_to_go_on(output_dir: Path, script: Path, arguments: Sequence[str]) -> str:
+def _how_to_go_on(output_dir: Path, program: Sequence[str], arguments: Sequence[str]) -> str:
     if not (output_dir / "checkpoints" / "last.ckpt").is_file():
         return "There is no checkpoint yet: the same command begins anew."
     same = [each for each in arguments if not each.startswith(("ckpt_path=", "resume="))]
-    return f"Go on with: {_command(script, *same, f'ckpt_path={_shown(output_dir)}')}"
+    return f"Go on with: {shlex.join([*program, *same, f'ckpt_path={shown(output_dir)}'])}"
 
 
-def _predict_command(weights: Path, script: Path) -> str:
+def _predict_command(weights: Path, program: Sequence[str]) -> str:
     photo = str(files("srgan") / "assets" / "photos" / "val" / "chelsea.png")
-    return _command(script, f"ckpt={_shown(weights)}", f"input={_shown(photo)}", "output=out")
-
-
-def _command(script: Path, *arguments: str) -> str:
-    """A command that works as it stands where train.py was started."""
-    on_path = shutil.which("python")
-    python = "python" if on_path and Path(on_path).parent == Path(sys.executable).parent else _shown(sys.executable)
-    return shlex.join([python, _shown(script), *arguments])
-
-
-def _shown(path: str | Path) -> str:
-    """A path as a person would type it: relative where it lies below the current folder."""
-    absolute = Path(os.path.abspath(path))  # not resolved: a virtual environment's python is a link
-    return str(absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute)
+    return shlex.join([*program, f"ckpt={shown(weights)}", f"input={shown(photo)}", "output=out"])

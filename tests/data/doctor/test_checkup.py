@@ -14,6 +14,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from srgan.commands.doctor import main
 from srgan.data import datamodule
 from srgan.data.degradations import bicubic
 from srgan.data.doctor import checkup as doctor
@@ -364,7 +365,7 @@ def test_command_on_a_sick_collection_reports_and_says_1(
 ) -> None:
     out = tmp_path / "report.json"
     roots = [f"data.root={sick / 'train'}", f"data.lr_root={sick / 'lr'}"]
-    assert doctor.main(["data=paired", *roots, f"out={out}"]) == 1
+    assert main(["data=paired", *roots, f"out={out}"]) == 1
     report = json.loads(out.read_text(encoding="utf-8"))
     assert report["clean"] is False
     (small,) = (each for each in report["findings"] if each["name"] == "too_small")
@@ -385,7 +386,7 @@ def test_photos_are_too_small_where_the_least_reduction_leaves_less_than_a_crop(
     save(tmp_path / "val" / "9.png", textured(9))
     roots = [f"data.root={tmp_path / 'train'}", f"data.val_root={tmp_path / 'val'}"]
     report = tmp_path / "report.json"
-    doctor.main(["data=folder", *roots, f"data.hr_reductions={reductions}", f"out={report}"])
+    main(["data=folder", *roots, f"data.hr_reductions={reductions}", f"out={report}"])
     findings = json.loads(report.read_text(encoding="utf-8"))["findings"]
     assert [(each["name"], Path(each["file"]).stem) for each in findings] == [("too_small", str(needed - 1))]
     assert findings[0]["values"]["needed"] == needed
@@ -400,7 +401,7 @@ def test_names_that_are_not_utf8_are_shown_and_reported(tmp_path: Path, monkeypa
     console = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     monkeypatch.setattr(sys, "stdout", console)
     report = tmp_path / "report.json"
-    assert doctor.main(["data=folder", f"data.root={tmp_path / 'photos'}", f"out={report}"]) == 1
+    assert main(["data=folder", f"data.root={tmp_path / 'photos'}", f"out={report}"]) == 1
     console.seek(0)
     assert f"{tmp_path}/photos/\\udcff.png: cannot be read" in console.read()
     (finding,) = json.loads(report.read_text(encoding="utf-8"))["findings"]
@@ -410,14 +411,14 @@ def test_names_that_are_not_utf8_are_shown_and_reported(tmp_path: Path, monkeypa
 def test_findings_are_shown_where_the_report_cannot_be_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert doctor.main(["data=sample", f"out={tmp_path}"]) == 2
+    assert main(["data=sample", f"out={tmp_path}"]) == 2
     captured = capsys.readouterr()
     assert "photos checked: nothing found." in captured.out
     assert str(tmp_path) in captured.err
 
 
 def test_command_on_the_sample_photos_says_0(capsys: pytest.CaptureFixture[str]) -> None:
-    assert doctor.main(["data=sample"]) == 0
+    assert main(["data=sample"]) == 0
     assert "6 train and 4 val photos checked: nothing found." in capsys.readouterr().out
 
 
@@ -432,7 +433,7 @@ def test_command_on_the_sample_photos_says_0(capsys: pytest.CaptureFixture[str])
 def test_command_that_cannot_run_says_why_and_2(
     overrides: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert doctor.main(overrides) == 2
+    assert main(overrides) == 2
     assert message in capsys.readouterr().err
 
 
@@ -451,7 +452,7 @@ def test_what_the_data_module_refuses_the_doctor_refuses_in_its_words(
     sick: Path, overrides: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["data=folder", f"data.root={sick / 'train'}", *(each.format(sick) for each in overrides)]
-    assert doctor.main(command) == 2
+    assert main(command) == 2
     assert message in capsys.readouterr().err
 
 

@@ -1,8 +1,8 @@
-"""The doctor as a command: ``python -m srgan.data.doctor``; see ``checkup``."""
+"""The doctor as a program: ``python -m srgan.data.doctor`` is ``srgan doctor``."""
 
 import sys
 
-from srgan.data.doctor.checkup import main
+from srgan.commands.doctor import main
 
 if __name__ == "__main__":
     sys.exit(main())

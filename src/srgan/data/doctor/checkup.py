@@ -1,30 +1,16 @@
-"""The doctor: checks a collection of photos before days of training are spent on it.
-
-    python -m srgan.data.doctor data=folder data.root=/photos
-    python -m srgan.data.doctor data=paired data.root=/hr data.lr_root=/lr out=report.json
-
-Takes what ``train.py`` takes, so that its command line can be pasted. Prints a line for each finding and writes all of
-them to ``out=``, a JSON file. Exit code: 0 clean, 1 findings, 2 where it cannot run.
-"""
+"""The doctor: checks a collection of photos before days of training are spent on it."""
 
 import json
-import math
-import sys
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from srgan.data.checks import MIN_VAL_SIZE
 from srgan.data.collection import num_cores
-from srgan.data.command_line import command_line, instantiate_data
-from srgan.data.datamodule import SuperResolutionDataModule
 from srgan.data.doctor.copies import TEST, TRAIN, VAL, Portrait, collection_findings, portrait
 from srgan.data.doctor.findings import NAMES, Finding
 from srgan.data.doctor.pairs import pair_findings
@@ -32,11 +18,9 @@ from srgan.data.doctor.photos import photo_findings, read_or_finding
 from srgan.data.photos import Photo, find_photos, make_sources
 from srgan.data.photos.find import divided, match_partners, partner_folder
 from srgan.data.photos.sources import LrRoots, Roots, labelled, require_hr
-from srgan.pictures.find import LeftOutWarning, closed_folders, find_images, other_pictures
-from srgan.system.files import atomic_write, show_any_name
+from srgan.pictures.find import closed_folders, find_images, other_pictures
+from srgan.system.files import atomic_write
 
-CLEAN, FINDINGS, CANNOT_RUN = 0, 1, 2
-_USAGE = "python -m srgan.data.doctor data=folder data.root=/photos [out=report.json]"
 _MAX_LISTED = 20  # findings of one name on the console; the JSON has all
 
 
@@ -46,25 +30,6 @@ class Checkup:
 
     num_photos: Mapping[str, int]  # by side
     findings: Sequence[Finding]
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Check what a command line names, and report."""
-    overrides, out = command_line(
-        arguments, usage=_USAGE, description="Check a collection of photos before training on it."
-    )
-    torch.set_num_threads(1)  # the threads are one per photo
-    show_any_name()
-    warnings.simplefilter("ignore", LeftOutWarning)  # of what is a finding here
-    try:
-        checkup = check(**_settings(overrides))
-        print(table(checkup))  # noqa: T201 - a command
-        if out:
-            write_report(Path(out), checkup)
-    except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)  # noqa: T201 - a command
-        return CANNOT_RUN
-    return FINDINGS if checkup.findings else CLEAN
 
 
 def check(
@@ -200,20 +165,6 @@ def _search(roots: Roots, lr_roots: LrRoots | None, *, side: str, scale: int) ->
             findings += [Finding("missing_partner", str(path), f"none in {other}") for path, other in lonely.items()]
         found += labelled(photos, source)
     return found, findings
-
-
-def _settings(overrides: list[str]) -> dict[str, Any]:
-    """The arguments of ``check`` as the project's configuration has them.
-
-    Raises:
-        FileNotFoundError: If a folder does not exist.
-        ValueError: If an override is wrong, a value is missing, or the data module refuses what ``train.py`` would.
-    """
-    data: dict[str, Any] = instantiate_data(overrides, usage=_USAGE, _target_="builtins.dict")
-    SuperResolutionDataModule(**data)  # looks at the settings and for the folders, no further
-    min_size = math.ceil(data["hr_crop_size"] * min(data["hr_reductions"]))
-    names = ("root", "lr_root", "val_root", "val_lr_root", "test_root", "val_fraction", "scale")
-    return {"min_size": min_size, **{name: data[name] for name in names}}
 
 
 def _line(finding: Finding) -> str:

@@ -1,0 +1,93 @@
+"""``srgan predict``: enlarge photos; weights + pictures in, pictures out. Settings: conf/predict.yaml."""
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from srgan.commands.command_line import run_with_hydra
+from srgan.sweeps.hydra_job import folder_of_settings, is_sweep, mistakes_in_a_sentence
+from srgan.system.files import show_any_name
+from srgan.system.overrides import bare_inputs, quoted_paths, require_paths
+
+if TYPE_CHECKING:  # imported where it is used, so that `--help` answers at once
+    from srgan.prediction import Summary
+
+_INTERRUPTED = 130  # what shells make of Ctrl-C
+_UNREAD = 141  # what shells make of a broken pipe
+_STREAM = "-"
+_PATHS = ("input", "output", "reference", "ckpt", "blend_with")
+_TEXTS = ("output", "ckpt", "blend_with", "format", "device", "precision", "shard", "reference")
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
+_TYPES = {
+    **dict.fromkeys(("overwrite", "trust_map", "report", "self_ensemble", "consistency"), bool),
+    **dict.fromkeys(("quality", "max_pixels", "batch_size"), int),
+    "strength": float,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line, by default the process's own; a path without a name is an ``input``."""
+    run_with_hydra(_job, "predict", arguments, lambda typed: bare_inputs(quoted_paths(typed, _PATHS, literal=True)))
+
+
+def _job(cfg: DictConfig) -> None:
+    """Run, and end as a shell expects."""
+    warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
+    show_any_name()
+    with mistakes_in_a_sentence("predict", ValueError, OSError):
+        try:
+            _conclude(enlarge(**_settings(cfg)))
+        except BrokenPipeError:  # whoever read the output has gone, such as head
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains of it when it ends
+            sys.exit(_UNREAD)
+        except KeyboardInterrupt:
+            sys.exit(_INTERRUPTED)
+
+
+def enlarge(*, input: str | list[str], output: str | None, **settings: Any) -> "Summary | None":
+    """Enlarge what ``input`` names; of a picture from standard input there is nothing to sum up."""
+    inputs = [input] if isinstance(input, str) else input
+    if _STREAM not in (*inputs, output):
+        from srgan.prediction.place import in_folder
+        from srgan.prediction.predict import predict
+
+        sources = [Path(each) for each in inputs]
+        return predict(source=sources, output=in_folder(Path(output or "out"), folder_of_settings()), **settings)
+    if inputs != [_STREAM] or output not in (None, _STREAM):
+        raise ValueError(f"Expected input=- and output=- together, got input={' '.join(inputs)} and output={output}.")
+    from srgan.prediction.predict import predict_stream
+
+    predict_stream(sys.stdin.buffer, sys.stdout.buffer, **settings)
+    return None
+
+
+def _conclude(summary: "Summary | None") -> None:
+    """Say what came of the run; anything that is left to do is an error."""
+    sys.stdout.flush()
+    if summary is None:
+        return
+    if summary.interrupted:
+        print(summary, file=sys.stderr)
+        sys.exit(_INTERRUPTED)
+    if not summary.complete:
+        if is_sweep():
+            raise RuntimeError(str(summary))
+        sys.exit(str(summary))
+    print(summary, flush=True)
+
+
+def _settings(cfg: DictConfig) -> dict[str, Any]:
+    """The settings as plain values of the types that they have in conf/predict.yaml."""
+    settings = {str(name): cfg[name] for name in cfg}
+    for name, kind in _TYPES.items():
+        if type(settings[name]) is not kind and not (kind is float and type(settings[name]) is int):
+            raise ValueError(f"Expected {name} to be {_KINDS[kind]}, got {settings[name]}.")
+    texts = {name: str(settings[name]) for name in _TEXTS if settings[name] is not None}
+    inputs = [str(each) for each in cfg.input] if OmegaConf.is_list(cfg.input) else str(cfg.input)
+    require_paths({**settings, "input": inputs})
+    return {**settings, **texts, "input": inputs, "strength": float(settings["strength"])}
