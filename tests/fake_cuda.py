@@ -1,8 +1,8 @@
 """A pretended accelerator, for machines without one: tensors there have a shape, a type and a device, and no numbers.
 
 Built on torch's FakeTensorMode, which runs any program that way and raises where an operation mixes devices. What
-would make the program wait for the card is noted. Numbers that the program asks for are made up: all pictures and
-gradients are finite and of size 1.
+would make the program wait for the card is noted. Numbers that the program asks for are made up: everything is
+finite, and zero.
 """
 
 import sys
@@ -25,7 +25,7 @@ _FALSE = {"aten::any", "aten::eq.Scalar"}  # is anything the matter, and is this
 _COPIES = {"aten::_to_copy": 0, "aten::copy_": 1}  # place of the source among the arguments
 
 
-class PretendedCard(FakeTensorMode):
+class PretendedCard(FakeTensorMode):  # type: ignore[no-untyped-call]
     """While it is entered, everything is pretended, on the CPU and on the card.
 
     Args:
@@ -37,14 +37,16 @@ class PretendedCard(FakeTensorMode):
         self.device = torch.device(device_type, 0)
         self.waits: list[str] = []  # "operation, file:line" of each time that the program waits for the card
 
-    def dispatch(self, func: Any, types: Sequence[type], args: Any = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+    def dispatch(
+        self, func: Any, types: Sequence[type], args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
         """Run one operation."""
         named = dict(kwargs or {})
         if named.get("device") == torch.device("meta"):
             named["device"] = self.device  # as torch's C++ sees the card's tensors, see `pretended_card`
         if func.name() == "aten::_local_scalar_dense":
             return self._number(args[0])
-        result = super().dispatch(func, types, args, named)
+        result: Any = super().dispatch(func, types, args, named)
         if func.name() in _FALSE:
             result._is_false = True
         if func.name() in _COPIES:
@@ -56,7 +58,7 @@ class PretendedCard(FakeTensorMode):
             self.waits.append(f"item, {_caller()}")
         if value.dtype == torch.bool:
             return not hasattr(value, "_is_false")
-        return 1.0 if value.is_floating_point() else 1
+        return 0.0 if value.is_floating_point() else 1
 
     def _copied(self, name: str, args: Any, named: dict[str, Any], result: Tensor) -> None:
         source = args[_COPIES[name]]
@@ -106,8 +108,10 @@ def pretended_card(device_type: str) -> Iterator[PretendedCard]:
 def _copied_deeply(tensor: Tensor, memo: dict[int, Any]) -> Tensor:
     """A copy without a storage, which pretended tensors lack."""
     copied = tensor.detach().clone()
-    memo[id(tensor)] = nn.Parameter(copied, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else copied
-    return memo[id(tensor)]
+    if isinstance(tensor, nn.Parameter):
+        copied = nn.Parameter(copied, tensor.requires_grad)
+    memo[id(tensor)] = copied
+    return copied
 
 
 def _as_array(tensor: Tensor) -> "np.ndarray[Any, Any]":
@@ -128,7 +132,7 @@ def _generator(device: Any = "cpu") -> torch.Generator:
 def _apply(module: nn.Module, fn: Any, recurse: bool = True) -> nn.Module:
     """What ``nn.Module._apply`` does, with new parameters in place of the old, whose data cannot be exchanged."""
     for child in module.children():
-        child._apply(fn)
+        child._apply(fn)  # type: ignore[no-untyped-call]
     for name, parameter in module._parameters.items():
         if parameter is not None:
             module._parameters[name] = nn.Parameter(fn(parameter.detach()), parameter.requires_grad)

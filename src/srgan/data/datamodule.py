@@ -170,10 +170,13 @@ class SuperResolutionDataModule(LightningDataModule):
             worker_init_fn=_leave_signals_to_the_run,
         )
 
-    def transfer_batch_to_device(self, batch: dict[str, Any], device: torch.device, dataloader_idx: int) -> dict[str, Any]:
+    def transfer_batch_to_device(
+        self, batch: dict[str, Any], device: torch.device, dataloader_idx: int
+    ) -> dict[str, Any]:
         """Move a batch; of a picture to validate on LR alone: it is scored on the CPU."""
         if self.trainer is None or self.trainer.training:
-            return super().transfer_batch_to_device(batch, device, dataloader_idx)
+            moved: dict[str, Any] = super().transfer_batch_to_device(batch, device, dataloader_idx)
+            return moved
         return {**batch, **super().transfer_batch_to_device({"lr": batch["lr"]}, device, dataloader_idx)}
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:

@@ -47,9 +47,7 @@ class MixedPrecision(Wrapper):
 
     def go_on_in_full(self) -> None:
         """Compute in float32 from here on, and say so."""
-        warnings.warn(
-            f"{self.dtype} overflowed: going on in float32. precision=fp32 avoids the attempt.", stacklevel=2
-        )
+        warnings.warn(f"{self.dtype} overflowed: going on in float32. precision=fp32 avoids the attempt.", stacklevel=2)
         self.dtype = self.finite = None
 
 

@@ -77,7 +77,9 @@ def upscale(
     mixed = [each for each in network.modules() if isinstance(each, MixedPrecision) and each.dtype is not None]
     # Looked at once a picture, since an accelerator waits for each look.
     finite = _fill(network, lr, canvas, tile_size, batch_size)
-    is_finite, *are_finite = torch.stack([finite, *(each.finite for each in mixed if each.finite is not None)]).tolist()
+    is_finite, *are_finite = (
+        torch.stack([finite, *(each.finite for each in mixed if each.finite is not None)]).cpu().tolist()
+    )
     if not all(are_finite):
         for each in mixed:
             each.go_on_in_full()

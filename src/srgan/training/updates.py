@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 _OWN_MESSAGE = 2**18  # elements, 1 MB: from here on copying into a common message costs more than a message
 
 NETWORKS = ("generator", "discriminator")  # in the order of their optimizers
-LOOK_STEPS = 10  # between two looks at what steps came to, for each of which an accelerator waits; a CPU looks at all
+LOOK_STEPS = 10  # between two looks at what steps came to, for each of which an accelerator waits
 
 
 class AlternatingUpdates(LightningModule):
@@ -120,7 +120,7 @@ class AlternatingUpdates(LightningModule):
         """Look, when it is time, at what was noted and at what went wrong since the last look, in one transfer."""
         step = self.global_step
         self._faults[step] = self._fault
-        periods = (1 if self.device.type == "cpu" else LOOK_STEPS, self.trainer.log_every_n_steps or step + 1)
+        periods = (look_steps(self.device), self.trainer.log_every_n_steps or step + 1)  # type: ignore[attr-defined]
         self.has_looked = step == self.trainer.max_steps or any(step % period == 0 for period in periods)
         if not self.has_looked:
             return
@@ -146,6 +146,11 @@ class AlternatingUpdates(LightningModule):
         """Leave each process its own gradients: DDP would average both networks' in each phase, zeros and all."""
         strategy = self.trainer.strategy
         return strategy.block_backward_sync() if isinstance(strategy, ParallelStrategy) else nullcontext()
+
+
+def look_steps(device: torch.device) -> int:
+    """Steps between two looks: a CPU has nothing to wait for."""
+    return 1 if device.type == "cpu" else LOOK_STEPS
 
 
 def keep_options(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:

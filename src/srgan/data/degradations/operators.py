@@ -86,15 +86,15 @@ def jpegs(images: Sequence[Tensor], qualities: Sequence[int]) -> list[Tensor]:
         The same shapes.
     """
     sizes = [image.numel() for image in images]
-    pixels = torch.cat([to_uint8(image[0]).permute(1, 2, 0).flatten() for image in images]).cpu().split(sizes)
+    pixels = torch.cat([to_uint8(image[0]).permute(1, 2, 0).flatten() for image in images]).cpu()
     coded = []
-    for image, values, quality in zip(images, pixels, qualities, strict=True):
+    for image, values, quality in zip(images, torch.split(pixels, sizes), qualities, strict=True):
         height, width = image.shape[-2:]
         file = BytesIO()
         Image.fromarray(values.view(height, width, 3).numpy()).save(file, format="JPEG", quality=quality)
         with Image.open(file) as opened:
             coded.append(torch.from_numpy(np.array(opened)).flatten())
-    back = on_device_of(images[0], torch.cat(coded)).split(sizes)
+    back = torch.split(on_device_of(images[0], torch.cat(coded)), sizes)
     return [
         to_float(values.view(*image.shape[-2:], 3).permute(2, 0, 1)).unsqueeze(0)
         for image, values in zip(images, back, strict=True)

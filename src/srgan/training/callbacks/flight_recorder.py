@@ -70,7 +70,9 @@ class FlightRecorder(Callback):
         self._num_dropped = 0
         self._num_rollbacks = 0
         self._last_lr: Tensor | None = None
-        self._batches: dict[int, dict[str, Any]] = {}  # step → batch, of steps of which it is not known what came of them
+        self._batches: dict[
+            int, dict[str, Any]
+        ] = {}  # step → batch, of steps of which it is not known what came of them
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: dict[str, Any], batch_idx: int
