@@ -1,7 +1,7 @@
 """Two networks updated in turn by hand: rates, clipping, micro-batches, and gradients that are not finite."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -10,8 +10,6 @@ from lightning.pytorch.core.optimizer import LightningOptimizer, do_nothing_clos
 from lightning.pytorch.strategies import ParallelStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
-
-_OWN_MESSAGE = 2**18  # elements, 1 MB: from here on copying into a common message costs more than a message
 
 NETWORKS = ("generator", "discriminator")  # in the order of their optimizers
 LOOK_STEPS = 10  # between two looks at what steps came to, for each of which an accelerator waits
@@ -66,13 +64,13 @@ class AlternatingUpdates(LightningModule):
         optimizer.zero_grad()
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         with self._own_gradients():
-            for number, loss in enumerate(losses, start=1):
+            for loss in losses:
                 # A loss that is no number can have finite gradients (L1's are signs). It shall not: so the step is
                 # dropped, and on all processes alike, since gradients are what they share.
                 sound = torch.where(loss.detach().isfinite(), 1.0, torch.nan)
-                shared = self.trainer.world_size > 1 and number == self.num_micro_batches
-                with averaged_over_processes(parameters) if shared else nullcontext():
-                    self.manual_backward(loss * sound / self.num_micro_batches)
+                self.manual_backward(loss * sound / self.num_micro_batches)
+        if self.trainer.world_size > 1:
+            average_over_processes(parameters)
         if index == 0:
             optimizer.step()
         else:
@@ -163,42 +161,16 @@ def keep_options(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:
     return {**state, "param_groups": [{**group, **options} for group in state["param_groups"]]}
 
 
-@contextmanager
-def averaged_over_processes(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
-    """Replace the gradients that a backward pass inside leaves by their means over all processes.
+def average_over_processes(parameters: Iterable[nn.Parameter]) -> None:
+    """Replace gradients by their means over all processes.
 
-    Large ones are sent where they lie as soon as they are known, while the pass goes on; the others in one message at
-    its end.
+    Not by a ``DistributedDataParallel`` for each network: it averages in backward passes that follow a forward pass of
+    its own, so that the generator's one pass for both phases, the discriminator's two for one update, its frozen one
+    and the micro-batches would each need a case of their own, beside Lightning's DDP around the whole, to be kept idle.
     """
-    sent: list[tuple[Tensor, torch.distributed.Work]] = []
-    rest = dict.fromkeys(parameters)
-
-    def send(parameter: nn.Parameter) -> None:
-        assert parameter.grad is not None
-        lying = _as_it_lies(parameter.grad)
-        if lying.is_contiguous():
-            sent.append((lying, torch.distributed.all_reduce(lying, async_op=True)))
-            del rest[parameter]
-
-    large = [parameter for parameter in parameters if parameter.numel() >= _OWN_MESSAGE]
-    hooks = [each.register_post_accumulate_grad_hook(send) for each in large]  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-    small = [parameter.grad for parameter in rest if parameter.grad is not None]
-    if small:
-        message = torch.cat([gradient.flatten() for gradient in small])
-        sent.append((message, torch.distributed.all_reduce(message, async_op=True)))
-    for tensor, work in sent:
-        work.wait()
-        tensor /= torch.distributed.get_world_size()
-    if small:
-        for gradient, mean in zip(small, torch.split(message, [gradient.numel() for gradient in small]), strict=True):
-            gradient.copy_(mean.view_as(gradient))
-
-
-def _as_it_lies(tensor: Tensor) -> Tensor:
-    """A tensor's elements in the order of its memory where that is channels_last, without a copy."""
-    return tensor if tensor.ndim != 4 or tensor.is_contiguous() else tensor.permute(0, 2, 3, 1)
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    message = torch.cat([gradient.flatten() for gradient in gradients])
+    torch.distributed.all_reduce(message)
+    message /= torch.distributed.get_world_size()
+    means = torch.split(message, [gradient.numel() for gradient in gradients])
+    torch._foreach_copy_(gradients, [mean.view_as(each) for mean, each in zip(means, gradients, strict=True)])
