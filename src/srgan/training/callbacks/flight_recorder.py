@@ -11,10 +11,10 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from srgan.system.files import atomic_write
-from srgan.training.updates import LOOK_STEPS
 
 log = logging.getLogger(__name__)
 
+_WATCH_STEPS = 10  # steps between two looks at values; at such the module looks on accelerators as well
 _SATURATED_LOOKS = 3  # a single batch may be easy
 _MAX_BATCHES = 10  # files a process keeps: what fails for hours must not fill the disk
 _COLUMNS = ("step", "event", "detail")
@@ -90,7 +90,7 @@ class FlightRecorder(Callback):
                 self._dropped(trainer, pl_module, step, each, faults[step])
             else:
                 self._num_dropped = 0
-        if trainer.global_step % LOOK_STEPS == 0 and trainer.global_step not in faults:
+        if trainer.global_step % _WATCH_STEPS == 0 and trainer.global_step not in faults:
             self._watch(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
