@@ -22,7 +22,7 @@ from srgan.losses.pixel import colour_loss
 from srgan.networks import Discriminator, Generator, PatchDiscriminator, UNetDiscriminator
 from srgan.networks.tail import UpscaleTail
 from srgan.training.artefacts import checkerboard, colour_drift
-from srgan.training.ema import moving_average
+from srgan.training.ema import MovingAverage
 
 Results = dict[str, Tensor]
 
@@ -108,14 +108,14 @@ def test_an_update_of_the_weights() -> None:
 
     def updated() -> Results:
         generator = copy.deepcopy(start)
-        average = moving_average(generator, decay=0.999)
+        average = MovingAverage(generator, decay=0.999)
         optimizer = torch.optim.Adam(generator.parameters(), lr=1e-3, fused=True)
         for _ in range(2):
             for parameter, slope in zip(generator.parameters(), slopes, strict=True):
                 parameter.grad = slope.clone()
             norm = nn.utils.clip_grad_norm_(generator.parameters(), 0.1)
             optimizer.step()
-            average.update_parameters(generator)
+            average.follow(generator)
         return {"norm": norm, **average.state_dict(), **generator.state_dict()}
 
     assert_repeats(updated, times=4)

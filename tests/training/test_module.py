@@ -255,7 +255,7 @@ def test_an_overflow_of_float16_lowers_the_gradients_scale_and_is_no_fault(
 
     class Faults(Callback):
         def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-            faults.extend(model.non_finite_phases)
+            faults.extend(phase for phases in model.non_finite_phases.values() for phase in phases)
 
     trainer = build_trainer(max_steps=60, accelerator="cpu", devices=1, callbacks=[recorder, Faults()])
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)

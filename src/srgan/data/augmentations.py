@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from srgan.data.degradations.number_checks import require_probability
+from srgan.data.degradations.operators import on_device_of
 
 _MIXUP_CONCENTRATION = 1.2  # of the Beta distribution that the share is drawn from; Yoo et al., table 6
 _CUT_SIDE = 0.7  # of the patch, over the picture's side; Yoo et al.
@@ -62,8 +63,8 @@ class Augmentation:
         shares = [rng.uniform(0, self._colour_jitter) for rng in rngs]
         colours = np.stack([rng.random(3) for rng in rngs])
         orders = [self._order(rng) for rng in rngs]
-        share, colour = _columns(shares, hr), torch.as_tensor(colours).to(hr)[..., None, None]
-        order = torch.as_tensor(np.stack(orders), device=hr.device)[..., None, None]
+        share, colour = _columns(shares, hr), on_device_of(hr, torch.as_tensor(colours).to(hr.dtype))[..., None, None]
+        order = on_device_of(hr, torch.as_tensor(np.stack(orders)))[..., None, None]
 
         def changed(images: Tensor) -> Tensor:
             return torch.lerp(images.take_along_dim(order, dim=1), colour, share)
@@ -86,7 +87,7 @@ class Augmentation:
         """
         height, width = lr.shape[-2:]
         masks = np.stack([self._cut(height, width, rng) for rng in rngs])
-        lr = torch.where(torch.as_tensor(masks, device=lr.device)[:, None], clean_lr, lr)
+        lr = torch.where(on_device_of(lr, torch.as_tensor(masks))[:, None], clean_lr, lr)
         share = _columns([self._share(rng) for rng in rngs], lr)
         return torch.lerp(lr, lr.roll(-1, dims=0), share), torch.lerp(hr, hr.roll(-1, dims=0), share)
 
@@ -112,4 +113,4 @@ class Augmentation:
 
 def _columns(numbers: Sequence[float], images: Tensor) -> Tensor:
     """One number for each picture, to be multiplied with them."""
-    return torch.as_tensor(numbers).to(images).view(-1, 1, 1, 1)
+    return on_device_of(images, torch.as_tensor(numbers).to(images.dtype)).view(-1, 1, 1, 1)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
@@ -168,6 +169,15 @@ class SuperResolutionDataModule(LightningDataModule):
             persistent_workers=self._num_workers > 0,
             worker_init_fn=_leave_signals_to_the_run,
         )
+
+    def transfer_batch_to_device(
+        self, batch: dict[str, Any], device: torch.device, dataloader_idx: int
+    ) -> dict[str, Any]:
+        """Move a batch; of a picture to validate on LR alone: it is scored on the CPU."""
+        if self.trainer is None or self.trainer.training:
+            moved: dict[str, Any] = super().transfer_batch_to_device(batch, device, dataloader_idx)
+            return moved
+        return {**batch, **super().transfer_batch_to_device({"lr": batch["lr"]}, device, dataloader_idx)}
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """Degrade and augment a training batch, on the device it is on, as the step and this process decide."""

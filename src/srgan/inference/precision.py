@@ -22,7 +22,7 @@ _TENSOR_CORES_SINCE = (7, 0)  # compute capability
 
 
 class MixedPrecision(Wrapper):
-    """The network in a 16-bit type; in float32 from the first result on that is not finite.
+    """The network in a 16-bit type; in float32 once a result was found not to be finite.
 
     Args:
         network: The network; its weights stay float32.
@@ -32,20 +32,23 @@ class MixedPrecision(Wrapper):
     def __init__(self, network: Network, *, dtype: torch.dtype) -> None:
         super().__init__(network)
         self.dtype: torch.dtype | None = dtype
+        self.finite: Tensor | None = None  # on the device, whether all results were; None before the first one
 
     def forward(self, lr: Tensor) -> Tensor:
         """Map (N, 3, h, w) to (N, 3, scale * h, scale * w), float32."""
-        if self.dtype is not None:
-            with torch.autocast(lr.device.type, dtype=self.dtype):
-                sr: Tensor = self.network(lr).float()
-            if sr.isfinite().all():
-                return sr
-            warnings.warn(
-                f"{self.dtype} overflowed: going on in float32. precision=fp32 avoids the attempt.", stacklevel=2
-            )
-            self.dtype = None
-        full: Tensor = self.network(lr)
-        return full
+        if self.dtype is None:
+            full: Tensor = self.network(lr)
+            return full
+        with torch.autocast(lr.device.type, dtype=self.dtype):
+            sr: Tensor = self.network(lr).float()
+        finite = sr.isfinite().all()
+        self.finite = finite if self.finite is None else self.finite & finite
+        return sr
+
+    def go_on_in_full(self) -> None:
+        """Compute in float32 from here on, and say so."""
+        warnings.warn(f"{self.dtype} overflowed: going on in float32. precision=fp32 avoids the attempt.", stacklevel=2)
+        self.dtype = self.finite = None
 
 
 def with_precision(generator: Generator, precision: Precision) -> Network:

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from srgan.inference.precision import MixedPrecision
 from srgan.inference.tile_layout import Window, auto_tile_size, windows
 from srgan.inference.wrapper import Network
 from srgan.system.device import is_out_of_memory
@@ -73,8 +74,28 @@ def upscale(
         MemoryError: If the smallest tile does not fit into the device's memory.
     """
     canvas = _checked(network, lr, tile_size, batch_size, out)
+    mixed = [each for each in network.modules() if isinstance(each, MixedPrecision) and each.dtype is not None]
+    # Looked at once a picture, since an accelerator waits for each look.
+    finite = _fill(network, lr, canvas, tile_size, batch_size)
+    is_finite, *are_finite = (
+        torch.stack([finite, *(each.finite for each in mixed if each.finite is not None)]).cpu().tolist()
+    )
+    if not all(are_finite):
+        for each in mixed:
+            each.go_on_in_full()
+        is_finite = bool(_fill(network, lr, canvas, tile_size, batch_size))
+    if not is_finite:
+        raise ValueError(
+            "Expected finite values from the generator, got others. Are its weights or the picture damaged?"
+        )
+    return canvas
+
+
+def _fill(network: Network, lr: Tensor, canvas: Tensor, tile_size: TileSize, batch_size: int) -> Tensor:
+    """Compute all tiles; whether all values were numbers, as a scalar on the device."""
     height, width = lr.shape[-2:]
     device = next(network.parameters()).device
+    finite = torch.ones((), dtype=torch.bool, device=device)
     if tile_size == "auto":
         size = auto_tile_size(network, height, width, batch_size=batch_size, device=device)
     else:
@@ -84,7 +105,7 @@ def upscale(
     while rows:
         try:
             with torch.inference_mode():  # the canvas stays an ordinary tensor, which may be written to
-                _fill_row(network, lr, canvas, rows[0], windows(width, size, margin), batch_size)
+                finite &= _fill_row(network, lr, canvas, rows[0], windows(width, size, margin), batch_size)
             rows.popleft()
             continue
         except (RuntimeError, MemoryError) as error:
@@ -100,9 +121,9 @@ def upscale(
         warnings.warn(
             f"Out of memory on {device}: went on with tile_size={size} batch_size={batch_size}. Set these to save the"
             " attempts.",
-            stacklevel=2,
+            stacklevel=3,
         )
-    return canvas
+    return finite
 
 
 def require_tiles(tile_size: TileSize, batch_size: int) -> None:
@@ -148,31 +169,26 @@ def _checked(network: Network, lr: Tensor, tile_size: TileSize, batch_size: int,
 
 def _fill_row(
     network: Network, lr: Tensor, canvas: Tensor, rows: Window, columns: list[Window], batch_size: int
-) -> None:
-    """Compute the tiles of one row, of all pictures, and lay their kept parts on the canvas."""
-    scale = network.scale
+) -> Tensor:
+    """Compute the tiles of one row, of all pictures, and lay their kept parts on the canvas; returns as ``_fill``."""
+    scale, parameter = network.scale, next(network.parameters())
+    finite = torch.ones((), dtype=torch.bool, device=parameter.device)
     tiles = list(product(range(len(lr)), columns))
     for begin in range(0, len(tiles), batch_size):
         batch = tiles[begin : begin + batch_size]
         views = [lr[i, :, rows.first : rows.last, column.first : column.last] for i, column in batch]
-        for (i, column), tile in zip(batch, _enlarged(network, torch.stack(views), canvas.dtype), strict=True):
+        images = torch.stack(views).to(memory_format=torch.channels_last)
+        # To MPS nothing is moved at leisure: torch lets go of the source too early there.
+        sr = network(images.to(parameter.device, parameter.dtype, non_blocking=parameter.device.type != "mps")).float()
+        finite &= sr.isfinite().all()
+        for (i, column), tile in zip(batch, in_levels(sr.clamp(0, 1), canvas.dtype).cpu(), strict=True):
             kept = tile[
                 :,
                 (rows.start - rows.first) * scale : (rows.stop - rows.first) * scale,
                 (column.start - column.first) * scale : (column.stop - column.first) * scale,
             ]
             canvas[i, :, rows.start * scale : rows.stop * scale, column.start * scale : column.stop * scale] = kept
-
-
-def _enlarged(network: Network, lr: Tensor, dtype: torch.dtype) -> Tensor:
-    """Tiles on the CPU, in the canvas' type, whose values are known to be numbers."""
-    parameter = next(network.parameters())
-    sr: Tensor = network(lr.to(parameter.device, parameter.dtype, memory_format=torch.channels_last)).float()
-    if not sr.isfinite().all():
-        raise ValueError(
-            "Expected finite values from the generator, got others. Are its weights or the picture damaged?"
-        )
-    return in_levels(sr.clamp(0, 1), dtype).cpu()
+    return finite
 
 
 def in_levels(sr: Tensor, dtype: torch.dtype) -> Tensor:

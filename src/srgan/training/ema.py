@@ -1,33 +1,60 @@
 """Exponential moving average of the generator: smoother weights than those of any one step."""
 
-from typing import Any
+import copy
 
 import torch
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor, nn
 
 
-def moving_average(generator: nn.Module, decay: float) -> AveragedModel:
-    """A copy of the generator, parameters and BatchNorm buffers, that follows it when updated once a step.
+class MovingAverage(nn.Module):
+    """A copy of a network, parameters and BatchNorm buffers, that follows it when updated once a step.
 
-    The decay warms up as (1 + n) / (10 + n), so that the first weights, which know nothing, are soon forgotten.
+    The decay warms up as (1 + n) / (10 + n), so that the first weights, which know nothing, are soon forgotten. As
+    torch's ``AveragedModel`` does it, less its looks at the counter, for each of which an accelerator would wait.
 
     Args:
-        generator: The network to follow; the copy takes no gradient.
+        network: The network to follow; the copy takes no gradient.
         decay: Share of the average that stays at each step, in (0, 1), such as 0.999.
 
     Raises:
         ValueError: If ``decay`` is out of range.
     """
-    if not 0 < decay < 1:
-        raise ValueError(f"Expected model.ema_decay between 0 and 1, or null for no average, got {decay}.")
 
-    def follow(averaged: Any, current: Any, num_averaged: Any) -> None:
-        if not averaged[0].is_floating_point():
-            # BatchNorm's counters have no mean: 0.999 · 40 + 0.001 · 40 may come out as 39.
-            torch._foreach_copy_(averaged, current)
-            return
-        n = int(num_averaged)
-        get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))(averaged, current, n)  # type: ignore[no-untyped-call]
+    n_averaged: Tensor
 
-    return AveragedModel(generator, multi_avg_fn=follow, use_buffers=True).requires_grad_(False)
+    def __init__(self, network: nn.Module, *, decay: float) -> None:
+        super().__init__()
+        if not 0 < decay < 1:
+            raise ValueError(f"Expected model.ema_decay between 0 and 1, or null for no average, got {decay}.")
+        self.module = copy.deepcopy(network).requires_grad_(False)
+        self.register_buffer("n_averaged", torch.tensor(0))
+        self._decay = decay
+
+    @torch.no_grad()
+    def follow(self, network: nn.Module, *, unless: Tensor | None = None) -> None:
+        """Take a step towards the network.
+
+        Args:
+            network: What was given at first, changed since.
+            unless: Where this scalar is true, the network has not changed, and the average does not either.
+        """
+        sound = torch.ones_like(self.n_averaged, dtype=torch.bool) if unless is None else ~unless
+        pairs = list(zip(_tensors(self.module), _tensors(network), strict=True))
+        floating = [pair for pair in pairs if pair[0].is_floating_point()]
+        weight = self._weight() * sound
+        averaged, current = zip(*floating, strict=True)
+        torch._foreach_lerp_(averaged, current, [weight.to(each.dtype) for each in averaged])
+        for counter, value in pairs:
+            if not counter.is_floating_point():
+                # BatchNorm's counters have no mean: 0.999 · 40 + 0.001 · 40 may come out as 39.
+                counter.copy_(value)
+        self.n_averaged += sound
+
+    def _weight(self) -> Tensor:
+        """Of the network's values in the next average: all at first."""
+        n = self.n_averaged.to(torch.float32 if self.n_averaged.device.type == "mps" else torch.float64)
+        return torch.where(n == 0, 1.0, 1 - ((1 + n) / (10 + n)).clamp(max=self._decay))
+
+
+def _tensors(network: nn.Module) -> list[Tensor]:
+    return [*network.parameters(), *network.buffers()]

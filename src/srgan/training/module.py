@@ -17,7 +17,7 @@ from srgan import __version__
 from srgan.evaluation.metrics import score
 from srgan.losses import GeneratorLoss, discriminator_loss
 from srgan.training.artefacts import checkerboard, colour_drift
-from srgan.training.ema import moving_average
+from srgan.training.ema import MovingAverage
 from srgan.training.schedules import Schedule
 from srgan.training.updates import AlternatingUpdates, keep_options
 
@@ -91,7 +91,7 @@ class SRGAN(AlternatingUpdates):
                 raise ValueError(f"Expected model.{name} of 0 or more, got {count}.")
         self.generator = generator.to(memory_format=torch.channels_last)
         self.discriminator = discriminator.to(memory_format=torch.channels_last)
-        self.average = None if ema_decay is None else moving_average(self.generator, ema_decay)
+        self.average = None if ema_decay is None else MovingAverage(self.generator, decay=ema_decay)
         self.generator_loss = generator_loss
         self.generator_optimizer, self.discriminator_optimizer = generator_optimizer, discriminator_optimizer
         self.pretrain_schedule = pretrain_schedule
@@ -131,7 +131,8 @@ class SRGAN(AlternatingUpdates):
             self._forget_pretraining()
         self.begin_step(self._learning_rate_factors())
         pairs = self._micro_batches(batch)
-        statistics = [buffer.clone() for buffer in self.buffers()]
+        buffers = [*self.generator.buffers(), *self.discriminator.buffers()]
+        before = [buffer.clone() for buffer in buffers]
         # One generator forward serves both phases, since the first does not change the generator. In micro-batches,
         # whose point is not to keep all of that in memory, each phase makes its own.
         shared_sr = self.generator(pairs[0][0]) if len(pairs) == 1 else None
@@ -142,13 +143,10 @@ class SRGAN(AlternatingUpdates):
                 self.update(1, (self._discriminator_phase(lr, hr, shared_sr) for lr, hr in pairs))
             with _frozen(self.discriminator):
                 self.update(0, (self._generator_phase(lr, hr, shared_sr) for lr, hr in pairs))
-        if self.dropped_step:
-            # The optimizers did not move; BatchNorm's running statistics must forget the step as well.
-            for buffer, before in zip(self.buffers(), statistics, strict=True):
-                buffer.copy_(before)
-        elif self.average is not None:
-            self.average.update_parameters(self.generator)
-        self.log_noted()
+        self.restore_if_dropped(buffers, before)  # BatchNorm's running statistics must forget the step as well
+        if self.average is not None:
+            self.average.follow(self.generator, unless=self.dropped)
+        self.end_step()
 
     def _pretrain_loss(self, lr: Tensor, hr: Tensor, shared_sr: Tensor | None) -> Tensor:
         sr = self.generator(lr) if shared_sr is None else shared_sr
@@ -189,11 +187,12 @@ class SRGAN(AlternatingUpdates):
         # On the CPU, since scores are computed in float64, which not every accelerator has.
         sr = self.forward(lr).float().clamp(0, 1).cpu()
         for name, value in score(sr, hr.cpu(), crop_border=hr.shape[-1] // lr.shape[-1]).items():
-            self._score_mean(name).update(value)
+            self._scores[name].append(value)
         return sr
 
     def on_validation_start(self) -> None:
         """Validate the network that is saved: each process has gathered BatchNorm statistics of its own."""
+        self._scores: dict[str, list[float]] = {name: [] for name in _SCORES}
         if self.trainer.world_size > 1:
             for buffer in self.evaluated_generator.buffers():
                 torch.distributed.broadcast(buffer, src=0)
@@ -201,6 +200,7 @@ class SRGAN(AlternatingUpdates):
     def on_validation_epoch_end(self) -> None:
         """Log the mean over the pictures of all processes."""
         for name in _SCORES:
+            self._score_mean(name).update(torch.tensor(self._scores[name]))
             # As an object, which Lightning sums over the processes, computes and resets.
             self.log(f"val/{name}", self._score_mean(name), prog_bar=name == "psnr_y")
 
@@ -211,8 +211,6 @@ class SRGAN(AlternatingUpdates):
             self.discriminator_optimizer(self.discriminator.parameters()),
         )
         for optimizer in optimizers:
-            # Fused ones would take float16's scale off the gradients within their step: clipping comes before that.
-            optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
             optimizer.register_load_state_dict_pre_hook(keep_options)
         return optimizers
 

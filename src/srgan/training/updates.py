@@ -1,7 +1,7 @@
 """Two networks updated in turn by hand: rates, clipping, micro-batches, and gradients that are not finite."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -11,13 +11,15 @@ from lightning.pytorch.strategies import ParallelStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-_OWN_MESSAGE = 2**18  # elements, 1 MB: from here on copying into a common message costs more than a message
-
 NETWORKS = ("generator", "discriminator")  # in the order of their optimizers
+LOOK_STEPS = 10  # between two looks at what steps came to, for each of which an accelerator waits
 
 
 class AlternatingUpdates(LightningModule):
     """A LightningModule with manual optimization of a generator and a discriminator.
+
+    A gradient that is not finite is dropped on the device: flags there keep weights and buffers as they were, and are
+    looked at together with the values to be logged, now and then.
 
     Args:
         clip_norms: Network → largest norm of its gradient; None leaves it as it is.
@@ -38,19 +40,23 @@ class AlternatingUpdates(LightningModule):
         self.clip_norms = dict(clip_norms)
         self.num_micro_batches = num_micro_batches
         self.learning_rate_scale = 1.0  # lowered where training had to be rolled back
-        self.non_finite_phases: list[str] = []  # phases of the last step whose gradient is a fault
-        self.dropped_step = False  # whether a phase of the last step went without its update, for whatever reason
-        self._noted: dict[str, Tensor | float] = {}
+        self.has_looked = True  # whether what steps came to is known, up to the last one
+        self.non_finite_phases: dict[int, list[str]] = {}  # step → phases whose gradient is a fault; of the last look
+        self._faults: dict[int, Tensor] = {}  # step → for each network, of the steps since the last look
+        self._rates: dict[str, Tensor] = {}  # on the CPU: of numbers Lightning makes tensors on the device, and waits
+        self._noted: dict[str, Tensor] = {}
 
     def begin_step(self, learning_rate_factors: Sequence[float]) -> None:
         """Forget the last step and set the rates, given as factors on those that the optimizers were made with."""
-        self.non_finite_phases, self.dropped_step = [], False
+        self.non_finite_phases, self._noted, self._rates = {}, {}, {}
+        self.dropped = torch.zeros((), dtype=torch.bool, device=self.device)  # whether a phase went without its update
+        self._fault = torch.zeros(len(NETWORKS), dtype=torch.bool, device=self.device)
         for index, factor in enumerate(learning_rate_factors):
             optimizer = self.optimizer(index)
             learning_rate = optimizer.defaults["lr"] * factor * self.learning_rate_scale
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate
-            self._noted[f"train/{NETWORKS[index]}_learning_rate"] = learning_rate
+            self._rates[f"train/{NETWORKS[index]}_learning_rate"] = torch.tensor(learning_rate)
 
     def update(self, index: int, losses: Iterable[Tensor]) -> None:
         """Step one network's optimizer on the mean of some losses, each computed only when its turn comes."""
@@ -58,13 +64,13 @@ class AlternatingUpdates(LightningModule):
         optimizer.zero_grad()
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         with self._own_gradients():
-            for number, loss in enumerate(losses, start=1):
+            for loss in losses:
                 # A loss that is no number can have finite gradients (L1's are signs). It shall not: so the step is
                 # dropped, and on all processes alike, since gradients are what they share.
                 sound = torch.where(loss.detach().isfinite(), 1.0, torch.nan)
-                shared = self.trainer.world_size > 1 and number == self.num_micro_batches
-                with averaged_over_processes(parameters) if shared else nullcontext():
-                    self.manual_backward(loss * sound / self.num_micro_batches)
+                self.manual_backward(loss * sound / self.num_micro_batches)
+        if self.trainer.world_size > 1:
+            average_over_processes(parameters)
         if index == 0:
             optimizer.step()
         else:
@@ -73,29 +79,58 @@ class AlternatingUpdates(LightningModule):
             self.trainer.strategy.optimizer_step(optimizer.optimizer, do_nothing_closure)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clip and note the gradient's norm, unscaled by now; drop a gradient that is not finite."""
-        phase = NETWORKS[0] if optimizer is self.optimizer(0).optimizer else NETWORKS[1]
+        """Clip and note the gradient's norm; drop a gradient that is not finite."""
+        index = 0 if optimizer is self.optimizer(0).optimizer else 1
+        skips = getattr(optimizer, "_step_supports_amp_scaling", False)  # torch's fused ones do
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        if skips and scaler is not None:
+            scaler.unscale_(optimizer)  # Lightning leaves it to the step, but clipping comes before that
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        norm = nn.utils.clip_grad_norm_(parameters, self.clip_norms[phase] or float("inf"))
-        self._noted[f"train/{phase}_gradient_norm"] = norm
-        if not norm.isfinite():
-            optimizer.zero_grad()  # without gradients the step changes nothing, and still counts
-            self.dropped_step = True
-            # In float16 an overflow is how the gradients' scale is found; it is a fault where no scale is small enough.
-            # The scale, unlike the loss, is the same in all processes, which must agree on what is a fault.
-            if self._gradient_scale() <= 1:
-                self.non_finite_phases.append(phase)
+        norm = nn.utils.clip_grad_norm_(parameters, self.clip_norms[NETWORKS[index]] or float("inf"))
+        self._noted[f"train/{NETWORKS[index]}_gradient_norm"] = norm
+        dropped = ~norm.isfinite()
+        self.dropped = self.dropped | dropped
+        # In float16 an overflow is how the gradients' scale is found; it is a fault where no scale is small enough.
+        # The scale, unlike the loss, is the same in all processes, which must agree on what is a fault.
+        self._fault[index] = dropped if scaler is None else dropped & (scaler.scale(torch.ones_like(norm)) <= 1)
+        if not skips:
+            if dropped:
+                optimizer.zero_grad()  # without gradients the step changes nothing, and still counts
+        elif scaler is None:
+            optimizer.found_inf = dropped.float()  # type: ignore[attr-defined]
+        else:
+            for found in scaler._found_inf_per_device(optimizer).values():
+                found.logical_or_(dropped)  # a norm can overflow where no gradient does
+
+    def restore_if_dropped(self, now: Iterable[Tensor], before: Iterable[Tensor]) -> None:
+        """Where a phase went without its update, give tensors the values that they had before the step."""
+        for tensor, value in zip(now, before, strict=True):
+            torch.where(self.dropped, value, tensor, out=tensor)
 
     def note(self, **values: Tensor) -> None:
         """Keep values of this step for the log, as their mean over the micro-batches."""
         for name, value in values.items():
             share = value.detach() / self.num_micro_batches
-            self._noted[f"train/{name}"] = self._noted.get(f"train/{name}", 0.0) + share
+            before = self._noted.get(f"train/{name}")
+            self._noted[f"train/{name}"] = share if before is None else before + share
 
-    def log_noted(self) -> None:
-        """Log what was noted in this step, all at once: Lightning forgets values when another hook logs in between."""
-        self.log_dict(self._noted)
-        self._noted = {}
+    def end_step(self) -> None:
+        """Look, when it is time, at what was noted and at what went wrong since the last look, in one transfer."""
+        step = self.global_step
+        self._faults[step] = self._fault
+        periods = (look_steps(self.device), self.trainer.log_every_n_steps or step + 1)  # type: ignore[attr-defined]
+        self.has_looked = step == self.trainer.max_steps or any(step % period == 0 for period in periods)
+        if not self.has_looked:
+            return
+        values, faults = torch.stack([*self._noted.values()]), torch.stack([*self._faults.values()])
+        seen = torch.cat([values, faults.flatten().to(values)]).cpu()
+        for at, fault in zip(self._faults, seen[len(values) :].view(faults.shape).tolist(), strict=True):
+            phases = [name for name, is_fault in zip(NETWORKS, fault, strict=True) if is_fault]
+            if phases:
+                self.non_finite_phases[at] = phases
+        self._faults = {}
+        # All at once: Lightning forgets values when another hook logs in between.
+        self.log_dict({**dict(zip(self._noted, seen.unbind(), strict=False)), **self._rates})
 
     def optimizer(self, index: int) -> LightningOptimizer:
         """The optimizer of a network, by its place in ``NETWORKS``."""
@@ -110,9 +145,10 @@ class AlternatingUpdates(LightningModule):
         strategy = self.trainer.strategy
         return strategy.block_backward_sync() if isinstance(strategy, ParallelStrategy) else nullcontext()
 
-    def _gradient_scale(self) -> float:
-        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
-        return 1.0 if scaler is None else float(scaler.get_scale())
+
+def look_steps(device: torch.device) -> int:
+    """Steps between two looks: a CPU has nothing to wait for."""
+    return 1 if device.type == "cpu" else LOOK_STEPS
 
 
 def keep_options(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:
@@ -125,42 +161,16 @@ def keep_options(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:
     return {**state, "param_groups": [{**group, **options} for group in state["param_groups"]]}
 
 
-@contextmanager
-def averaged_over_processes(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
-    """Replace the gradients that a backward pass inside leaves by their means over all processes.
+def average_over_processes(parameters: Iterable[nn.Parameter]) -> None:
+    """Replace gradients by their means over all processes.
 
-    Large ones are sent where they lie as soon as they are known, while the pass goes on; the others in one message at
-    its end.
+    Not by a ``DistributedDataParallel`` for each network: it averages in backward passes that follow a forward pass of
+    its own, so that the generator's one pass for both phases, the discriminator's two for one update, its frozen one
+    and the micro-batches would each need a case of their own, beside Lightning's DDP around the whole, to be kept idle.
     """
-    sent: list[tuple[Tensor, torch.distributed.Work]] = []
-    rest = dict.fromkeys(parameters)
-
-    def send(parameter: nn.Parameter) -> None:
-        assert parameter.grad is not None
-        lying = _as_it_lies(parameter.grad)
-        if lying.is_contiguous():
-            sent.append((lying, torch.distributed.all_reduce(lying, async_op=True)))
-            del rest[parameter]
-
-    large = [parameter for parameter in parameters if parameter.numel() >= _OWN_MESSAGE]
-    hooks = [each.register_post_accumulate_grad_hook(send) for each in large]  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-    small = [parameter.grad for parameter in rest if parameter.grad is not None]
-    if small:
-        message = torch.cat([gradient.flatten() for gradient in small])
-        sent.append((message, torch.distributed.all_reduce(message, async_op=True)))
-    for tensor, work in sent:
-        work.wait()
-        tensor /= torch.distributed.get_world_size()
-    if small:
-        for gradient, mean in zip(small, torch.split(message, [gradient.numel() for gradient in small]), strict=True):
-            gradient.copy_(mean.view_as(gradient))
-
-
-def _as_it_lies(tensor: Tensor) -> Tensor:
-    """A tensor's elements in the order of its memory where that is channels_last, without a copy."""
-    return tensor if tensor.ndim != 4 or tensor.is_contiguous() else tensor.permute(0, 2, 3, 1)
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    message = torch.cat([gradient.flatten() for gradient in gradients])
+    torch.distributed.all_reduce(message)
+    message /= torch.distributed.get_world_size()
+    means = torch.split(message, [gradient.numel() for gradient in gradients])
+    torch._foreach_copy_(gradients, [mean.view_as(each) for mean, each in zip(means, gradients, strict=True)])

@@ -5,7 +5,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from srgan.data.degradations.operators import blur, gaussian_noise, jpeg, poisson_noise
+from srgan.data.degradations.operators import blur, gaussian_noise, jpegs, poisson_noise
+
+
+def jpeg(image: Tensor, quality: int) -> Tensor:
+    return jpegs([image], [quality])[0]
 
 
 def smooth_picture(height: int, width: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -78,6 +79,22 @@ def test_a_bad_step_changes_nothing_and_still_counts(
     assert len(batch["name"]) == 2
 
 
+def test_a_bad_step_seen_later_has_changed_nothing(
+    make_model: MakeModel, fit: Callable[..., Trainer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on accelerators, which a look at each step would keep waiting."""
+    monkeypatch.setattr("srgan.training.updates.look_steps", lambda device: 4)
+    adam = partial(torch.optim.Adam, lr=1e-3, fused=True)
+    poison = Poison(range(1, 2))
+    model = make_model(ema_decay=0.9, generator_optimizer=adam, discriminator_optimizer=adam)
+    fit(model, poison, steps=5, max_dropped=3)
+    before, after, later = poison.states[1], poison.states[2], poison.states[3]
+    assert [name for name, value in before.items() if not torch.equal(value, after[name])] == []
+    assert any(not torch.equal(value, later[name]) for name, value in after.items())
+    assert events(tmp_path) == [(2, "dropped")]
+    assert torch.load(tmp_path / "recorder" / "batch_0000002_0.pt", weights_only=True)["hr"].isnan().all()
+
+
 def test_many_bad_steps_roll_back_to_the_last_good_state(
     make_model: MakeModel, fit: Callable[..., Trainer], tmp_path: Path
 ) -> None:
@@ -127,7 +144,7 @@ def test_a_full_disk_does_not_stop_training(
 
 def test_a_discriminator_that_always_wins_is_an_event_at_the_third_look_in_a_row(tmp_path: Path) -> None:
     recorder = FlightRecorder(dirpath=tmp_path / "recorder", checkpoint=tmp_path / "last.ckpt")
-    trainer, model = Mock(loggers=[], is_global_zero=True), Mock(non_finite_phases=[])
+    trainer, model = Mock(loggers=[], is_global_zero=True), Mock(non_finite_phases={}, has_looked=True)
     losses = [0.001, 0.001, 0.5, 0.001, 0.001, 0.001, 0.001]
     for look, loss in enumerate(losses, start=1):
         trainer.global_step, trainer.callback_metrics = 10 * look, {"train/discriminator_loss": torch.tensor(loss)}

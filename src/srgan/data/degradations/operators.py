@@ -1,8 +1,10 @@
 """What spoils a picture: blur, noise and JPEG.
 
-One picture at a time, since each gets settings and soon a size of its own; float RGB in [0, 1], on any device.
+One picture at a time, since each gets settings and soon a size of its own; float RGB in [0, 1], on any device. JPEG is
+the exception.
 """
 
+from collections.abc import Sequence
 from io import BytesIO
 
 import numpy as np
@@ -31,7 +33,7 @@ def blur(image: Tensor, kernel: Tensor) -> Tensor:
     margin = kernel.shape[-1] // 2
     outwards = mirror_pad(image, margin)
     size = [_fast_length(side) for side in outwards.shape[-2:]]
-    spectrum = torch.fft.rfft2(outwards, s=size) * torch.fft.rfft2(kernel.to(image), s=size)
+    spectrum = torch.fft.rfft2(outwards, s=size) * torch.fft.rfft2(on_device_of(image, kernel.to(image.dtype)), s=size)
     blurred: Tensor = torch.fft.irfft2(spectrum, s=size)  # what wraps around falls into the margin that is cut off
     return blurred[..., 2 * margin : 2 * margin + height, 2 * margin : 2 * margin + width]
 
@@ -70,24 +72,38 @@ def poisson_noise(image: Tensor, weight: float, *, grey: bool, generator: torch.
     return (image + weight * noise).clamp(0, 1)
 
 
-def jpeg(image: Tensor, quality: int) -> Tensor:
-    """Compress a picture as JPEG and open it again.
+def jpegs(images: Sequence[Tensor], qualities: Sequence[int]) -> list[Tensor]:
+    """Compress pictures as JPEG and open them again.
 
-    By Pillow on the CPU, on whatever device the picture is: what comes out is what files have, several times as fast as
-    a codec made of tensor operators.
+    By Pillow on the CPU, on whatever device the pictures are: what comes out is what files have, several times as fast
+    as a codec made of tensor operators. They go there and come back all at once, since a device waits for that.
 
     Args:
-        image: Shape (1, 3, H, W).
-        quality: libjpeg's, from 1 to 100.
+        images: On one device, shape (1, 3, H, W) each, of any sizes.
+        qualities: libjpeg's, from 1 to 100.
 
     Returns:
-        Shape (1, 3, H, W).
+        The same shapes.
     """
-    file = BytesIO()
-    Image.fromarray(to_uint8(image[0]).permute(1, 2, 0).cpu().numpy()).save(file, format="JPEG", quality=quality)
-    with Image.open(file) as opened:
-        pixels = torch.from_numpy(np.array(opened))
-    return to_float(pixels.to(image.device).permute(2, 0, 1)).unsqueeze(0)
+    sizes = [image.numel() for image in images]
+    pixels = torch.cat([to_uint8(image[0]).permute(1, 2, 0).flatten() for image in images]).cpu()
+    coded = []
+    for image, values, quality in zip(images, torch.split(pixels, sizes), qualities, strict=True):
+        height, width = image.shape[-2:]
+        file = BytesIO()
+        Image.fromarray(values.view(height, width, 3).numpy()).save(file, format="JPEG", quality=quality)
+        with Image.open(file) as opened:
+            coded.append(torch.from_numpy(np.array(opened)).flatten())
+    back = torch.split(on_device_of(images[0], torch.cat(coded)), sizes)
+    return [
+        to_float(values.view(*image.shape[-2:], 3).permute(2, 0, 1)).unsqueeze(0)
+        for image, values in zip(images, back, strict=True)
+    ]
+
+
+def on_device_of(image: Tensor, values: Tensor) -> Tensor:
+    """Values from the CPU on a picture's device, which does not wait for them; MPS does, torch is not safe there."""
+    return values.to(image.device, non_blocking=image.device.type != "mps")
 
 
 def _fast_length(length: int) -> int:

@@ -7,7 +7,7 @@ checkpoints. Differs from the paper in that HR is not sharpened, and the border 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,11 @@ import torch
 from torch import Tensor
 
 from srgan.data.degradations.number_checks import require_probability, require_range
-from srgan.data.degradations.operators import blur, jpeg
+from srgan.data.degradations.operators import blur, jpegs
 from srgan.data.degradations.random_draws import RandomBlur, RandomNoise, RandomResize, random_resize, random_sinc
 from srgan.pictures.rgb import to_float, to_uint8
+
+_NUM_JPEGS = 2  # of each picture
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,10 @@ class Pass:
         factor = self.resize.factor(rng)
         return self.noise(random_resize(image, (size[0] * factor, size[1] * factor), rng), rng)
 
-    def compress(self, image: Tensor, rng: np.random.Generator) -> Tensor:
-        """Shape (1, 3, H, W) to the same."""
+    def quality(self, rng: np.random.Generator) -> int:
+        """A quality for JPEG."""
         lowest, highest = self.jpeg_quality_range
-        return jpeg(image, int(rng.integers(lowest, highest, endpoint=True)))
+        return int(rng.integers(lowest, highest, endpoint=True))
 
 
 class RealDegradation:
@@ -65,17 +67,30 @@ class RealDegradation:
     @torch.no_grad()
     def __call__(self, hr: Tensor, *, scale: int, rngs: Sequence[np.random.Generator]) -> Tensor:
         """As ``srgan.data.degradations.Degradation`` has it."""
-        lr = [self._degraded(hr[n : n + 1], scale, rng) for n, rng in enumerate(rngs)]
-        return to_float(to_uint8(torch.cat(lr)))
+        works = [self._degraded(hr[n : n + 1], scale, rng) for n, rng in enumerate(rngs)]
+        wanted = [next(work) for work in works]
+        for _ in range(_NUM_JPEGS):
+            images, qualities = zip(*wanted, strict=True)
+            coded = jpegs(images, qualities)
+            wanted = [work.send(image) for work, image in zip(works, coded, strict=True)]
+        return to_float(to_uint8(torch.cat([lr for lr, _ in wanted])))
 
-    def _degraded(self, hr: Tensor, scale: int, rng: np.random.Generator) -> Tensor:
+    def _degraded(
+        self, hr: Tensor, scale: int, rng: np.random.Generator
+    ) -> Generator[tuple[Tensor, int], Tensor, None]:
+        """Yield a picture and a quality wherever it is to be sent on as a JPEG of that; at last LR."""
         height, width = hr.shape[-2:]
         lr_size = (height // scale, width // scale)
-        image = self._first.compress(self._first.spoil(hr, (height, width), rng), rng)
+        image = self._first.spoil(hr, (height, width), rng)
+        image = yield image, self._first.quality(rng)
         image = self._second.spoil(image, lr_size, rng)
         if rng.random() < 0.5:
-            return self._second.compress(self._filtered(random_resize(image, lr_size, rng), rng), rng)
-        return self._filtered(random_resize(self._second.compress(image, rng), lr_size, rng), rng)
+            image = self._filtered(random_resize(image, lr_size, rng), rng)
+            lr = yield image, self._second.quality(rng)
+        else:
+            image = yield image, self._second.quality(rng)
+            lr = self._filtered(random_resize(image, lr_size, rng), rng)
+        yield lr, 0
 
     def _filtered(self, lr: Tensor, rng: np.random.Generator) -> Tensor:
         if rng.random() >= self._final_sinc_probability:

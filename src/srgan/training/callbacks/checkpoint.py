@@ -83,7 +83,8 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Save when it is time; never while gradients are not finite, since that state may be the cause."""
-        if self._is_due(trainer) and not getattr(pl_module, "non_finite_phases", []):
+        known_to_be_good = getattr(pl_module, "has_looked", True) and not getattr(pl_module, "non_finite_phases", {})
+        if self._is_due(trainer) and known_to_be_good:
             self._save(trainer)
         self._signals.mid_step = False  # only now: a signal must not cut the write short
         self._signals.obey(trainer)

@@ -14,7 +14,7 @@ from srgan.system.files import atomic_write
 
 log = logging.getLogger(__name__)
 
-_WATCH_STEPS = 10  # steps between two looks at values, each of which makes an accelerator wait
+_WATCH_STEPS = 10  # steps between two looks at values; at such the module looks on accelerators as well
 _SATURATED_LOOKS = 3  # a single batch may be easy
 _MAX_BATCHES = 10  # files a process keeps: what fails for hours must not fill the disk
 _COLUMNS = ("step", "event", "detail")
@@ -70,20 +70,28 @@ class FlightRecorder(Callback):
         self._num_dropped = 0
         self._num_rollbacks = 0
         self._last_lr: Tensor | None = None
+        self._batches: dict[
+            int, dict[str, Any]
+        ] = {}  # step → batch, of steps of which it is not known what came of them
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: dict[str, Any], batch_idx: int
     ) -> None:
         """Look at the step that was done."""
         self._last_lr = batch["lr"]
-        phases = pl_module.non_finite_phases
-        assert isinstance(phases, list)
-        if phases:
-            self._dropped(trainer, pl_module, batch, phases)
-        else:
-            self._num_dropped = 0
-            if trainer.global_step % _WATCH_STEPS == 0:
-                self._watch(trainer)
+        self._batches[trainer.global_step] = batch
+        if not pl_module.has_looked:
+            return
+        batches, self._batches = self._batches, {}
+        faults = pl_module.non_finite_phases
+        assert isinstance(faults, dict)
+        for step, each in batches.items():
+            if step in faults:
+                self._dropped(trainer, pl_module, step, each, faults[step])
+            else:
+                self._num_dropped = 0
+        if trainer.global_step % _WATCH_STEPS == 0 and trainer.global_step not in faults:
+            self._watch(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure how differently BatchNorm lets the generator answer in training and in evaluation."""
@@ -104,10 +112,12 @@ class FlightRecorder(Callback):
         """Go on counting."""
         self._num_rollbacks = state_dict["num_rollbacks"]
 
-    def _dropped(self, trainer: Trainer, pl_module: LightningModule, batch: dict[str, Any], phases: list[str]) -> None:
+    def _dropped(
+        self, trainer: Trainer, pl_module: LightningModule, step: int, batch: dict[str, Any], phases: list[str]
+    ) -> None:
         self._num_dropped += 1
-        saved = self._save_batch(trainer, batch)
-        self._event(trainer, "dropped", f"gradient of the {' and the '.join(phases)} is not finite; {saved}")
+        saved = self._save_batch(trainer, step, batch)
+        self._event(trainer, "dropped", f"gradient of the {' and the '.join(phases)} is not finite; {saved}", step=step)
         if self._num_dropped < self._max_dropped:
             return
         self._num_dropped = 0
@@ -118,13 +128,13 @@ class FlightRecorder(Callback):
                 else "without a checkpoint to go back to"
             )
             raise DivergedError(
-                f"Training has diverged: at step {trainer.global_step} the last {self._max_dropped} gradients were not"
+                f"Training has diverged: at step {step} the last {self._max_dropped} gradients were not"
                 f" finite, {tried} ({saved}). Look at the batches in {self._dirpath}, or lower the learning rates"
                 " (model.*_optimizer.lr)."
             )
         self._num_rollbacks += 1
-        step = roll_back(trainer, pl_module, self._checkpoint)
-        self._event(trainer, "rolled back", f"to the state of step {step}, with half the learning rates")
+        origin = roll_back(trainer, pl_module, self._checkpoint)
+        self._event(trainer, "rolled back", f"to the state of step {origin}, with half the learning rates")
 
     def _watch(self, trainer: Trainer) -> None:
         for name, (limit, side) in self._limits.items():
@@ -136,11 +146,11 @@ class FlightRecorder(Callback):
             if self._num_beyond[name] == (_SATURATED_LOOKS if name == "discriminator_loss" else 1):
                 self._event(trainer, name, f"{float(value):.4g} is {side} {limit}")
 
-    def _save_batch(self, trainer: Trainer, batch: dict[str, Any]) -> str:
+    def _save_batch(self, trainer: Trainer, step: int, batch: dict[str, Any]) -> str:
         rank = trainer.global_rank
         if len(list(self._dirpath.glob(f"batch_*_{rank}.pt"))) >= _MAX_BATCHES:
             return f"batch not kept, there are {_MAX_BATCHES} already"
-        path = self._dirpath / f"batch_{trainer.global_step:07d}_{rank}.pt"
+        path = self._dirpath / f"batch_{step:07d}_{rank}.pt"
         try:
             with atomic_write(path) as file:
                 torch.save({"lr": batch["lr"].cpu(), "hr": batch["hr"].cpu(), "name": batch["name"]}, file)
@@ -148,12 +158,14 @@ class FlightRecorder(Callback):
             return f"batch not saved: {error}"
         return f"batch in {path}"
 
-    def _event(self, trainer: Trainer, event: str, detail: str) -> None:
+    def _event(self, trainer: Trainer, event: str, detail: str, *, step: int | None = None) -> None:
+        """Note what happened at a step, the present one where none is given."""
         if not trainer.is_global_zero:
             return
-        log.warning("Step %d: %s: %s", trainer.global_step, event, detail)
+        step = trainer.global_step if step is None else step
+        log.warning("Step %d: %s: %s", step, event, detail)
         try:
-            self._write_down((trainer.global_step, event, detail))
+            self._write_down((step, event, detail))
         except OSError as error:
             log.warning("This could not be written down: %s", error)
         self._log(trainer, {f"events/{event.replace(' ', '_')}": 1.0})

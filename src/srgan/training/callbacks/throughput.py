@@ -46,7 +46,8 @@ class Throughput(Callback):
             "data_wait_percent": 100 * (self._start - self._previous_end) / duration,
             "peak_memory_gb": peak_memory_gb(pl_module.device),
         }
-        pl_module.log_dict({f"train/{name}": value for name, value in values.items()})
+        # As tensors on the CPU: of numbers Lightning makes some on the device, which waits for each.
+        pl_module.log_dict({f"train/{name}": torch.tensor(value) for name, value in values.items()})
         self._forecast(trainer, pl_module, duration)
         self._previous_end = time.perf_counter()
 
