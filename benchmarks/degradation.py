@@ -29,7 +29,7 @@ OPERATORS = {  # as the profiler names them
     "resize": ("random_resize",),
     "Gaussian noise": ("gaussian_noise",),
     "Poisson noise": ("poisson_noise",),
-    "JPEG": ("jpeg",),
+    "JPEG": ("jpegs",),
 }
 
 
