@@ -1,5 +1,7 @@
 """The discriminator: is an image real or generated? (Ledig et al. 2017, arXiv:1609.04802, fig. 4)."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -25,19 +27,11 @@ class Discriminator(nn.Module):
         if channels < 1:
             raise ValueError(f"Expected channels of 1 or more, got {channels}.")
         self.channels = channels
-        layers: list[nn.Module] = []
-        in_channels = 3
-        for index, (multiple, stride) in enumerate(_STAGES):
-            first, out_channels = index == 0, multiple * channels
-            layers.append(nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=first))
-            layers.extend([] if first else [nn.BatchNorm2d(out_channels)])
-            layers.append(nn.LeakyReLU(0.2, inplace=True))
-            in_channels = out_channels
-        self.features = nn.Sequential(*layers)
+        self.features = strided_stages(_STAGES, channels=channels, kernel=3)
         self.classifier = nn.Sequential(
             _Pool(),
             nn.Flatten(),
-            nn.Linear(in_channels * _POOLED_SIZE**2, _DENSE * channels),
+            nn.Linear(_STAGES[-1][0] * channels * _POOLED_SIZE**2, _DENSE * channels),
             nn.LeakyReLU(0.2, inplace=True),
             nn.Linear(_DENSE * channels, 1),
         )
@@ -54,13 +48,40 @@ class Discriminator(nn.Module):
         Raises:
             ValueError: If ``images`` has another shape.
         """
-        if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[-2:]) < _MIN_CROP:
-            raise ValueError(
-                f"Expected images of shape (N, 3, H, W) with sides of {_MIN_CROP} or more, got {tuple(images.shape)}."
-                " Use larger training crops (data.hr_crop_size)."
-            )
+        require_crops(images)
         logits: Tensor = self.classifier(self.features(images))
         return logits
+
+
+def strided_stages(stages: Iterable[tuple[int, int]], *, channels: int, kernel: int) -> nn.Sequential:
+    """Convolutions with padding 1, each followed by BatchNorm, but for the first, and by LeakyReLU 0.2.
+
+    Args:
+        stages: For each convolution, its feature maps as a multiple of ``channels``, and its stride.
+        channels: Feature maps of the first.
+        kernel: Side of the kernels.
+
+    Returns:
+        The layers, from images of shape (N, 3, H, W) to features.
+    """
+    layers: list[nn.Module] = []
+    in_channels = 3
+    for index, (multiple, stride) in enumerate(stages):
+        first, out_channels = index == 0, multiple * channels
+        layers.append(nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=1, bias=first))
+        layers.extend([] if first else [nn.BatchNorm2d(out_channels)])
+        layers.append(nn.LeakyReLU(0.2, inplace=True))
+        in_channels = out_channels
+    return nn.Sequential(*layers)
+
+
+def require_crops(images: Tensor) -> None:
+    """Raise ValueError unless a discriminator with strides can judge images of this shape."""
+    if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[-2:]) < _MIN_CROP:
+        raise ValueError(
+            f"Expected images of shape (N, 3, H, W) with sides of {_MIN_CROP} or more, got {tuple(images.shape)}."
+            " Use larger training crops (data.hr_crop_size)."
+        )
 
 
 class _Pool(nn.Module):

@@ -2,9 +2,10 @@
 
 from torch import Tensor, nn
 
+from srgan.networks.discriminator import require_crops, strided_stages
+
 _STAGES = ((1, 2), (2, 2), (4, 2), (8, 1))  # (multiple of `channels`, stride)
 _KERNEL = 4
-_MIN_CROP = 32
 
 
 class PatchDiscriminator(nn.Module):
@@ -25,16 +26,8 @@ class PatchDiscriminator(nn.Module):
         if channels < 1:
             raise ValueError(f"Expected channels of 1 or more, got {channels}.")
         self.channels = channels
-        layers: list[nn.Module] = []
-        in_channels = 3
-        for index, (multiple, stride) in enumerate(_STAGES):
-            first, out_channels = index == 0, multiple * channels
-            layers.append(nn.Conv2d(in_channels, out_channels, _KERNEL, stride=stride, padding=1, bias=first))
-            layers.extend([] if first else [nn.BatchNorm2d(out_channels)])
-            layers.append(nn.LeakyReLU(0.2, inplace=True))
-            in_channels = out_channels
-        self.features = nn.Sequential(*layers)
-        self.classifier = nn.Conv2d(in_channels, 1, _KERNEL, padding=1)
+        self.features = strided_stages(_STAGES, channels=channels, kernel=_KERNEL)
+        self.classifier = nn.Conv2d(_STAGES[-1][0] * channels, 1, _KERNEL, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Judge images.
@@ -48,10 +41,6 @@ class PatchDiscriminator(nn.Module):
         Raises:
             ValueError: If ``images`` has another shape.
         """
-        if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[-2:]) < _MIN_CROP:
-            raise ValueError(
-                f"Expected images of shape (N, 3, H, W) with sides of {_MIN_CROP} or more, got {tuple(images.shape)}."
-                " Use larger training crops (data.hr_crop_size)."
-            )
+        require_crops(images)
         logits: Tensor = self.classifier(self.features(images))
         return logits

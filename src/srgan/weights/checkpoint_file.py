@@ -53,6 +53,16 @@ def check_fits(checkpoint: Mapping[str, Any], state: Mapping[str, Tensor], *, so
         )
 
 
+def require_finite(state: Mapping[str, Tensor], *, source: Path) -> None:
+    """Raise a WeightsError that names the file where a value is NaN or infinite."""
+    broken = [name for name, value in state.items() if not value.isfinite().all()]
+    if broken:
+        raise WeightsError(
+            f"{source} holds weights that are not finite (NaN or infinity): {len(broken)} of {len(state)} tensors, the"
+            f" first is {broken[0]!r}. The training diverged, or the file is damaged: use an earlier checkpoint."
+        )
+
+
 def _shape(state: Mapping[str, Any], name: str) -> torch.Size | None:
     return state[name].shape if name in state else None
 

@@ -8,7 +8,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from srgan.system.files import atomic_write
-from srgan.weights.checkpoint_file import WeightsError, read_checkpoint, resolve_checkpoint
+from srgan.weights.checkpoint_file import WeightsError, read_checkpoint, require_finite, resolve_checkpoint
 from srgan.weights.generator_file import shipped_file
 
 DISCRIMINATOR_CONFIG = "discriminator_config"  # the key of the architecture in the file's header
@@ -61,9 +61,7 @@ def load_into_discriminator(discriminator: nn.Module, path: Path) -> None:
             f" expected. {len(differing)} tensors differ, the first is {differing[0]!r}. Set discriminator= and"
             " discriminator.channels= to match, or leave discriminator_weights= out."
         )
-    broken = [key for key, value in state.items() if not value.isfinite().all()]
-    if broken:
-        raise WeightsError(f"{file} holds weights that are not finite (NaN or infinity); the first is {broken[0]!r}.")
+    require_finite(state, source=file)
     discriminator.load_state_dict({key: value.to(own[key].dtype) for key, value in state.items()})
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from srgan.networks import Generator
 from srgan.system.files import atomic_write
-from srgan.weights.checkpoint_file import GENERATOR_CONFIG, WeightsError, read_checkpoint
+from srgan.weights.checkpoint_file import GENERATOR_CONFIG, WeightsError, read_checkpoint, require_finite
 
 # Prefixes of the generator's tensors in a training checkpoint; the moving average comes first.
 GENERATOR_PREFIXES = ("average.module.", "generator.")
@@ -169,12 +169,7 @@ def fill_generator(generator: Generator, state: dict[str, Tensor], *, source: Pa
             f"{source} does not fit the architecture it names, {generator.config}: {len(wrong)} tensors are missing or"
             f" have another shape, {len(extra)} are unknown, the first is {(wrong + extra)[0]!r}."
         )
-    broken = [name for name, value in state.items() if not value.isfinite().all()]
-    if broken:
-        raise WeightsError(
-            f"{source} holds weights that are not finite (NaN or infinity): {len(broken)} of {len(state)} tensors, the"
-            f" first is {broken[0]!r}. The training diverged, or the file is damaged: use an earlier checkpoint."
-        )
+    require_finite(state, source=source)
     generator.load_state_dict({name: value.to(own[name].dtype) for name, value in state.items()})
 
 
