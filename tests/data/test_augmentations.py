@@ -51,7 +51,7 @@ def test_channels_come_in_all_orders(hr: Tensor) -> None:
     assert all(count == pytest.approx(COUNT * 0.6 / 6, abs=20) for count in counts.values())
 
 
-def test_mixup_blends_both_pictures_with_the_next_pair_by_one_share(hr: Tensor) -> None:
+def test_mixup_blends_lr_and_hr_with_the_next_pair_alike(hr: Tensor) -> None:
     lr = avg_pool2d(hr, 4)
     mixed_lr, mixed_hr = Augmentation(mixup_probability=0.5).mix(lr, hr, lr, rngs())
     torch.testing.assert_close(mixed_lr, avg_pool2d(mixed_hr, 4))

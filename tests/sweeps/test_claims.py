@@ -65,7 +65,7 @@ def test_the_folder_of_the_recipe_is_one_by_the_clock(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("held")
-def test_sweeps_of_one_second_have_a_folder_each_as_have_their_jobs() -> None:
+def test_sweeps_started_in_one_second_get_separate_folders() -> None:
     first, second = (start(r"hydra.sweep.dir='it\'s/${now:%Y}'", sweep=True) for _ in range(2))
     assert second.sweep.dir == f"{first.sweep.dir}_2"
     with initialize_config_dir(version_base="1.3", config_dir=str(PROJECT / "conf")):  # as Hydra does for each job

@@ -66,7 +66,7 @@ def wandb_service() -> int:
 
 @pytest.mark.usefixtures("no_service")
 @pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")  # W&B's Popen of what was killed
-def test_a_service_that_dies_is_said_once_and_leaves_the_next_run_alone(
+def test_a_dead_service_is_reported_once_and_spares_the_next_run(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     logger = build_wandb_logger(project="p", save_dir=tmp_path / "first")

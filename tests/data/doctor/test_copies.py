@@ -8,7 +8,7 @@ from srgan.data.doctor import copies
 from srgan.data.doctor.copies import Portrait, collection_findings
 
 
-def test_of_a_burst_each_photo_is_set_beside_the_nearest_before_it_on_each_side() -> None:
+def test_burst_photos_match_the_nearest_earlier_one_on_each_side() -> None:
     signature = torch.ones(256, dtype=torch.int8)
     burst = []
     for number in range(20):  # one sign more changes with each photo

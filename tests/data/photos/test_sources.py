@@ -164,7 +164,7 @@ def test_missing_folder_among_several_is_named() -> None:
         found(["a", "b"])
 
 
-def test_missing_partners_are_counted_and_another_scale_is_pointed_out() -> None:
+def test_missing_lr_is_counted_and_another_scale_pointed_out() -> None:
     touch("hr/1.png", "hr/2.png", "hr/3.png", "lr/1x4.png", "lr/2x2.png")
     with pytest.raises(FileNotFoundError) as error:
         found("hr", "lr")

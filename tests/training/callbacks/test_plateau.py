@@ -155,7 +155,7 @@ def test_a_resumed_run_goes_on_waiting(
     assert [report.split(" (")[0] for report in reports()] == ["Adversarial phase: no gain since step 1"]
 
 
-def test_detail_distance_is_the_content_loss_of_each_pictures_most_detailed_window(
+def test_detail_distance_is_content_loss_of_the_busiest_window(
     make_model: MakeModel, photos: Path, tmp_path: Path
 ) -> None:
     trainer = build_trainer(

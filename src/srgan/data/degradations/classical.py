@@ -68,4 +68,4 @@ class ClassicalDegradation:
     def _degraded(self, hr: Tensor, scale: int, rng: np.random.Generator) -> Tensor:
         image = downscale(blur(hr, self._blur.kernel(rng)), scale)
         sigma = uniform(self._noise_sigma_range, rng) / 255
-        return gaussian_noise(image, sigma, grey=False, generator=on_device(image.device, rng))
+        return gaussian_noise(image, sigma, gray=False, generator=on_device(image.device, rng))

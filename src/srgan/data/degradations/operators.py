@@ -38,20 +38,20 @@ def blur(image: Tensor, kernel: Tensor) -> Tensor:
     return blurred[..., 2 * margin : 2 * margin + height, 2 * margin : 2 * margin + width]
 
 
-def gaussian_noise(image: Tensor, sigma: float, *, grey: bool, generator: torch.Generator) -> Tensor:
+def gaussian_noise(image: Tensor, sigma: float, *, gray: bool, generator: torch.Generator) -> Tensor:
     """Add normal noise, clamped to [0, 1].
 
     Args:
         image: Shape (1, 3, H, W).
         sigma: Deviation, on the scale of [0, 1].
-        grey: The same noise in all channels.
+        gray: The same noise in all channels.
         generator: On the picture's device.
     """
-    noise = torch.empty_like(image[:, :1] if grey else image).normal_(generator=generator)
+    noise = torch.empty_like(image[:, :1] if gray else image).normal_(generator=generator)
     return (image + sigma * noise).clamp(0, 1)
 
 
-def poisson_noise(image: Tensor, weight: float, *, grey: bool, generator: torch.Generator) -> Tensor:
+def poisson_noise(image: Tensor, weight: float, *, gray: bool, generator: torch.Generator) -> Tensor:
     """Add photon noise, whose variance goes with brightness, clamped to [0, 1].
 
     As Real-ESRGAN's implementation has it, white is as many photons as the 8-bit picture has levels in use, rounded up
@@ -60,10 +60,10 @@ def poisson_noise(image: Tensor, weight: float, *, grey: bool, generator: torch.
     Args:
         image: Shape (1, 3, H, W).
         weight: Factor on the noise.
-        grey: The noise of the grey picture in all channels.
+        gray: The noise of the gray picture in all channels.
         generator: On the picture's device.
     """
-    seen = rgb_to_grayscale(image) if grey else image
+    seen = rgb_to_grayscale(image) if gray else image
     levels = (seen.clamp(0, 1) * 255).round()
     used = torch.zeros(256, device=image.device).scatter_(0, levels.flatten().long(), 1.0).sum()
     photons = 2 ** used.log2().ceil()

@@ -122,13 +122,13 @@ class RandomResize:
 
 
 class RandomNoise:
-    """Adds Gaussian or Poisson noise, in colour or grey.
+    """Adds Gaussian or Poisson noise, in colour or gray.
 
     Args:
         gaussian_probability: How often the noise is Gaussian; otherwise it is Poisson's.
         sigma_range: Deviation of Gaussian noise, in 255ths.
         poisson_weight_range: Factor on Poisson noise.
-        grey_probability: How often the noise is the same in all channels.
+        gray_probability: How often the noise is the same in all channels.
 
     Raises:
         ValueError: If a probability is not in [0, 1], or a range is not of two numbers of 0 or more in order.
@@ -140,26 +140,26 @@ class RandomNoise:
         gaussian_probability: float,
         sigma_range: Sequence[float],
         poisson_weight_range: Sequence[float],
-        grey_probability: float,
+        gray_probability: float,
     ) -> None:
         require_probability("noise.gaussian_probability", gaussian_probability)
         require_range("noise.sigma_range", sigma_range, lowest=0)
         require_range("noise.poisson_weight_range", poisson_weight_range, lowest=0)
-        require_probability("noise.grey_probability", grey_probability)
+        require_probability("noise.gray_probability", gray_probability)
         self._gaussian_probability = gaussian_probability
         self._sigma_range = sigma_range
         self._poisson_weight_range = poisson_weight_range
-        self._grey_probability = grey_probability
+        self._gray_probability = gray_probability
 
     def __call__(self, image: Tensor, rng: np.random.Generator) -> Tensor:
         """Shape (1, 3, H, W) to the same, clamped to [0, 1]."""
         generator = on_device(image.device, rng)
-        grey = bool(rng.random() < self._grey_probability)
+        gray = bool(rng.random() < self._gray_probability)
         if rng.random() < self._gaussian_probability:
             sigma = uniform(self._sigma_range, rng) / 255
-            return gaussian_noise(image, sigma, grey=grey, generator=generator)
+            return gaussian_noise(image, sigma, gray=gray, generator=generator)
         weight = uniform(self._poisson_weight_range, rng)
-        return poisson_noise(image, weight, grey=grey, generator=generator)
+        return poisson_noise(image, weight, gray=gray, generator=generator)
 
 
 def uniform(between: Sequence[float], rng: np.random.Generator) -> float:
