@@ -80,7 +80,7 @@ def test_a_dead_service_is_reported_once_and_spares_the_next_run(
     logger.log_image("picture", ["nowhere.png"])
     logger.finalize("success")
     finish_wandb(exit_code=0)
-    assert caplog.text.count("is off from here on; the run goes on") == 1
+    assert caplog.text.count("is now off; training continues") == 1
     caplog.clear()
     print("a line")  # noqa: T201
     time.sleep(0.1)  # for W&B's thread
