@@ -138,7 +138,7 @@ def test_a_full_disk_does_not_stop_training(
     trainer = fit(make_model(pretrain_steps=20), Poison(range(1, 2)), steps=3, max_dropped=5)
     assert trainer.global_step == 3
     assert f"batch not saved: {error}" in caplog.text
-    assert "could not be written down" in caplog.text
+    assert "could not be recorded" in caplog.text
     assert not list((tmp_path / "recorder").glob("*.pt"))
 
 

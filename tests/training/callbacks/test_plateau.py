@@ -71,7 +71,7 @@ def test_a_plateau_is_reported_once_and_the_next_one_again(reports: Callable[[],
     assert watch(plateau, [(26.0, 0.6), *flat]) == [0, 0, 1, 2, 3]
     assert reports() == [
         "Adversarial phase: no gain since step 200 (best val/psnr_y 27.05 at step 300, best val/detail_distance 0.499"
-        " at step 400); by these scores stopping would lose nothing. Training goes on."
+        " at step 400); by these scores stopping would lose nothing. Training continues."
     ]
     assert watch(plateau, [(28.0, 0.5), (28.0, 0.5), (28.0, 0.5)], first=6) == [0, 1, 2]
     assert len(reports()) == 2
