@@ -177,13 +177,13 @@ def test_loaders_work_without_a_trainer(folder: Path) -> None:
         ({"scale": 0}, "scale.* got 0"),
         ({"batch_size": 0}, "batch_size to be a whole number of 1 or more, got 0"),
         ({"num_crop_candidates": 0}, "num_crop_candidates to be a whole number of 1 or more, got 0"),
-        ({"lr_root": "lr", "hr_reductions": [1, 2]}, r"hr_reductions=\[1\] where data\.lr_root"),
+        ({"lr_root": ".", "hr_reductions": [1, 2]}, r"hr_reductions=\[1\] where data\.lr_root"),
         ({"val_lr_root": "lr"}, r"Expected data\.val_root"),
     ],
 )
 def test_senseless_argument_is_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        SuperResolutionDataModule(root="photos", **arguments)
+        SuperResolutionDataModule(root=".", **arguments)
 
 
 def test_given_training_lr_needs_given_validation_lr(folder: Path, benchmark_set: Path, tmp_path: Path) -> None:
@@ -346,6 +346,6 @@ def test_lr_files_of_the_validation_are_not_degraded(folder: Path, tmp_path: Pat
 
 def test_degrading_given_lr_and_cutblur_alone_are_refused() -> None:
     with pytest.raises(ValueError, match=r"data/degradation=bicubic where data\.lr_root"):
-        SuperResolutionDataModule(root="photos", lr_root="lr", degradation=classical())
+        SuperResolutionDataModule(root=".", lr_root=".", degradation=classical())
     with pytest.raises(ValueError, match=r"data/degradation=classical or real.*cutblur_probability"):
         SuperResolutionDataModule(root="photos", augmentation=Augmentation(cutblur_probability=0.5))
