@@ -280,7 +280,7 @@ def test_validation_photos_inside_the_root_are_not_trained_on(folder: Path) -> N
     names = {name for batch in islice(data.train_dataloader(), 10) for name in batch["name"]}
     assert names == {f"{seed}.png" for seed in range(10)}
     assert val_names(data) == ["a.png"]
-    with pytest.raises(ValueError, match="that are not those to validate or to test on, found none"):
+    with pytest.raises(ValueError, match="that are not used for validation or testing, found none"):
         ready(root=folder, val_root=folder)
 
 

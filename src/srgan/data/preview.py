@@ -1,4 +1,4 @@
-"""A picture sheet of what the data settings do; ``python -m srgan.data.preview`` is ``srgan preview``."""
+"""A sheet that shows what the data settings do; ``python -m srgan.data.preview`` is ``srgan preview``."""
 
 import sys
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ from srgan.pictures.resize import downscale
 from srgan.pictures.sheet import Panel, comparison_sheet
 
 _NUM_ROWS, _NUM_COLUMNS = 4, 2  # of triples
-_PANEL_SIZE = 192  # pixels, at least
+_PANEL_SIZE = 192  # pixels, roughly
 
 
 def preview_sheet(batch: Mapping[str, Tensor]) -> Tensor:
-    """Triples of original, bicubic and given LR.
+    """Lay out original, bicubic LR and training LR of the first samples.
 
     Args:
         batch: ``lr`` (N, 3, h, w) and ``hr`` (N, 3, scale * h, scale * w), float RGB in [0, 1].

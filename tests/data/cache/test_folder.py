@@ -214,7 +214,7 @@ def test_entries_lost_while_a_run_goes_on_are_decoded(folder: Path, tmp_path: Pa
         if damage is not Path.unlink:
             path.touch()
             damage(path)
-    with pytest.warns(CacheWarning, match="have gone since the run began"):
+    with pytest.warns(CacheWarning, match="were removed since the run began"):
         assert_as_decoded(collection)
 
 

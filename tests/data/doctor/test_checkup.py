@@ -18,7 +18,7 @@ from srgan.commands.doctor import main
 from srgan.data import datamodule
 from srgan.data.degradations import bicubic
 from srgan.data.doctor import checkup as doctor
-from srgan.data.doctor.copies import collection_findings, portrait
+from srgan.data.doctor.copies import collection_findings, signature
 from srgan.data.doctor.enlargement import find_enlargement
 from srgan.data.doctor.findings import NAMES, Finding
 from srgan.data.doctor.pairs import pair_findings
@@ -287,7 +287,7 @@ def test_the_split_by_name_leaks_too(tmp_path: Path) -> None:
 def test_a_copy_without_a_differing_sign_is_near_not_the_same() -> None:
     original, compressed = textured(1), levels(textured(1) + 1.0)
     (finding,) = collection_findings(
-        [portrait(each, file=file, side="train") for each, file in ((original, "a"), (compressed, "b"))]
+        [signature(each, file=file, side="train") for each, file in ((original, "a"), (compressed, "b"))]
     )
     assert finding.values["distance"] == 0
     assert (finding.name, finding.amount) == ("near_duplicate", "0 of 255 signs differ from a")
@@ -443,7 +443,7 @@ def test_command_that_cannot_run_says_why_and_2(
         pytest.param(["data.val_lr_root={0}/lr"], "data.val_root", id="no-val"),
         pytest.param(["data.hr_crop_size=98"], "data.hr_crop_size", id="crop"),
         pytest.param(["data.lr_root={0}/lr", "data/degradation=real"], "data/degradation=bicubic", id="degradation"),
-        pytest.param(["data.val_root={0}/train"], "not those to validate or to test on, found none", id="all-held-out"),
+        pytest.param(["data.val_root={0}/train"], "not used for validation or testing, found none", id="all-held-out"),
     ],
 )
 def test_doctor_refuses_what_training_refuses_in_the_same_words(

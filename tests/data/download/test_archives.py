@@ -185,7 +185,7 @@ def test_a_server_that_says_no_length_is_believed(site: Site, tmp_path: Path) ->
 
 def test_the_next_run_goes_on_from_what_a_given_up_one_left(site: Site, tmp_path: Path) -> None:
     site.breaks = [10_000, 0, 0, 0]
-    with pytest.raises(DownloadError, match=r"closed after 10000 of \d+ bytes.*is kept to go on from"):
+    with pytest.raises(DownloadError, match=r"closed after 10000 of \d+ bytes.*is kept and will be resumed"):
         fetch(site.archive(), tmp_path)
     assert visible(tmp_path) == set()
     site.requests.clear()
@@ -272,7 +272,7 @@ def test_wrong_checksum_leaves_nothing_and_is_named(site: Site, tmp_path: Path) 
 
 def test_wrong_file_put_there_by_hand_is_refused_and_left(site: Site, tmp_path: Path) -> None:
     (tmp_path / "set.zip").write_bytes(b"something else")
-    with pytest.raises(DownloadError, match=r"set\.zip.* is not the one expected: it has 14 bytes"):
+    with pytest.raises(DownloadError, match=r"set\.zip.* is not the expected one: it has 14 bytes"):
         fetch(site.archive(), tmp_path)
     assert visible(tmp_path) == {"set.zip"}
 

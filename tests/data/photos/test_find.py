@@ -159,7 +159,7 @@ def test_partner_at_another_scale_says_which(tmp_path: Path) -> None:
 
 def test_folders_the_wrong_way_round_are_suspected(tmp_path: Path) -> None:
     photo = Photo("1", save(tmp_path / "lr.png", width=16, height=12), save(tmp_path / "hr.png", width=64, height=48))
-    with pytest.raises(ValueError, match=r"got 16x12 and 64x48.*the wrong way round, or the same\?"):
+    with pytest.raises(ValueError, match=r"got 16x12 and 64x48.*swapped, or the same\?"):
         read_pair(photo, scale=4)
 
 

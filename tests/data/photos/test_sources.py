@@ -168,8 +168,8 @@ def test_missing_lr_is_counted_and_another_scale_pointed_out() -> None:
     touch("hr/1.png", "hr/2.png", "hr/3.png", "lr/1x4.png", "lr/2x2.png")
     with pytest.raises(FileNotFoundError) as error:
         found("hr", "lr")
-    assert "each of 3 HR photos among the 2 pictures in lr, but 2 have none. The first is hr/2.png" in str(error.value)
-    assert "is scale=2 meant?" in str(error.value)
+    assert "each of 3 HR photos among the 2 files in lr, but 2 have none. The first is hr/2.png" in str(error.value)
+    assert "did you mean scale=2?" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_names_that_leave_the_partner_open_are_refused(files: list[str], both: s
 def test_partners_of_nobody_are_listed() -> None:
     touch("hr/1.png", "lr/1x4.png", "lr/2x4.png")
     with pytest.warns(
-        UserWarning, match=re.escape("Left out 1 LR pictures that have no HR photo in hr:\n  lr/2x4.png")
+        UserWarning, match=re.escape("Left out 1 LR files that have no HR photo in hr:\n  lr/2x4.png")
     ):
         assert named(found("hr", "lr")) == {"1.png": "lr/1x4.png"}
 

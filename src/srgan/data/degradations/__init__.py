@@ -1,4 +1,4 @@
-"""What makes a low-resolution picture of a photo: bicubic, blurred and noisy, or as Real-ESRGAN does it."""
+"""How LR is made from HR: bicubic, with blur and noise, or as in Real-ESRGAN."""
 
 from srgan.data.degradations.classical import ClassicalDegradation, Degradation, bicubic
 from srgan.data.degradations.random_draws import RandomBlur, RandomNoise, RandomResize

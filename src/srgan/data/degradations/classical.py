@@ -1,4 +1,4 @@
-"""How low-resolution pictures are made from high-resolution ones: bicubic once, or at random for each crop."""
+"""Degradations that make LR from HR: bicubic, and the classical model of blind super-resolution."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -18,20 +18,20 @@ class Degradation(Protocol):
     """Makes LR from HR at random."""
 
     def __call__(self, hr: Tensor, *, scale: int, rngs: Sequence[np.random.Generator]) -> Tensor:
-        """Degrade pictures, each by draws from its own generator alone.
+        """Degrade images, each with draws from its own generator only.
 
         Args:
             hr: Float RGB in [0, 1], shape (N, 3, scale * h, scale * w), on any device.
             scale: Factor.
-            rngs: A generator for each picture.
+            rngs: A generator per image.
 
         Returns:
-            Float RGB in [0, 1], rounded to 8 bit as files are, shape (N, 3, h, w).
+            Float RGB in [0, 1], rounded to 8 bits as in files, shape (N, 3, h, w).
         """
 
 
 def bicubic(hr: Tensor, scale: int) -> Tensor:
-    """MATLAB-convention bicubic, clamped and rounded to 8 bit as the papers' LR files are.
+    """MATLAB-convention bicubic, clamped and rounded to 8 bits like the papers' LR files.
 
     Args:
         hr: uint8, shape (3, scale * h, scale * w).
@@ -48,10 +48,10 @@ class ClassicalDegradation:
 
     Args:
         blur: Draws the kernels.
-        noise_sigma_range: Deviation of the noise, in 255ths.
+        noise_sigma_range: Standard deviation of the noise, in levels of 255.
 
     Raises:
-        ValueError: If the range is not of two numbers of 0 or more in order.
+        ValueError: If the range is not two ordered numbers of 0 or more.
     """
 
     def __init__(self, *, blur: RandomBlur, noise_sigma_range: Sequence[float]) -> None:
@@ -61,7 +61,7 @@ class ClassicalDegradation:
 
     @torch.no_grad()
     def __call__(self, hr: Tensor, *, scale: int, rngs: Sequence[np.random.Generator]) -> Tensor:
-        """As ``Degradation`` has it."""
+        """See ``Degradation``."""
         lr = [self._degraded(hr[n : n + 1], scale, rng) for n, rng in enumerate(rngs)]
         return to_float(to_uint8(torch.cat(lr)))
 
