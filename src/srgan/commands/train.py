@@ -114,7 +114,7 @@ def fit(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ...]
 def test(model: "SRGAN", datamodule: "LightningDataModule", trainer: "Trainer", results_dir: Path) -> tuple[float, ...]:
     """Score what was trained, write everything down, and say what to do next; returns as ``train`` does."""
     from srgan.evaluation import closing_test
-    from srgan.sweeps.report import log_report
+    from srgan.sweeps.jobs import log_report
     from srgan.training.console import run_summary
 
     model.to(trainer.strategy.root_device)  # Lightning has put it back on the CPU

@@ -53,7 +53,8 @@ class ReportEachJob(Callback):
         """Record why a failed job failed, and write the report of all jobs so far."""
         if config.hydra.mode != RunMode.MULTIRUN:
             return
-        from srgan.sweeps.report import ERROR, write_report
+        from srgan.sweeps.jobs import ERROR
+        from srgan.sweeps.report import write_report
 
         sweep_dir = Path(config.hydra.sweep.dir)
         job_dir = Path(config.hydra.runtime.output_dir)

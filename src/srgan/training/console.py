@@ -12,8 +12,9 @@ from pathlib import Path
 from lightning import Trainer
 
 from srgan.evaluation.closing_test import COMPARISON, WEIGHTS, read_convention
-from srgan.evaluation.evaluate import Scores, score_table
 from srgan.evaluation.score_file import SCORES
+from srgan.evaluation.scorecard import Scores
+from srgan.evaluation.table import score_table
 from srgan.system.files import disk_full
 from srgan.system.program import shown
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from srgan.data.degradations import ClassicalDegradation, RandomBlur, bicubic
+from srgan.data.degradations import ClassicalDegradation, RandomBlur
 from srgan.pictures.resize import downscale
+from srgan.pictures.resize import downscale_pixels as bicubic
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

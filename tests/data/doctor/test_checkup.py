@@ -16,7 +16,6 @@ from torch.nn.functional import interpolate
 
 from srgan.commands.doctor import main
 from srgan.data import datamodule
-from srgan.data.degradations import bicubic
 from srgan.data.doctor import checkup as doctor
 from srgan.data.doctor.copies import collection_findings, signature
 from srgan.data.doctor.enlargement import find_enlargement
@@ -27,6 +26,7 @@ from srgan.data.photos import make_sources
 from srgan.data.photos.find import split_by_name
 from srgan.data.photos.sources import Roots, find
 from srgan.pictures.find import LeftOutWarning, find_images
+from srgan.pictures.resize import downscale_pixels as bicubic
 from srgan.pictures.rgb import read_rgb8
 
 SAMPLE = Path(datamodule.__file__).parents[1] / "assets" / "photos"

@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 
 from srgan.data.collection import Collection
-from srgan.data.degradations import bicubic
 from srgan.data.photos import Photo, find_pairs, find_photos
 from srgan.data.photos.find import split_by_name, with_reductions
 from srgan.data.photos.pair import read_pair
 from srgan.pictures.errors import ImageReadError
 from srgan.pictures.find import LeftOutWarning
+from srgan.pictures.resize import downscale_pixels as bicubic
 from srgan.pictures.rgb import read_rgb8
 from tests.data.pictures import save
 

@@ -188,9 +188,7 @@ def test_names_that_leave_the_partner_open_are_refused(files: list[str], both: s
 
 def test_partners_of_nobody_are_listed() -> None:
     touch("hr/1.png", "lr/1x4.png", "lr/2x4.png")
-    with pytest.warns(
-        UserWarning, match=re.escape("Left out 1 LR files that have no HR photo in hr:\n  lr/2x4.png")
-    ):
+    with pytest.warns(UserWarning, match=re.escape("Left out 1 LR files that have no HR photo in hr:\n  lr/2x4.png")):
         assert named(found("hr", "lr")) == {"1.png": "lr/1x4.png"}
 
 

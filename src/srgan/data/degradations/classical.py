@@ -1,4 +1,4 @@
-"""Degradations that make LR from HR: bicubic, and the classical model of blind super-resolution."""
+"""What a degradation is, and the classical one of blind super-resolution: blur, bicubic, noise."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,7 +10,7 @@ from torch import Tensor
 from srgan.data.degradations.number_checks import require_range
 from srgan.data.degradations.operators import blur, gaussian_noise
 from srgan.data.degradations.random_draws import RandomBlur, on_device, uniform
-from srgan.pictures.resize import downscale, downscale_pixels
+from srgan.pictures.resize import downscale
 from srgan.pictures.rgb import to_float, to_uint8
 
 
@@ -28,19 +28,6 @@ class Degradation(Protocol):
         Returns:
             Float RGB in [0, 1], rounded to 8 bits as in files, shape (N, 3, h, w).
         """
-
-
-def bicubic(hr: Tensor, scale: int) -> Tensor:
-    """MATLAB-convention bicubic, clamped and rounded to 8 bits like the papers' LR files.
-
-    Args:
-        hr: uint8, shape (3, scale * h, scale * w).
-        scale: Factor.
-
-    Returns:
-        uint8, shape (3, h, w).
-    """
-    return downscale_pixels(hr, scale)
 
 
 class ClassicalDegradation:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from srgan.data.degradations import bicubic
 from srgan.data.photos.find import Photo
+from srgan.pictures.resize import downscale_pixels
 from srgan.pictures.rgb import read_rgb8, to_float, to_uint8
 
 
@@ -40,7 +40,7 @@ def make_pair(photo: Photo, hr: Tensor, *, scale: int) -> Pair:
         if min(hr.shape[1:]) < scale:
             return Pair(hr[:, :0, :0], hr)
         hr = _trimmed(hr, scale)
-        return Pair(bicubic(hr, scale), hr)
+        return Pair(downscale_pixels(hr, scale), hr)
     lr = read_rgb8(photo.lr_path)
     if not _fit(hr, lr, scale):
         fits = next((f" They fit scale={factor}." for factor in (2, 3, 4, 8) if _fit(hr, lr, factor)), "")
@@ -64,7 +64,7 @@ def _reduced(image: Tensor, factor: float) -> Tensor:
     if min(image.shape[1:]) < factor:
         return image[:, :0, :0]
     if float(factor).is_integer():
-        return bicubic(_trimmed(image, int(factor)), int(factor))
+        return downscale_pixels(_trimmed(image, int(factor)), int(factor))
     size = [round(side / factor) for side in image.shape[-2:]]
     return to_uint8(interpolate(to_float(image)[None], size=size, mode="bicubic", antialias=True))[0]
 
