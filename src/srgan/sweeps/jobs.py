@@ -19,7 +19,7 @@ COLUMNS = ("name", "settings", "psnr_y", "ssim_y", "feature_distance", "status",
 
 @dataclass(frozen=True)
 class Job:
-    """One job of a sweep; scores are those of its last weights, means over the pictures, NaN where there are none."""
+    """One job of a sweep; scores are means over the pictures for its last weights, NaN if missing."""
 
     name: str
     settings: str
@@ -32,7 +32,7 @@ class Job:
 
     @property
     def perception(self) -> float:
-        """What the report calls perception, lower is better: the feature distance, or 1 - SSIM without one."""
+        """Perception, lower is better: the feature distance, or 1 - SSIM without one."""
         return self.feature_distance if self.features else 1 - self.ssim_y
 
 
@@ -40,7 +40,7 @@ def read_jobs(sweep_dir: Path) -> list[Job]:
     """The jobs of a sweep, in order, finished or not.
 
     Raises:
-        FileNotFoundError: If the folder holds no job.
+        FileNotFoundError: If the folder has no jobs.
     """
     folders = [path for path in sweep_dir.glob("*") if (path / ".hydra").is_dir() or (path / SCORES).is_file()]
     if not folders:
@@ -52,7 +52,7 @@ def read_jobs(sweep_dir: Path) -> list[Job]:
 
 
 def knee(jobs: Sequence[Job]) -> Job | None:
-    """The job closest to where both scores would be the best of the sweep, each axis scaled to the sweep's range."""
+    """The job closest to having the sweep's best scores on both axes, each scaled to the sweep's range."""
     finished = [job for job in jobs if job.status == "finished"]
     if not finished:
         return None
@@ -75,8 +75,8 @@ def table(jobs: Sequence[Job]) -> list[list[str | float]]:
 
 
 def log_report(sweep_dir: Path, loggers: "Iterable[Logger]") -> None:
-    """Log the table of all jobs so far, where a logger can show one: W&B's."""
-    from lightning.pytorch.loggers import WandbLogger  # takes seconds, which making a report again need not
+    """Log the table of all jobs so far to W&B, if that is among the loggers."""
+    from lightning.pytorch.loggers import WandbLogger  # takes seconds, which making a report again does not need
 
     rows = table(read_jobs(sweep_dir))
     for logger in loggers:
@@ -109,7 +109,7 @@ def _job(folder: Path, settings: list[str]) -> Job:
 
 
 def _overrides(folder: Path) -> list[str]:
-    """What Hydra noted of the command line: a YAML list of texts."""
+    """The job's overrides, as Hydra stored them."""
     file = folder / ".hydra" / "overrides.yaml"
     noted = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None
     return [str(each) for each in noted or []]

@@ -1,6 +1,6 @@
-"""The report of a sweep: distortion against perception, a row and a picture per job, and the best trade marked.
+"""The report of a sweep: distortion against perception, a row and a picture per job, and the best trade-off.
 
-Made again from the folders alone by ``python -m srgan.sweeps.report <sweep folder>``.
+``python -m srgan.sweeps.report <sweep folder>`` makes it again from the folders.
 """
 
 import argparse
@@ -28,13 +28,13 @@ def write_report(sweep_dir: Path) -> Path:
     """Write ``report.html`` (self-contained), ``report.png`` and ``report.csv`` into a sweep's folder.
 
     Args:
-        sweep_dir: The folder that holds the jobs' folders.
+        sweep_dir: The folder of the jobs' folders.
 
     Returns:
         The path of the HTML report.
 
     Raises:
-        FileNotFoundError: If the folder holds no job.
+        FileNotFoundError: If the folder has no jobs.
     """
     jobs = read_jobs(sweep_dir)
     best = knee(jobs)
@@ -79,9 +79,9 @@ def _plot(jobs: Sequence[Job], best: Job | None) -> bytes:
         axes.scatter(best.psnr_y, best.perception, s=180, facecolors="none", edgecolors="tab:red", label="knee")
         axes.legend()
     axes.set_xlabel("PSNR on Y in dB: less distortion →")
-    axes.set_ylabel(f"← closer to the eye's view\n{_axis(jobs)}", fontsize=8)
+    axes.set_ylabel(f"← better perception\n{_axis(jobs)}", fontsize=8)
     axes.grid(alpha=0.3)
-    axes.margins(0.25)  # for the points' names
+    axes.margins(0.25)  # room for the points' labels
     axes.ticklabel_format(useOffset=False)
     axes.locator_params(nbins=5)
     figure.tight_layout()
@@ -105,7 +105,7 @@ def _data(png: Path) -> str:
 
 def main() -> None:
     """Make the report of a sweep's folder."""
-    parser = argparse.ArgumentParser(description="Make the report of a sweep again, from its folder alone.")
+    parser = argparse.ArgumentParser(description="Make the report of a sweep again from its folder.")
     parser.add_argument("sweep_dir", type=Path, help="logs/train/multiruns/<date>_<time>")
     try:
         print(write_report(parser.parse_args().sweep_dir))  # noqa: T201 - a command
