@@ -164,9 +164,7 @@ def keep_options(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:
 def average_over_processes(parameters: Iterable[nn.Parameter]) -> None:
     """Replace gradients by their means over all processes.
 
-    Not by a ``DistributedDataParallel`` for each network: it averages in backward passes that follow a forward pass of
-    its own, so that the generator's one pass for both phases, the discriminator's two for one update, its frozen one
-    and the micro-batches would each need a case of their own, beside Lightning's DDP around the whole, to be kept idle.
+    docs/architecture.md says why not by a ``DistributedDataParallel`` for each network.
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     message = torch.cat([gradient.flatten() for gradient in gradients])

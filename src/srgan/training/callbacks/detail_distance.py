@@ -29,13 +29,7 @@ class DetailDistance(Callback):
 
     @torch.no_grad()
     def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: dict[str, Any],
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: dict[str, Any], *_: Any
     ) -> None:
         """Measure one photo: ``outputs`` is its SR, float RGB in [0, 1] of shape (1, 3, H, W)."""
         content = pl_module.generator_loss.content  # type: ignore[union-attr] # a GeneratorLoss

@@ -29,13 +29,7 @@ class ValidationPictures(Callback):
         self._rows: list[list[Panel]] = []
 
     def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: dict[str, Any],
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: dict[str, Any], batch_idx: int, *_: Any
     ) -> None:
         """Keep a window of the first photos."""
         if trainer.is_global_zero and batch_idx < self._num_pictures:
