@@ -280,7 +280,7 @@ def test_resume_auto_repeats_nothing_that_is_done(
     assert "starting from scratch" in caplog.text
     (last.parents[1] / "scores.json").unlink()
     run("b", 2)
-    assert "its steps are done, the closing test follows" in caplog.text
+    assert "all steps are done, the closing test follows" in caplog.text
     assert (last.parents[1] / "scores.json").is_file()
     assert last.stat().st_mtime_ns == before
 
@@ -318,7 +318,7 @@ def test_resume_auto_makes_up_for_a_closing_test_that_was_cut_off(
     before = cut_off("a", 2)
     assert not (a / "scores.json").exists()
     other = run("b", 2)  # by a command that names its folder by the clock
-    assert "its steps are done, the closing test follows in its folder" in caplog.text
+    assert "all steps are done, the closing test follows in its folder" in caplog.text
     scores = json.loads((a / "scores.json").read_text())["scores"]
     assert set(scores) == {"bicubic", "best", "last"}
     assert scores["last"] == scores["best"]  # both of the last step, the only one that was validated
