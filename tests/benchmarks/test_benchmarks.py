@@ -17,6 +17,9 @@ from srgan.networks import Generator
 from srgan.weights import save_generator
 
 
+NAMES = ("train_step", "inference", "scaling", "startup", "degradation", "data_loading", "exact")
+
+
 @pytest.fixture
 def tiny(photos: Path) -> tuple[str, ...]:
     """Settings for a step that takes no time."""
@@ -116,10 +119,12 @@ def test_figures_are_saved_with_the_machine(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["train_step", "inference", "scaling", "startup", "degradation", "data_loading"])
+@pytest.mark.parametrize(
+    "name", NAMES
+)
 def test_benchmark_runs(name: str, tmp_path: Path) -> None:
     done = run_python("-m", f"benchmarks.{name}", "--quick", "--out", str(tmp_path))
-    assert done.stdout.strip().endswith(f"{name}.json")
+    assert f"{name}.json" in done.stdout
     assert json.loads((tmp_path / f"{name}.json").read_text())["machine"]["quick"] is True
 
 
