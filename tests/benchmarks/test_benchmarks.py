@@ -16,7 +16,6 @@ from srgan.data.degradations.random_draws import random_sinc
 from srgan.networks import Generator
 from srgan.weights import save_generator
 
-
 NAMES = ("train_step", "inference", "scaling", "startup", "degradation", "data_loading", "exact")
 
 
@@ -119,9 +118,7 @@ def test_figures_are_saved_with_the_machine(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", NAMES
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_benchmark_runs(name: str, tmp_path: Path) -> None:
     done = run_python("-m", f"benchmarks.{name}", "--quick", "--out", str(tmp_path))
     assert f"{name}.json" in done.stdout
