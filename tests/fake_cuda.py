@@ -47,6 +47,9 @@ class PretendedCard(FakeTensorMode):  # type: ignore[no-untyped-call]
         if func.name() == "aten::_local_scalar_dense":
             return self._number(args[0])
         result: Any = super().dispatch(func, types, args, named)
+        on_mps = isinstance(result, Tensor) and result.device.type == "mps"
+        if on_mps and result.dtype in (torch.float64, torch.complex128):
+            raise TypeError(f"MPS has no {result.dtype}: {func.name()}, {_caller()}")
         if func.name() in _FALSE:
             result._is_false = True
         if func.name() in _COPIES:

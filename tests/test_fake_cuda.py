@@ -168,3 +168,8 @@ def test_what_waits_for_the_card_is_noted(line: str) -> None:
     with pretended_card("cuda") as card:
         eval(line, {"loss": torch.ones((), device=card.device)})
         assert len(card.waits) == 1
+
+
+def test_mps_has_no_float64() -> None:
+    with pretended_card("mps") as card, pytest.raises(TypeError, match=r"MPS has no torch\.float64"):
+        torch.ones(2, device=card.device).double()

@@ -1,9 +1,9 @@
 """Tests of every option on a pretended card: settings of training, scores, and the library's front door.
 
-What torch does not let one pretend: reading and writing files (safetensors and Pillow want numbers), ``torch.compile``
-(it traces, and so looks at what is pretended already), ``precision=auto`` on CUDA and ``tile_size=auto`` anywhere but
-on a CPU (both ask the driver), several processes, and numbers themselves: a branch that depends on one goes the way of
-zero. On MPS, torch itself would refuse float64; a pretended one does not, so that the tests look for it.
+What is left out, as it cannot be pretended: reading and writing files on the card's side (they want numbers),
+``precision=auto`` on CUDA and ``tile_size=auto`` on CUDA and MPS (both ask the driver), and numbers themselves: a
+branch that depends on one goes the way of zero. Not tried: ``torch.compile``, and several processes. Of MPS, the
+pretended one has no float64, as the real one.
 """
 
 from collections.abc import Callable, Iterator
