@@ -25,6 +25,7 @@ from srgan.evaluation import lpips
 from srgan.evaluation.evaluate import evaluate
 from srgan.evaluation.lpips import Lpips
 from srgan.inference import Precision, for_inference, new_canvas
+from srgan.inference.tile_layout import windows
 from srgan.losses import ContentLoss
 from srgan.networks import Generator
 from srgan.training import SRGAN
@@ -123,3 +124,28 @@ def test_the_library_enlarges_whatever_comes(
         lr = torch.rand(1, 3, 12, 20)
         sr = upscaler.enlarge(lr, out=new_canvas(48, 80, dtype=torch.uint16))
         assert upscaler.trust_map(lr, sr).device.type == "cpu"
+
+
+@pytest.mark.filterwarnings("ignore:tile_size=8 is less than:UserWarning")
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_options_of_prediction_wait_no_more(upscaler_on: Callable[..., Any], batch_size: int) -> None:
+    options = {"precision": "fp16", "batch_size": batch_size, "self_ensemble": True, "consistency": True}
+    with upscaler_on("cuda", **options) as (upscaler, card):
+        upscaler.enlarge(torch.rand(1, 3, 8, 200))
+        num_tiles = len(windows(200, 8, upscaler._network.receptive_radius))
+        waits = card.waits.copy()
+    assert num_tiles > 2
+    assert len(waits) == -(-num_tiles // batch_size) + 1, (
+        waits
+    )  # each batch is fetched; one look, whether all is finite
+
+
+def test_waits_of_a_closing_test_go_with_its_methods(generator: Generator) -> None:
+    content = ContentLoss(layer="vgg22", weights="random")
+    with pretended_card("cuda") as card:
+        network, distances = generator.to(card.device), {"feature_distance": content.to(card.device)}
+        card.waits.clear()
+        evaluate({"last": network}, Batches(1, times=2), distances=distances)
+        waits = card.waits.copy()
+    # Two to enlarge; the original there, and of bicubic and the network each the image there and the distance back.
+    assert len(waits) == 2 * (2 + 1 + 2 * 2), waits

@@ -46,6 +46,7 @@ class DetailDistance(Callback):
         top, left = most_detailed_window(batch["hr"].cpu(), self._window_size, step=self._window_size // 2)
         window = (..., slice(top, top + self._window_size), slice(left, left + self._window_size))
         # Its forward itself, as pictures smaller than the window would have it compiled anew, where it is compiled.
-        sr, hr = (each[window].to(pl_module.device, non_blocking=True) for each in (outputs, batch["hr"]))
+        device = pl_module.device  # which does not wait for them; MPS does, torch is not safe there
+        sr, hr = (each[window].to(device, non_blocking=device.type != "mps") for each in (outputs, batch["hr"]))
         distance = content.forward(sr, hr)
         pl_module.log("val/detail_distance", distance, on_epoch=True, batch_size=1, sync_dist=True)
