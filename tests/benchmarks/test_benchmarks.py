@@ -126,6 +126,14 @@ def test_benchmark_runs(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_benchmark_of_a_gpu_runs_on_a_cpu(tmp_path: Path) -> None:
+    run_python("-m", "benchmarks.gpu", "--device", "cpu", "--quick", "--out", str(tmp_path))
+    figures = json.loads((tmp_path / "gpu.json").read_text())
+    assert min(figures["training"].values()) > 0
+    assert min(figures["enlarging"].values()) > 0
+
+
+@pytest.mark.slow
 def test_benchmark_of_a_huge_picture_runs(tmp_path: Path) -> None:
     run_python("-m", "benchmarks.inference", "--huge", "--quick", "--out", str(tmp_path))
     figures = json.loads((tmp_path / "inference_huge.json").read_text())
