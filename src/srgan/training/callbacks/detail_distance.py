@@ -40,6 +40,7 @@ class DetailDistance(Callback):
         top, left = most_detailed_window(batch["hr"].cpu(), self._window_size, step=self._window_size // 2)
         window = (..., slice(top, top + self._window_size), slice(left, left + self._window_size))
         # `forward`, which is not compiled: photos smaller than the window would be compiled for each size.
-        sr, hr = (each[window].to(pl_module.device, non_blocking=True) for each in (outputs, batch["hr"]))
+        device = pl_module.device  # copies to MPS are waited for: those that are not are unsafe in torch
+        sr, hr = (each[window].to(device, non_blocking=device.type != "mps") for each in (outputs, batch["hr"]))
         distance = content.forward(sr, hr)
         pl_module.log("val/detail_distance", distance, on_epoch=True, batch_size=1, sync_dist=True)
