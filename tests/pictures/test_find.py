@@ -98,7 +98,7 @@ def test_a_root_that_is_a_link_or_hidden_is_searched(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["album.png", ".thumbnails"])
-def test_folder_named_like_a_picture_and_hidden_folder_are_left_out(tmp_path: Path, folder: str) -> None:
+def test_folder_named_like_a_picture_and_hidden_one_are_left_out(tmp_path: Path, folder: str) -> None:
     (tmp_path / "x.png").touch()
     (tmp_path / folder).mkdir()
     if folder == ".thumbnails":

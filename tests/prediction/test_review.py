@@ -112,7 +112,7 @@ def of_another_size(path: Path) -> None:
 
 @pytest.mark.parametrize(("spoil", "reason"), [(broken, "no picture"), (of_another_size, "80x64")])
 @pytest.mark.parametrize("report", [True, False])
-def test_a_bad_original_leaves_its_picture_unscored_and_on_the_page(
+def test_a_bad_original_leaves_its_picture_unscored_but_shown(
     folder: Path, weights: Path, spoil: Callable[[Path], None], reason: str, report: bool
 ) -> None:
     spoil(folder / "hr" / "a.png")
@@ -129,7 +129,7 @@ def test_a_bad_original_leaves_its_picture_unscored_and_on_the_page(
         assert reason in shown(folder)["a.png"]["facts"]
 
 
-def test_one_that_is_too_small_or_too_large_to_score_is_shown_beside_its_original(
+def test_too_small_or_large_to_score_is_shown_beside_its_original(
     folder: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.new("RGB", (3, 3), "teal").save(folder / "lr" / "a.png")
