@@ -247,7 +247,7 @@ def test_picture_of_many_bands_is_whole(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(("level", "seen"), [(127, 0), (129, 255)])
-def test_half_transparency_is_refused_by_jpeg_and_hardened_by_gif(tmp_path: Path, level: int, seen: int) -> None:
+def test_half_transparency_is_refused_in_jpeg_and_hard_in_gif(tmp_path: Path, level: int, seen: int) -> None:
     alpha = torch.full((1, 1, 8, 8), 255, dtype=torch.uint8)
     alpha[..., 0] = level
     frame = replace(picture(format="GIF"), alpha=alpha)

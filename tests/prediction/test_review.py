@@ -129,7 +129,7 @@ def test_a_bad_original_leaves_its_picture_unscored_but_shown(
         assert reason in shown(folder)["a.png"]["facts"]
 
 
-def test_too_small_or_large_to_score_is_shown_beside_its_original(
+def test_too_small_or_large_to_score_is_shown_with_its_original(
     folder: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.new("RGB", (3, 3), "teal").save(folder / "lr" / "a.png")
