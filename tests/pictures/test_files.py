@@ -191,7 +191,7 @@ def test_format_that_cannot_hold_it_is_refused_with_one_that_can(
     frames: list[Picture], format: str, scale: int, reason: str
 ) -> None:
     with pytest.raises(PictureFormatError, match=reason):
-        require_writable(frames, format=format, scale=scale)
+        require_writable(frames, format=format, side=scale * max(frames[0].size))
 
 
 def test_opaque_alpha_is_no_obstacle_to_a_jpeg(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ _INTERRUPTED = 130  # what shells make of Ctrl-C
 _UNREAD = 141  # what shells make of a broken pipe
 _STREAM = "-"
 _PATHS = ("input", "output", "reference", "ckpt", "blend_with")
-_TEXTS = ("output", "ckpt", "blend_with", "format", "device", "precision", "shard", "reference")
+_TEXTS = ("output", "ckpt", "blend_with", "format", "size", "device", "precision", "shard", "reference")
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
 _TYPES = {
     **dict.fromkeys(("overwrite", "trust_map", "report", "self_ensemble", "consistency"), bool),

@@ -61,8 +61,13 @@ def require_quality(quality: int) -> None:
         raise ValueError(f"Expected quality from 1 to 100, got {quality}.")
 
 
-def require_writable(frames: Sequence[Picture], *, format: str, scale: int = 1) -> str:
-    """Check that a format can hold pictures, enlarged by ``scale``, before the work of enlarging them is done.
+def require_writable(frames: Sequence[Picture], *, format: str, side: int | None = None) -> str:
+    """Check that a format can hold pictures, before the work of enlarging them is done.
+
+    Args:
+        frames: The pictures.
+        format: As above.
+        side: The longest side that they are to have, in pixels; None for their own.
 
     Returns:
         Pillow's name of the format.
@@ -83,7 +88,7 @@ def require_writable(frames: Sequence[Picture], *, format: str, scale: int = 1) 
     if pillow_format == "JPEG" and any(_is_clear_somewhere(frame) for frame in frames):
         raise PictureFormatError("JPEG holds no transparency, but this picture has some; choose format=png or webp.")
     largest = _LARGEST_SIDE.get(pillow_format)
-    side = max(max(frame.size) for frame in frames) * scale
+    side = side or max(max(frame.size) for frame in frames)
     if largest and side > largest:
         raise PictureFormatError(
             f"{pillow_format} holds at most {largest} pixels a side, but there would be {side}; choose format=png."

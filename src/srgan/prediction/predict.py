@@ -12,6 +12,7 @@ from srgan.prediction.ledger import Ledger, fingerprint
 from srgan.prediction.loop import Summary, run_jobs
 from srgan.prediction.place import find_place
 from srgan.prediction.records import Records
+from srgan.prediction.sizes import Size
 from srgan.weights import resolve
 
 if TYPE_CHECKING:  # imported where it is used: it would cost each start
@@ -26,6 +27,7 @@ def predict(
     output: Path,
     format: str | None = None,
     quality: int = 95,
+    size: str | None = None,
     overwrite: bool = False,
     max_pixels: int = 100_000_000,
     trust_map: bool = False,
@@ -41,6 +43,7 @@ def predict(
         output: Folder to write to, which mirrors ``source``; or, of one picture, the file.
         format: ``png``, ``jpg``, ``webp``, ``tiff`` or ``same``; None for what ``output`` ends in, and PNG in a folder.
         quality: Of JPEG and WebP, 1 to 100.
+        size: How large the results are to be, as ``Size`` reads it; None for what the network gives.
         overwrite: Replace files in ``output`` that are not ours, or another picture's.
         max_pixels: The most pixels an input may have.
         trust_map: Write a trust map beside each result.
@@ -65,6 +68,9 @@ def predict(
             "Expected report and reference without shard: they look at all parts. Give them once the parts are done;"
             " what is done is not done again."
         )
+    if size is not None and reference is not None:
+        raise ValueError("Expected reference without size: results are scored as the network gives them.")
+    wanted = None if size is None else Size(size)
     part = None if shard is None else Shard.parse(shard)
     upscaler = Upscaler(**network)
     # Before the work, since its folder may be misspelled.
@@ -76,8 +82,9 @@ def predict(
             require_own(output, page=report, scores=references is not None)
     companions, owners = [TRUST] if trust_map else [], Records(output).owners
     jobs = plan_jobs(sources, output, format=format, shard=part, companions=companions, owners=owners, file=place.file)
-    enlarger = Enlarger(upscaler, format=format, quality=quality, max_pixels=max_pixels, scratch=output)
+    enlarger = Enlarger(upscaler, format=format, quality=quality, max_pixels=max_pixels, scratch=output, size=wanted)
     deciding = {name: value for name, value in network.items() if name not in _INDIFFERENT}
+    deciding |= {} if size is None else {"size": size}  # without one, ledgers of before it was there hold
     made_with = fingerprint({**deciding, "format": format, "quality": quality}, _weights(**network))
     if note := naming_note(jobs):
         print(note)  # noqa: T201
@@ -95,7 +102,7 @@ def predict(
     if not reviewed or summary.interrupted or summary.disk_full is not None:
         return summary
     page_title = f"Enlarged with {network['ckpt']}" if report else None
-    review = Review(references, enlarger.seconds, upscaler.scale, max_pixels, page_title)
+    review = Review(references, enlarger.seconds, upscaler.scale, max_pixels, page_title, wanted)
     summary, told = review.conclude(summary, output)
     if told:
         print(told)  # noqa: T201
@@ -122,6 +129,7 @@ def predict_stream(
     *,
     format: str | None = None,
     quality: int = 95,
+    size: str | None = None,
     max_pixels: int = 100_000_000,
     overwrite: bool = False,
     trust_map: bool = False,
@@ -137,7 +145,14 @@ def predict_stream(
         )
     scratch = Path(tempfile.gettempdir())
     upscaler = Upscaler(**network)
-    enlarger = Enlarger(upscaler, format=format or "png", quality=quality, max_pixels=max_pixels, scratch=scratch)
+    enlarger = Enlarger(
+        upscaler,
+        format=format or "png",
+        quality=quality,
+        max_pixels=max_pixels,
+        scratch=scratch,
+        size=None if size is None else Size(size),
+    )
     enlarger.stream(source, target)
     target.flush()
 
