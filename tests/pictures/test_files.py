@@ -180,7 +180,7 @@ def test_empty_stream_is_named() -> None:
 @pytest.mark.parametrize(
     ("frames", "format", "scale", "reason"),
     [
-        ([picture(alpha=0.5)], "jpg", 1, "JPEG holds no transparency.*png or webp"),
+        ([picture(alpha=0.5)], "jpg", 1, "JPEG holds no transparency.*png, webp or avif"),
         ([picture(1, 16376)], "jpg", 4, "JPEG holds at most 65500 pixels a side.*65504"),
         ([picture(4096, 1)], "webp", 4, "WEBP holds at most 16383 pixels a side.*16384"),
         ([picture(format="ICNS")], "same", 1, "Cannot write ICNS; choose.*png"),

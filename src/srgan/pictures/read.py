@@ -60,7 +60,7 @@ def read_levels(path: Path, *, max_pixels: int | None) -> Pixels:
     """
     with reading(path), nullcontext() if max_pixels is None else _without_pillow_limit():
         stored = readable(path)
-        with opened(stored) as image:
+        with opened(stored, max_pixels=max_pixels) as image:
             index = _first_frame(image)
             if max_pixels is not None and image.width * image.height > max_pixels:
                 raise ImageReadError(
@@ -83,7 +83,8 @@ def _first_frame(image: ImageFile.ImageFile) -> int:
     """Go to the first frame that is no preview, of a file of previews to the last; returns its number."""
     index = 0
     for index in _frames(image):
-        image.seek(index)
+        if index:  # a HEIC stands at its main picture, which need not be the first
+            image.seek(index)
         if not _is_preview(image):
             break
     return index
@@ -91,7 +92,7 @@ def _first_frame(image: ImageFile.ImageFile) -> int:
 
 def _read_frames(stored: Stored, name: Path, max_pixels: int, scale: int) -> list[Picture]:
     pictures, pixels = [], 0
-    with opened(stored) as image:
+    with opened(stored, max_pixels=max_pixels) as image:
         chunks = _chunks(image, stored)
         for index in _frames(image):
             if index:
@@ -108,7 +109,7 @@ def _read_frames(stored: Stored, name: Path, max_pixels: int, scale: int) -> lis
 
 def _chunks(image: Image.Image, stored: Stored) -> tuple[Chunk, ...]:
     """What a file says of its colours beside a profile, as a PNG says it; and the text of a PNG."""
-    if image.format not in ("PNG", "AVIF"):
+    if image.format not in ("PNG", "AVIF", "HEIF"):
         return ()
     with reopened(stored) as file:
         if image.format == "PNG":

@@ -42,8 +42,8 @@ class Enlarger:
 
     Args:
         upscaler: The network.
-        format: ``same``, ``png``, ``jpg``, ``webp`` or ``tiff``.
-        quality: Of JPEG and WebP, 1 to 100.
+        format: ``same``, ``png``, ``jpg``, ``webp``, ``avif`` or ``tiff``.
+        quality: Of JPEG, WebP and AVIF, 1 to 100.
         max_pixels: The most pixels a file may have.
         scratch: A folder for results that are too large for the memory.
         size: How large the results are to be; None for what the network gives.

@@ -41,8 +41,9 @@ def predict(
     Args:
         source: A picture or a folder, searched recursively; or several of these.
         output: Folder to write to, which mirrors ``source``; or, of one picture, the file.
-        format: ``png``, ``jpg``, ``webp``, ``tiff`` or ``same``; None for what ``output`` ends in, and PNG in a folder.
-        quality: Of JPEG and WebP, 1 to 100.
+        format: ``png``, ``jpg``, ``webp``, ``avif``, ``tiff`` or ``same``; None for what ``output`` ends in, and PNG in
+            a folder.
+        quality: Of JPEG, WebP and AVIF, 1 to 100.
         size: How large the results are to be, as ``Size`` reads it; None for what the network gives.
         overwrite: Replace files in ``output`` that are not ours, or another picture's.
         max_pixels: The most pixels an input may have.

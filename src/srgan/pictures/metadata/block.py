@@ -21,7 +21,12 @@ _UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, TypeError, KeyError, 
 
 
 def orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8, that is left to apply; a TIFF's is applied by Pillow as it loads."""
+    """The EXIF orientation, 1 to 8, that is left to apply; a TIFF's is applied by Pillow as it loads.
+
+    A JPEG XL comes upright, whatever its EXIF says, unless it holds a JPEG.
+    """
+    if image.format == "JXL" and not getattr(image, "jpeg", False):
+        return 1
     value = _exif(image).get(ExifTags.Base.Orientation, 1)
     return value if value in range(1, 9) else 1
 
