@@ -226,6 +226,7 @@ def test_tags_changed_in_memory_are_those_that_count(tmp_path: Path) -> None:
     block = parse(picture.exif)
     assert block is not None
     assert values(block)[0x010F][2] == b"Nikon\0"
+    assert values(block, EXIF)[0x9286] == values(of_a_camera(), EXIF)[0x9286]  # of bytes that have no type
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -17,7 +17,7 @@ from srgan.pictures.decoded.pillow import from_image
 from srgan.pictures.decoded.pillow_modes import Pixels, pixels_of, prepare
 from srgan.pictures.deep_colour import read_deep
 from srgan.pictures.errors import ImageReadError, reading
-from srgan.pictures.metadata import colours
+from srgan.pictures.metadata import captions, colours
 from srgan.pictures.metadata.chunks import kept_chunks
 from srgan.pictures.metadata.colours import Chunk
 from srgan.pictures.open_file import Stored, opened, readable, reopened
@@ -93,7 +93,7 @@ def _first_frame(image: ImageFile.ImageFile) -> int:
 def _read_frames(stored: Stored, name: Path, max_pixels: int, scale: int) -> list[Picture]:
     pictures, pixels = [], 0
     with opened(stored, max_pixels=max_pixels) as image:
-        chunks = _chunks(image, stored)
+        chunks, (comments, iptc) = _chunks(image, stored), _captions(image, stored)
         for index in _frames(image):
             if index:
                 image.seek(index)
@@ -101,7 +101,10 @@ def _read_frames(stored: Stored, name: Path, max_pixels: int, scale: int) -> lis
             if pixels > max_pixels:
                 raise ImageReadError(_too_large(image, name, pixels, max_pixels, scale))
             if not _is_preview(image):
-                pictures.append(replace(_read_frame(image, stored, index), chunks=chunks))
+                if image.format == "TIFF":
+                    iptc = _of_page(stored, index)
+                frame = _read_frame(image, stored, index)
+                pictures.append(replace(frame, chunks=chunks, comments=comments, iptc=iptc))
     if not pictures:
         raise ValueError("it holds previews only")
     return pictures
@@ -115,6 +118,18 @@ def _chunks(image: Image.Image, stored: Stored) -> tuple[Chunk, ...]:
         if image.format == "PNG":
             return kept_chunks(file)
         return () if image.info.get("icc_profile") else colours.from_nclx(file.read())
+
+
+def _captions(image: Image.Image, stored: Stored) -> tuple[tuple[bytes, ...], bytes | None]:
+    if image.format not in ("JPEG", "MPO"):
+        return (), None
+    with reopened(stored) as file:
+        return captions.of_jpeg(file)
+
+
+def _of_page(stored: Stored, index: int) -> bytes | None:
+    with reopened(stored) as file:
+        return captions.of_tiff(file, index)
 
 
 class _Stored(io.BytesIO):

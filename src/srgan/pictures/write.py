@@ -15,7 +15,7 @@ from srgan.pictures import metadata
 from srgan.pictures.decoded.bands import as_shares
 from srgan.pictures.decoded.picture import Picture, PictureFormatError
 from srgan.pictures.decoded.pillow import pixels_as_image, profile_of, saving_options, stated_profile
-from srgan.pictures.metadata import colours
+from srgan.pictures.metadata import captions, colours
 from srgan.pictures.metadata.exif import Block, parse
 from srgan.pictures.png import write_png
 from srgan.pictures.tiff import is_stored_gray, write_tiff
@@ -144,6 +144,8 @@ def _write_jpeg(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None
         del options["exif"]  # a JPEG has no place for it
     if quality >= _FULL_CHROMA_QUALITY:
         options["subsampling"] = "4:4:4"
+    if segments := captions.as_segments(picture.comments, picture.iptc):
+        options["extra"] = segments
     pixels_as_image(picture, gray=picture.gray).save(file, "JPEG", quality=quality, **options)
 
 
