@@ -24,7 +24,7 @@ _PATHS = ("input", "output", "reference", "ckpt", "blend_with")
 _TEXTS = ("output", "ckpt", "blend_with", "format", "size", "device", "precision", "shard", "reference")
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
 _TYPES = {
-    **dict.fromkeys(("overwrite", "trust_map", "report", "self_ensemble", "consistency"), bool),
+    **dict.fromkeys(("overwrite", "trust_map", "report", "watch", "self_ensemble", "consistency"), bool),
     **dict.fromkeys(("quality", "max_pixels", "batch_size"), int),
     "strength": float,
 }
