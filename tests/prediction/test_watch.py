@@ -14,6 +14,7 @@ from PIL import Image
 
 from srgan.networks import Generator
 from srgan.prediction import Job, Summary
+from srgan.prediction.predict import predict
 from srgan.prediction.watch import keep_up_to_date
 from srgan.weights import save_generator
 
@@ -146,3 +147,10 @@ def test_a_real_process_follows_a_folder_until_ctrl_c(tmp_path: Path) -> None:
         assert process.wait() == 130
     assert errors.splitlines()[-1] == "Stopped watching: 2 enlarged. The same command goes on."
     assert "Traceback" not in errors
+
+
+def test_a_misspelled_folder_is_not_waited_for(tmp_path: Path) -> None:
+    save_generator(tmp_path / "tiny.safetensors", Generator(num_blocks=1, channels=4))
+    weights = str(tmp_path / "tiny.safetensors")
+    with pytest.raises(FileNotFoundError, match="misspelled does not exist"):
+        predict(source=tmp_path / "misspelled", output=tmp_path / "out", watch=True, ckpt=weights, device="cpu")

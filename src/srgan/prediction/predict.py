@@ -87,16 +87,9 @@ def predict(
 
         if not overwrite:
             require_own(output, page=report, scores=references is not None)
-    plan = partial(
-        _plan,
-        sources,
-        place,
-        format=format,
-        shard=part,
-        companions=[TRUST] if trust_map else [],
-        records=Records(output),
-    )
-    jobs = [] if watch else plan()
+    companions, records = [TRUST] if trust_map else [], Records(output)
+    plan = partial(_plan, sources, place, format=format, shard=part, companions=companions, records=records)
+    jobs = [] if watch and all(each.exists() for each in sources) else plan()  # a folder to watch may be empty
     enlarger = Enlarger(upscaler, format=format, quality=quality, max_pixels=max_pixels, scratch=output, size=wanted)
     deciding = {name: value for name, value in network.items() if name not in _INDIFFERENT}
     deciding |= {} if size is None else {"size": size}  # without one, ledgers of before it was there hold
