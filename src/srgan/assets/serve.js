@@ -1,4 +1,4 @@
-const POLL_MS = 500, TRIAL_MS = 60, LARGEST_TRIAL = 160;
+const POLL_MS = 500, TRIAL_MS = 60, LARGEST_TRIAL = 96;
 const PICTURES = /\.(png|jpe?g|jpe|jfif|webp|tiff?|bmp|gif|apng|avif|hei[cf]|hif|jxl|jp2|j2k|jpf|jpx|p[bgpn]m)$/i;
 let tasks = [], shown = null; // shown: the task in the viewer, as it was when its view came
 

@@ -94,6 +94,7 @@ def _bound(port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((_HOST, port))
+        bound.listen()  # from here on whoever has the address is answered, if only after a while
     except (OSError, OverflowError) as error:
         bound.close()
         raise OSError(

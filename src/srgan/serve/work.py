@@ -3,7 +3,9 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
+from threading import Semaphore
 from typing import Any
 
 import torch
@@ -27,7 +29,7 @@ from srgan.system.files import atomic_write
 TILE = 256
 _TRUST_TIMES = 8  # what a trust map takes, in enlargements
 _VIEWING_PIXELS = 16_000_000  # more, and a browser gets slow
-_LARGEST_CROP = 160  # pixels of the input a side: those take a blink
+_LARGEST_CROP = 96  # pixels of the input a side
 _CROP_MARGIN = 24
 
 
@@ -43,6 +45,7 @@ class Work:
     def __init__(self, networks: Networks, previews: Networks, limits: Limits) -> None:
         self._networks, self._previews, self._limits = networks, previews, limits
         self._seen: tuple[str, Seen] | None = None  # the picture that was tried out last
+        self._crops = Semaphore()  # one at a time, and the whole picture waits meanwhile
 
     def tiles(self, source: Path, wish: Wish) -> int:
         """How many tiles a picture takes, by what its head says.
@@ -60,14 +63,18 @@ class Work:
         scale = 4
         passes = 1 if wish.size is None else wish.size.passes((height, width), scale)
         total = sum(once * scale ** (2 * number) for number in range(passes))
-        return max(total + (_TRUST_TIMES * once if wish.trust else 0), 1)
+        tiles: int = total + (_TRUST_TIMES * once if wish.trust else 0)
+        return max(tiles, 1)
 
     def do(self, task: Task, tick: Callable[[], None]) -> None:
         """Enlarge a picture into a file beside it."""
         wish = task.wish
         result = task.source.with_name(f"{task.id}.result{_suffix(task.name, wish)}")
         trust = task.source.with_name(f"{task.id}{TRUST}")
-        with self._networks.lent(wish.weights, wish.strength) as upscaler, upscaler.watched(tick):
+        with (
+            self._networks.lent(wish.weights, wish.strength) as upscaler,
+            upscaler.watched(partial(self._give_way, tick)),
+        ):
             enlarger = Enlarger(
                 upscaler,
                 format=wish.format,
@@ -119,11 +126,16 @@ class Work:
         first, last = max(top - _CROP_MARGIN, 0), min(top + height + _CROP_MARGIN, rows)
         start, stop = max(left - _CROP_MARGIN, 0), min(left + width + _CROP_MARGIN, columns)
         lr = to_float(torch.from_numpy(seen.rows(first, last)[:, start:stop].copy())).permute(2, 0, 1).unsqueeze(0)
-        with self._previews.lent(wish.weights, wish.strength) as upscaler:
+        with self._crops, self._previews.lent(wish.weights, wish.strength) as upscaler:
             sr, scale = upscaler.enlarge(lr), upscaler.scale
         y, x = (top - first) * scale, (left - start) * scale
         part = sr[0, :, y : y + height * scale, x : x + width * scale]
         return Image.fromarray(to_uint8(part).permute(1, 2, 0).contiguous().numpy())
+
+    def _give_way(self, tick: Callable[[], None]) -> None:
+        """Between two tiles, let a crop that somebody looks at come first."""
+        with self._crops:
+            tick()
 
 
 def result_name(task: Task) -> str:
