@@ -7,13 +7,10 @@ import asyncio
 import io
 import secrets
 import tempfile
-import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path, PurePosixPath
-from typing import Any
-from urllib.parse import quote
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
@@ -25,10 +22,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from srgan.serve.answers import as_download, result_name, told, write_zip
 from srgan.serve.networks import Networks
 from srgan.serve.tasks import DONE, FAILED, Queue, QueueFullError, Task
 from srgan.serve.wishes import Limits, Wish, read_wish
-from srgan.serve.work import Work, result_name
+from srgan.serve.work import Work
 from srgan.system.pages import page_template
 
 _LONGEST_NAME = 300
@@ -113,13 +111,13 @@ class Server:
         return HTMLResponse(page, headers={"Content-Security-Policy": policy})
 
     async def _list(self, request: Request) -> Response:
-        tasks = [_told(task) for task in self.queue.listed()]
+        tasks = [told(task) for task in self.queue.listed()]
         return JSONResponse({"tasks": tasks, "remaining_s": self.queue.remaining()})
 
     async def _add(self, request: Request) -> Response:
         task = await self._received(request, listed=True)
         self.queue.add(task)
-        return JSONResponse(_told(task), 201)
+        return JSONResponse(told(task), 201)
 
     async def _enlarge(self, request: Request) -> Response:
         """A picture in, the larger one back, without a trace in the queue."""
@@ -142,7 +140,7 @@ class Server:
         assert task.result is not None
         return FileResponse(
             task.result,
-            headers=_as_download(result_name(task)),
+            headers=as_download(result_name(task)),
             background=BackgroundTask(self.queue.remove, task),
         )
 
@@ -151,7 +149,7 @@ class Server:
         if task.message is not None and task.result is None and task.tiles == 0:
             raise ValueError(task.message)  # it cannot be read
         self.queue.again(task, wish, tiles=await run_in_threadpool(self._work.tiles, task.source, wish))
-        return JSONResponse(_told(task))
+        return JSONResponse(told(task))
 
     async def _remove(self, request: Request) -> Response:
         self.queue.remove(self._task(request))
@@ -174,16 +172,16 @@ class Server:
     async def _result(self, request: Request) -> Response:
         task = self._done(request)
         assert task.result is not None
-        return FileResponse(task.result, headers=_as_download(result_name(task)))
+        return FileResponse(task.result, headers=as_download(result_name(task)))
 
     async def _zip(self, request: Request) -> Response:
         done = [task for task in self.queue.listed() if task.result is not None]
         if not done:
             raise HTTPException(404, "Nothing is done yet.")
         path = self._folder / f"{secrets.token_hex(8)}.zip"
-        await run_in_threadpool(_write_zip, path, done)
+        await run_in_threadpool(write_zip, path, done)
         delete = BackgroundTask(path.unlink, missing_ok=True)
-        return FileResponse(path, headers=_as_download("enlarged.zip"), background=delete)
+        return FileResponse(path, headers=as_download("enlarged.zip"), background=delete)
 
     async def _received(self, request: Request, *, listed: bool) -> Task:
         """The picture of a request as a task; one that has failed if it cannot be read."""
@@ -232,36 +230,3 @@ class Server:
         if task.result is None:
             raise HTTPException(409, f"{task.name} is not done: {task.message or task.state}")
         return task
-
-
-def _told(task: Task) -> dict[str, Any]:
-    """What the page is told of a task."""
-    return {
-        "id": task.id,
-        "name": task.name,
-        "state": task.state,
-        "message": task.message,
-        "progress": task.progress,
-        "seconds": task.seconds,
-        "version": task.version,
-        "result": result_name(task) if task.result is not None else None,
-    }
-
-
-def _as_download(name: str) -> dict[str, str]:
-    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(PurePosixPath(name).name, safe='')}"}
-
-
-def _write_zip(path: Path, tasks: list[Task]) -> None:
-    """Results under their names; those that meet are numbered."""
-    names: set[str] = set()
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for task in tasks:
-            name, number = PurePosixPath(result_name(task)), 1
-            unique = str(name)
-            while unique in names:
-                number += 1
-                unique = str(name.with_stem(f"{name.stem} ({number})"))
-            names.add(unique)
-            if task.result is not None:
-                archive.write(task.result, unique)

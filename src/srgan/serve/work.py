@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from threading import Semaphore
 from typing import Any
 
@@ -18,9 +18,10 @@ from srgan.pictures.errors import reading
 from srgan.pictures.open_file import opened, readable
 from srgan.pictures.rgb import read_image, to_float, to_uint8
 from srgan.prediction.enlarger import TRUST, Enlarger
-from srgan.prediction.jobs import SUFFIXES, Job
+from srgan.prediction.jobs import Job
 from srgan.prediction.page import Entry, block
 from srgan.prediction.review import bicubic_rows
+from srgan.serve.answers import result_suffix
 from srgan.serve.networks import Networks
 from srgan.serve.tasks import Task
 from srgan.serve.wishes import Limits, Wish
@@ -69,7 +70,7 @@ class Work:
     def do(self, task: Task, tick: Callable[[], None]) -> None:
         """Enlarge a picture into a file beside it."""
         wish = task.wish
-        result = task.source.with_name(f"{task.id}.result{_suffix(task.name, wish)}")
+        result = task.source.with_name(f"{task.id}.result{result_suffix(task.name, wish)}")
         trust = task.source.with_name(f"{task.id}{TRUST}")
         with (
             self._networks.lent(wish.weights, wish.strength) as upscaler,
@@ -136,16 +137,3 @@ class Work:
         """Between two tiles, let a crop that somebody looks at come first."""
         with self._crops:
             tick()
-
-
-def result_name(task: Task) -> str:
-    """What a result is to be called, with forward slashes: a name without a way out of a folder."""
-    parts = task.name.replace("\\", "/").replace(":", "/").split("/")
-    name = PurePosixPath(*([part for part in parts if part.strip(" .")] or ["picture"]))
-    return str(name.with_suffix(_suffix(task.name, task.made or task.wish)))
-
-
-def _suffix(name: str, wish: Wish) -> str:
-    known = SUFFIXES[wish.format]
-    ending = PurePosixPath(name).suffix.lower()
-    return known or (ending if ending.isascii() and ending[1:].isalnum() and len(ending) < 6 else ".png")
