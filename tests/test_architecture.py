@@ -22,6 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "training": {"system", "losses", "pictures", "weights", "evaluation"},
     "sweeps": {"system", "pictures", "evaluation"},
     "prediction": {"system", "pictures", "weights", "inference", "evaluation"},
+    "serve": {"system", "pictures", "inference", "prediction"},
     "export": {"system", "networks", "weights"},
     # The layer above them all, which alone composes settings.
     "commands": {
@@ -34,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
         "training",
         "sweeps",
         "prediction",
+        "serve",
         "export",
     },
 }

@@ -35,7 +35,7 @@ def test_windows_cover_the_side_once_with_margins(length: int, size: int, start:
         (0.001, 32),  # nothing fits: the smallest is tried
     ],
 )
-def test_auto_takes_the_largest_tile_that_half_of_the_memory_holds(
+def test_auto_takes_the_largest_tile_that_half_the_memory_holds(
     gigabytes: float | None, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     generator = Generator(norm="none")

@@ -35,15 +35,15 @@ def test_pictures_of_all_kinds_are_taken_and_others_named(tmp_path: Path) -> Non
     source = make(tmp_path / "in", "a.avif", "b.jfif", "c.JPE", "d.jp2", "e.pgm", "f.apng")
     expected = {name: f"{name[0]}.png" for name in ("a.avif", "b.jfif", "c.JPE", "d.jp2", "e.pgm", "f.apng")}
     assert targets(source, tmp_path / "out") == expected
-    make(source, "IMG_1.HEIC", "sub/IMG_2.heic", "x.jxl", "note.txt")
-    with pytest.warns(LeftOutWarning, match=r"Left out 3 pictures .*\(2 \.heic, 1 \.jxl\)") as told:
+    make(source, "IMG_1.CR3", "sub/IMG_2.cr3", "x.svg", "note.txt")
+    with pytest.warns(LeftOutWarning, match=r"Left out 3 pictures .*\(2 \.cr3, 1 \.svg\)") as told:
         assert targets(source, tmp_path / "out") == expected
     assert len(told) == 1
 
 
 def test_a_folder_of_other_pictures_alone_is_told_so(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"(?s)found none\. Left out 1 pictures .*IMG_1\.HEIC"):
-        targets(make(tmp_path / "in", "IMG_1.HEIC"), tmp_path / "out")
+    with pytest.raises(FileNotFoundError, match=r"(?s)found none\. Left out 1 pictures .*IMG_1\.CR3"):
+        targets(make(tmp_path / "in", "IMG_1.CR3"), tmp_path / "out")
 
 
 def test_earlier_results_inside_the_input_are_no_inputs(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_nothing_to_do_says_why(tmp_path: Path) -> None:
         plan_jobs(tmp_path / "nowhere", tmp_path / "out", format="png")
     with pytest.raises(FileNotFoundError, match="found none"):
         plan_jobs(make(tmp_path / "in", "note.txt"), tmp_path / "out", format="png")
-    with pytest.raises(ValueError, match="Expected format to be one of same, png, jpg, webp, tiff, got bmp"):
+    with pytest.raises(ValueError, match="Expected format to be one of same, png, jpg, webp, avif, tiff, got bmp"):
         plan_jobs(tmp_path, tmp_path / "out", format="bmp")
 
 

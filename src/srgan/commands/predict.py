@@ -21,10 +21,10 @@ _INTERRUPTED = 130  # as shells report Ctrl-C
 _UNREAD = 141  # as shells report a broken pipe
 _STREAM = "-"
 _PATHS = ("input", "output", "reference", "ckpt", "blend_with")
-_TEXTS = ("output", "ckpt", "blend_with", "format", "device", "precision", "shard", "reference")
+_TEXTS = ("output", "ckpt", "blend_with", "format", "size", "device", "precision", "shard", "reference")
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
 _TYPES = {
-    **dict.fromkeys(("overwrite", "trust_map", "report", "self_ensemble", "consistency"), bool),
+    **dict.fromkeys(("overwrite", "trust_map", "report", "watch", "self_ensemble", "consistency"), bool),
     **dict.fromkeys(("quality", "max_pixels", "batch_size"), int),
     "strength": float,
 }
