@@ -10,7 +10,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from srgan.pictures import read_levels, read_pictures
+from srgan.pictures import from_image, read_levels, read_pictures
 from srgan.pictures.errors import ImageReadError
 from srgan.pictures.rgb import read_rgb8
 from tests.pictures.chunks import write_png
@@ -30,11 +30,13 @@ def packed(values: Values, bits: int) -> bytes:
     return np.packbits(((values[..., None] >> shifts) & 1).astype(np.uint8).reshape(len(values), -1), axis=1).tobytes()
 
 
-def gray_tiff(path: Path, values: Values, bits: int, *, order: str = "<", photometric: int = 1) -> None:
+def gray_tiff(
+    path: Path, values: Values, bits: int, *, order: str = "<", photometric: int = 1, orientation: int = 1
+) -> None:
     height, width = values.shape
     big = values.astype(f"{order}u2").tobytes() if bits == 16 else packed(values, bits)
     tags = [(256, 4, width), (257, 4, height), (258, 3, bits), (259, 3, 1), (262, 3, photometric)]
-    tags += [(273, 4, 8 + 2 + 12 * 9 + 4), (277, 3, 1), (278, 4, height), (279, 4, len(big))]
+    tags += [(273, 4, 8 + 2 + 12 * 10 + 4), (274, 3, orientation), (277, 3, 1), (278, 4, height), (279, 4, len(big))]
     entries = b"".join(
         struct.pack(f"{order}HHI", tag, kind, 1) + struct.pack(f"{order}{'I' if kind == 4 else 'Hxx'}", value)
         for tag, kind, value in tags
@@ -105,6 +107,16 @@ def test_gray_tiff_whose_zero_is_white(tmp_path: Path, bits: int) -> None:
 def test_gray_tiff_with_the_high_byte_first(tmp_path: Path, bits: int) -> None:
     gray_tiff(tmp_path / "x.tif", levels_of(bits), bits, order=">")
     is_read_in_full(tmp_path / "x.tif", bits=bits)
+
+
+@pytest.mark.parametrize("bits", [1, 8, 12, 16])
+@pytest.mark.parametrize(("orientation", "lying"), [(6, np.rot90(SHARES)), (8, np.rot90(SHARES, -1)), (5, SHARES.T)])
+def test_gray_tiff_that_lies_on_its_side(tmp_path: Path, bits: int, orientation: int, lying: Values) -> None:
+    values = np.rint(lying * (2**bits - 1)).astype(np.int64)
+    gray_tiff(tmp_path / "x.tif", values, bits, orientation=orientation)
+    is_read_in_full(tmp_path / "x.tif", bits=bits)
+    with Image.open(tmp_path / "x.tif") as image:  # one of Pillow's own, as the library takes it
+        assert np.abs(from_image(image).rgb[0, 0].numpy() - SHARES).max() <= 0.51 / (2**bits - 1) + 1 / 65535
 
 
 @pytest.mark.parametrize(("bits", "order", "photometric"), [(10, "<", 1), (14, "<", 1), (12, ">", 1), (12, "<", 0)])

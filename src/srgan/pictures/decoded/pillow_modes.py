@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, PngImagePlugin
+from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
 from srgan.pictures.decoded.depths import deep_gray, full_range, is_deep, is_negative, note_depth
 
@@ -29,9 +29,12 @@ class Pixels(NamedTuple):
 def prepare(image: Image.Image) -> None:
     """Before a picture is loaded: what Pillow does not do about the depth of its values.
 
-    A PNG's transparent gray of 2 or 4 bits is brought to the 8 that Pillow reads the picture at.
+    A PNG's transparent gray of 2 or 4 bits is brought to the 8 that Pillow reads the picture at. A TIFF that lies on its
+    side is not mapped into memory: Pillow would map it with width and height exchanged.
     """
     note_depth(image)
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(ExifTags.Base.Orientation, 1) > 4:
+        image.filename = ""
     tiles = image.tile if isinstance(image, PngImagePlugin.PngImageFile) else []
     bits = {"L;2": 2, "L;4": 4}.get(str(tiles[0].args)) if tiles else None
     key = image.info.get("transparency")
