@@ -2,11 +2,15 @@
 
 import io
 import struct
+import sys
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from srgan.pictures import read_levels, read_pictures, write_pictures
@@ -113,3 +117,43 @@ def test_a_cut_png_is_still_refused(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes((tmp_path / "x.png").read_bytes()[:-30])
     with pytest.raises(ImageReadError, match=r"x\.png"):
         read_pictures(tmp_path / "x.png", max_pixels=100)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+@pytest.mark.parametrize(("suffix", "kind"), [(".tif", "a TIFF"), (".avif", "an AVIF picture")])
+def test_a_cut_file_is_said_to_be_damaged(tmp_path: Path, suffix: str, kind: str, share: float) -> None:
+    path = tmp_path / f"x{suffix}"
+    Image.fromarray(PIXELS).resize((90, 80)).save(path, **({"compression": "tiff_lzw"} if suffix == ".tif" else {}))
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    with pytest.raises(ImageReadError, match=rf"{kind} that is damaged|[Tt]runcated"):
+        read_pictures(path, max_pixels=10**4)
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "kind"),
+    [
+        (np.zeros((4, 5, 3), np.int16), {"photometric": "rgb"}, "RGB of 16 bits with a sign"),
+        (np.zeros((4, 5, 3), np.float32), {"photometric": "rgb"}, "RGB of 32 bits as floats"),
+        (np.zeros((4, 5), np.float16), {"photometric": "minisblack"}, "gray of 16 bits as floats"),
+        (
+            np.zeros((4, 5), np.uint16),
+            {"photometric": "miniswhite", "byteorder": ">"},
+            "gray of 16 bits whose zero is white",
+        ),
+    ],
+)
+def test_what_a_tiff_holds_that_is_not_read_is_said(
+    tmp_path: Path, values: NDArray[Any], options: dict[str, Any], kind: str
+) -> None:
+    tifffile.imwrite(tmp_path / "x.tif", values, **options)
+    with pytest.raises(ImageReadError, match=f"it is a TIFF of {kind}, which cannot be read; save it as PNG"):
+        read_pictures(tmp_path / "x.tif", max_pixels=100)
+
+
+def test_an_avif_of_the_general_brand_needs_no_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    path = tmp_path / "x.avif"
+    Image.fromarray(PIXELS).save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[:8] + b"mif1" + content[12:])
+    assert read_pictures(path, max_pixels=100)[0].format == "AVIF"

@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import ExifTags, Image, ImageFile, PngImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, PngImagePlugin, UnidentifiedImageError, features
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from srgan.pictures import extra_kinds
@@ -17,6 +17,9 @@ _EXTRA_KINDS = {  # and how their files begin
     extra_kinds.HEIC: re.compile(rb".{4}ftyp(hei[cxmsfv]|hev[cxms]|mif1|msf1)", re.DOTALL),
     extra_kinds.JPEG_XL: re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "),
 }
+# Of the general brand there are AVIFs and HEICs; what it is stands further on.
+_AVIF = re.compile(rb".{4}ftyp(avi[fs]|m[is]f1.{4}(.{4}){0,15}avi[fs])", re.DOTALL)
+_TIFF = re.compile(rb"II[*+]\0|MM\0[*+]")
 _UNREAD_KINDS = {
     "an AVIF picture": rb".{4}ftypavi[fs]",
     "a JPEG XR picture": rb"II\xbc",
@@ -25,7 +28,9 @@ _UNREAD_KINDS = {
     "an SVG drawing": rb"(\xef\xbb\xbf)?\s*(<svg|<(\?xml|!--|!DOCTYPE).*<svg)",
     "a PDF document": rb"%PDF-",
 }
-_GRAY = (0, 1)  # TIFF's PhotometricInterpretation
+_COLOURS = {0: "gray", 1: "gray", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "Lab", 9: "Lab"}
+_GRAY = (0, 1)  # of those, which are TIFF's PhotometricInterpretation
+_NUMBERS = {2: " with a sign", 3: " as floats"}  # TIFF's SampleFormat
 _PIXEL_CHUNKS = frozenset({b"tRNS", b"acTL", b"fcTL", b"fdAT"})  # that pixels depend on, though their names say no
 _LARGEST_CHUNK = 2**26  # bytes; profiles of displays take megabytes, the texts of generators more
 PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, _LARGEST_CHUNK)
@@ -70,24 +75,26 @@ def opened(stored: Stored, *, max_pixels: int | None) -> ImageFile.ImageFile:
     """
     with reopened(stored) as file:
         head = file.read(1024)
-        extra = next((kind for kind, beginning in _EXTRA_KINDS.items() if beginning.match(head)), None)
+        is_avif = features.check("avif") and _AVIF.match(head) is not None
+        matches = (kind for kind, beginning in _EXTRA_KINDS.items() if beginning.match(head) and not is_avif)
+        extra = next(matches, None)
         if extra == extra_kinds.JPEG_XL:
             _require_pixels(extra_kinds.jpeg_xl_pixels(file), max_pixels)
     if extra is not None and not extra_kinds.load_reader(extra):
         raise ValueError(f"it is {extra}: {extra_kinds.INSTALL}, or save it as JPEG or PNG")
     try:
-        return Image.open(stored)
+        return Image.open(stored, formats=("AVIF",) if is_avif else None)  # or a reader of HEIC might take it
     except RuntimeError as error:
         if extra is None:
             raise
         raise ValueError(f"it is {extra} that is damaged") from error  # the decoder's own words are for its makers
     except UnidentifiedImageError as error:
-        if extra is not None:
-            raise ValueError(f"it is {extra} that is damaged, or of a kind that cannot be read") from error
-        with reopened(stored) as file:
-            page = _kind_of_page(file)
-        if page is not None:
-            raise ValueError(f"it is a TIFF of {page}, which cannot be read; save it as PNG, or as RGBA") from error
+        read = extra or ("an AVIF picture" if is_avif else None)
+        if read is not None:
+            raise ValueError(f"it is {read} that is damaged, or of a kind that cannot be read") from error
+        if _TIFF.match(head):
+            with reopened(stored) as file:
+                raise ValueError(f"it is a TIFF {_kind_of_page(file)}") from error
         kind = next((kind for kind, pattern in _UNREAD_KINDS.items() if re.match(pattern, head, re.DOTALL)), None)
         if kind is None:
             raise
@@ -103,21 +110,25 @@ def _require_pixels(pixels: int, max_pixels: int | None) -> None:
         )
 
 
-def _kind_of_page(file: BinaryIO) -> str | None:
-    """What the first page of a TIFF holds, for a message on one that Pillow does not read; None if it is no TIFF."""
+def _kind_of_page(file: BinaryIO) -> str:
+    """What the first page of a TIFF holds, for a message on one that Pillow does not read."""
     tags = ExifTags.Base
     try:
         file.seek(0)
-        directory = ImageFileDirectory_v2(file.read(8))
+        head = file.read(8)
+        directory = ImageFileDirectory_v2(head + file.read(8 if 43 in head[2:4] else 0))  # BigTIFF's is longer
         file.seek(directory.next)
         directory.load(file)
         depths = directory.get(tags.BitsPerSample, (1,))
-        kind = directory.get(tags.PhotometricInterpretation)
+        colours = directory[tags.PhotometricInterpretation]
+        number = _NUMBERS.get(directory.get(tags.SampleFormat, (1,))[0], "")
+        number += " whose zero is white" if colours == 0 else ""
     except (OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error):
-        return None
-    if kind in _GRAY and len(depths) == 2:
-        return f"gray with alpha of {depths[0]} bits"
-    return f"{len(depths)} channels of {depths[0]} bits"
+        return "that is damaged"
+    kind, advice = _COLOURS.get(colours, f"{len(depths)} channels"), "save it as PNG"
+    if colours in _GRAY and len(depths) == 2:
+        kind, advice = "gray with alpha", "save it as PNG, or as RGBA"
+    return f"of {kind} of {depths[0]} bits{number}, which cannot be read; {advice}"
 
 
 def _damaged_chunks(file: BinaryIO) -> list[tuple[int, int]]:

@@ -32,7 +32,8 @@ def from_image(image: Image.Image, *, deep: Pixels | None = None) -> Picture:
     prepare(image)
     if image.format != "TIFF":  # whose tags are gone once it is loaded
         image.load()  # first, since looking for EXIF loads a PNG, and what is wrong with its pixels is no fault of EXIF
-    stated_turn, block, dpi = metadata.orientation(image), metadata.read_block(image), metadata.read_dpi(image)
+    block, dpi = metadata.read_block(image), metadata.read_dpi(image)
+    stated_turn = metadata.stated_orientation(image)
     image.load()
     pixels = deep or pixels_of(image)
     turn = metadata.orientation(image)

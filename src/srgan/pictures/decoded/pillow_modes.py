@@ -29,8 +29,8 @@ class Pixels(NamedTuple):
 def prepare(image: Image.Image) -> None:
     """Before a picture is loaded: what Pillow does not do about the depth of its values.
 
-    A PNG's transparent gray of 2 or 4 bits is brought to the 8 that Pillow reads the picture at. A TIFF that lies on its
-    side is not mapped into memory: Pillow would map it with width and height exchanged.
+    A PNG's transparent gray of 2 or 4 bits is brought to the 8 that Pillow reads the picture at. A TIFF that lies on
+    its side is not mapped into memory: Pillow would map it with width and height exchanged.
     """
     note_depth(image)
     if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(ExifTags.Base.Orientation, 1) > 4:

@@ -31,6 +31,12 @@ def orientation(image: Image.Image) -> int:
     return value if value in range(1, 9) else 1
 
 
+def stated_orientation(image: Image.Image) -> int:
+    """The orientation that the places in an EXIF block are of, whoever applies it: a HEIC's reader has done so."""
+    value = image.info.get("original_orientation") or orientation(image)
+    return value if value in range(1, 9) else 1
+
+
 def upright(values: NDArray[Any], turn: int) -> NDArray[Any]:
     """A view of values (H, W, C) as they are to be seen, by what ``orientation`` says."""
     if turn > 4:  # a quarter turn, in one of four ways
