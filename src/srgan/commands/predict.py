@@ -25,7 +25,7 @@ _TEXTS = ("output", "ckpt", "blend_with", "format", "device", "precision", "shar
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
 _TYPES = {
     **dict.fromkeys(("overwrite", "trust_map", "report", "self_ensemble", "consistency"), bool),
-    **dict.fromkeys(("quality", "max_pixels", "batch_size"), int),
+    **dict.fromkeys(("quality", "png_level", "max_pixels", "batch_size"), int),
     "strength": float,
 }
 

@@ -26,6 +26,7 @@ def predict(
     output: Path,
     format: str | None = None,
     quality: int = 95,
+    png_level: int = 1,
     overwrite: bool = False,
     max_pixels: int = 100_000_000,
     trust_map: bool = False,
@@ -41,6 +42,7 @@ def predict(
         output: Folder to write to, which mirrors ``source``; or, of one picture, the file.
         format: ``png``, ``jpg``, ``webp``, ``tiff`` or ``same``; None for what ``output`` ends in, and PNG in a folder.
         quality: Of JPEG and WebP, 1 to 100.
+        png_level: Of PNG, 1 (fast) to 9 (small).
         overwrite: Replace files in ``output`` that are not ours, or another picture's.
         max_pixels: The most pixels an input may have.
         trust_map: Write a trust map beside each result.
@@ -76,7 +78,9 @@ def predict(
             require_own(output, page=report, scores=references is not None)
     companions, owners = [TRUST] if trust_map else [], Records(output).owners
     jobs = plan_jobs(sources, output, format=format, shard=part, companions=companions, owners=owners, file=place.file)
-    enlarger = Enlarger(upscaler, format=format, quality=quality, max_pixels=max_pixels, scratch=output)
+    enlarger = Enlarger(
+        upscaler, format=format, quality=quality, png_level=png_level, max_pixels=max_pixels, scratch=output
+    )
     deciding = {name: value for name, value in network.items() if name not in _INDIFFERENT}
     made_with = fingerprint({**deciding, "format": format, "quality": quality}, _weights(**network))
     if note := naming_note(jobs):
@@ -91,6 +95,7 @@ def predict(
         overwrite=overwrite,
         title=title,
         look_ahead=enlarger.look_ahead,
+        num_bytes=enlarger.num_bytes,
     )
     if not reviewed or summary.interrupted or summary.disk_full is not None:
         return summary
@@ -122,6 +127,7 @@ def predict_stream(
     *,
     format: str | None = None,
     quality: int = 95,
+    png_level: int = 1,
     max_pixels: int = 100_000_000,
     overwrite: bool = False,
     trust_map: bool = False,
@@ -135,9 +141,14 @@ def predict_stream(
         raise ValueError(
             "Expected none of trust_map, report, reference and shard with input=-: there is one picture and no folder."
         )
-    scratch = Path(tempfile.gettempdir())
-    upscaler = Upscaler(**network)
-    enlarger = Enlarger(upscaler, format=format or "png", quality=quality, max_pixels=max_pixels, scratch=scratch)
+    enlarger = Enlarger(
+        Upscaler(**network),
+        format=format or "png",
+        quality=quality,
+        png_level=png_level,
+        max_pixels=max_pixels,
+        scratch=Path(tempfile.gettempdir()),
+    )
     enlarger.stream(source, target)
     target.flush()
 
