@@ -116,7 +116,9 @@ def test_figures_are_saved_with_the_machine(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["train_step", "inference", "scaling", "startup", "degradation", "data_loading"])
+@pytest.mark.parametrize(
+    "name", ["train_step", "inference", "engines", "folder", "scaling", "startup", "degradation", "data_loading"]
+)
 def test_benchmark_runs(name: str, tmp_path: Path) -> None:
     done = run_python("-m", f"benchmarks.{name}", "--quick", "--out", str(tmp_path))
     assert done.stdout.strip().endswith(f"{name}.json")
