@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from kornia.color import rgb_to_grayscale
 from torch import Tensor
 
 from srgan.data.degradations.number_checks import require_probability
@@ -23,6 +24,8 @@ class Augmentation:
         mixup_probability: How often a pair is blended with the next one of its batch.
         cutblur_probability: How often a patch of LR is put in its clean, merely shrunk form, or all but the patch:
             the network learns where to restore and where to leave well alone. Only with a degradation.
+        gray_probability: How often a pair loses its colours: a network that has seen none such paints grain in colours
+            on black-and-white photos.
 
     Raises:
         ValueError: If a number is not in [0, 1].
@@ -35,12 +38,14 @@ class Augmentation:
         channel_permutation_probability: float = 0.0,
         mixup_probability: float = 0.0,
         cutblur_probability: float = 0.0,
+        gray_probability: float = 0.0,
     ) -> None:
         numbers = {
             "colour_jitter": colour_jitter,
             "channel_permutation_probability": channel_permutation_probability,
             "mixup_probability": mixup_probability,
             "cutblur_probability": cutblur_probability,
+            "gray_probability": gray_probability,
         }
         for name, value in numbers.items():
             require_probability(f"data.augmentation.{name}", value)
@@ -48,9 +53,10 @@ class Augmentation:
         self._channel_permutation_probability = channel_permutation_probability
         self._mixup_probability = mixup_probability
         self.cutblur_probability = cutblur_probability
+        self._gray_probability = gray_probability
 
     def recolour(self, lr: Tensor, hr: Tensor, rngs: Sequence[np.random.Generator]) -> tuple[Tensor, Tensor]:
-        """Blend both pictures of each pair with one colour, and put their channels in one order.
+        """Blend both pictures of each pair with one colour, put their channels in one order, take their colours.
 
         Args:
             lr: Float RGB in [0, 1], shape (N, 3, h, w), as shrunk from ``hr``.
@@ -65,9 +71,11 @@ class Augmentation:
         orders = [self._order(rng) for rng in rngs]
         share, colour = _columns(shares, hr), on_device_of(hr, torch.as_tensor(colours).to(hr.dtype))[..., None, None]
         order = on_device_of(hr, torch.as_tensor(np.stack(orders)))[..., None, None]
+        gray = _columns([self._grays(rng) for rng in rngs], hr)
 
         def changed(images: Tensor) -> Tensor:
-            return torch.lerp(images.take_along_dim(order, dim=1), colour, share)
+            coloured = torch.lerp(images.take_along_dim(order, dim=1), colour, share)
+            return torch.lerp(coloured, rgb_to_grayscale(coloured), gray) if self._gray_probability else coloured
 
         return changed(lr), changed(hr)
 
@@ -94,6 +102,10 @@ class Augmentation:
     def _order(self, rng: np.random.Generator) -> np.ndarray:
         order, chance = rng.permutation(3), rng.random()
         return order if chance < self._channel_permutation_probability else np.arange(3)
+
+    def _grays(self, rng: np.random.Generator) -> float:
+        # No draw where none can be gray, so that the other draws of older runs stay what they were.
+        return float(self._gray_probability > 0 and rng.random() < self._gray_probability)
 
     def _share(self, rng: np.random.Generator) -> float:
         share, chance = rng.beta(_MIXUP_CONCENTRATION, _MIXUP_CONCENTRATION), rng.random()
