@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from srgan.networks import Generator
+from srgan.networks import AnyGenerator, Generator
 from srgan.networks.blocks import mirrored_index
 from srgan.networks.folding import fold_batchnorm
 from srgan.system.files import atomic_write
@@ -38,7 +38,7 @@ class ExportError(ValueError):
 class Clamped(nn.Module):
     """A generator whose pictures stay in [0, 1], as a program that shows them expects."""
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: AnyGenerator) -> None:
         super().__init__()
         self.generator = generator
 
@@ -72,6 +72,8 @@ def export_generator(ckpt: Path, *, kind: str, out: Path, licence: str | None = 
     if out.resolve() == resolve(ckpt).resolve():
         raise ExportError(f"Expected out to be another file than the weights, got {out} for both.")
     generator = load_generator(ckpt)
+    if not isinstance(generator, Generator):
+        raise ExportError(f"Expected weights of this project's own architecture, got {generator.config}.")
     folded = fold_batchnorm(generator)
     described = _description(folded, read_metadata(ckpt), licence=licence, clamped=kind != "safetensors")
     write = {"safetensors": _safetensors, "torchscript": _torchscript, "onnx": _onnx}[kind]
@@ -139,7 +141,7 @@ def _torchscript(generator: Generator, described: dict[str, str]) -> tuple[bytes
         warnings.filterwarnings("ignore", message=r"`torch\.jit\..*is deprecated")
         # The check of the input's shape, which the file goes without.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
-        if network.generator.skip is not None:
+        if isinstance(network.generator, Generator) and network.generator.skip is not None:
             # Tracing would keep the CPU as where the indices are made.
             network.generator.skip.mirror = torch.jit.script(mirrored_index)
         traced = torch.jit.trace(network.eval(), torch.rand(_EXAMPLE), check_trace=False)  # type: ignore[no-untyped-call]

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from srgan.evaluation.metrics import CONVENTIONS, card_stamp, psnr, quantise, score_card
 from srgan.inference import upscale as super_resolve
-from srgan.networks import Generator
+from srgan.networks import AnyGenerator
 from srgan.pictures.resize import downscale, upscale
 from srgan.pictures.sheet import Panel, comparison_sheet, most_detailed_window
 
@@ -103,7 +103,7 @@ class ScoreCard:
 
 @torch.no_grad()
 def evaluate(
-    generators: Mapping[str, Generator],
+    generators: Mapping[str, AnyGenerator],
     batches: Iterable[Mapping[str, Any]],
     *,
     distances: Mapping[str, Distance] | None = None,
