@@ -304,3 +304,13 @@ def test_checkpoint_holds_plain_values_and_no_vgg(
 def test_settings_without_sense_are_refused(make_model: MakeModel, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_model(**changes)
+
+
+@pytest.mark.parametrize("gan", ["relativistic", "lsgan", "hinge"])
+def test_every_game_trains_both_networks(make_model: MakeModel, fit: Callable[..., Trainer], gan: str) -> None:
+    loss = GeneratorLoss(content=None, content_weight=0, adversarial_weight=1.0, gan=gan, r1_weight=1.0)  # type: ignore[arg-type]
+    model, recorder = make_model(generator_loss=loss), Recorder()
+    before = parameters(model)
+    fit(model, steps=1, callbacks=(recorder,))
+    assert changed(before, parameters(model), "generator")
+    assert changed(before, parameters(model), "discriminator")

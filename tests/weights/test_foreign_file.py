@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ from spandrel import ModelLoader
 
 from srgan import Upscaler
 from srgan.inference import upscale, with_precision
-from srgan.networks import Adapted
-from srgan.weights import WeightsError, blend, load_generator
+from srgan.networks import Adapted, Generator, compact, rrdb
+from srgan.weights import WeightsError, blend, generator_from_file, load_generator, load_into, save_generator
 from tests.weights.community_files import write_compact, write_rrdb, write_span
 
 WRITERS = {"rrdb": write_rrdb, "compact": write_compact, "span": write_span}
@@ -220,3 +221,51 @@ def test_weights_of_others_that_are_not_finite_are_refused(tmp_path: Path) -> No
     torch.save(state, tmp_path / "nan.pth")
     with pytest.raises(WeightsError, match=r"nan\.pth holds weights that are not finite"):
         load_generator(tmp_path / "nan.pth")
+
+
+@pytest.mark.parametrize("build", [rrdb, compact])
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_own_networks_load_in_plain_spandrel(build: Callable[..., Adapted], scale: int, tmp_path: Path) -> None:
+    network = build(scale=scale, num_blocks=2, channels=8).eval()
+    save_generator(tmp_path / "ours.safetensors", network)
+    lr = torch.rand(1, 3, 6, 10)
+    theirs = ModelLoader().load_from_file(tmp_path / "ours.safetensors")
+    assert torch.allclose(theirs(lr), network(lr).clamp(0, 1), atol=1e-5)
+    assert theirs.scale == scale
+    again = load_generator(tmp_path / "ours.safetensors")
+    assert torch.allclose(again(lr), network(lr), atol=1e-5)
+
+
+def test_the_largest_networks_are_those_published() -> None:
+    sizes = [sum(value.numel() for value in build().parameters()) for build in (rrdb, compact)]
+    assert sizes == [16_697_987, 621_424]
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_own_rrdb_starts_from_a_file_of_either_kind(tmp_path: Path, scale: int) -> None:
+    own = rrdb(scale=scale, num_blocks=2, channels=8).eval()
+    save_generator(tmp_path / "new.safetensors", own)
+    old = load_generator(tmp_path / "new.safetensors")  # as spandrel names its tensors
+    assert "model.0.weight" in old.native_state()
+    save_generator(tmp_path / "old.safetensors", old)
+    for name in ("new", "old"):
+        start = rrdb(scale=scale, num_blocks=2, channels=8)
+        load_into(start, tmp_path / f"{name}.safetensors")
+        assert all(torch.equal(value, own.state_dict()[key]) for key, value in start.state_dict().items())
+
+
+def test_starting_from_another_architecture_says_what_to_do(tmp_path: Path) -> None:
+    file = write_compact(tmp_path / "net.pth")
+    with pytest.raises(WeightsError, match=r"architecture is Compact in the file and SRResNet here.*from_file"):
+        load_into(Generator(), file)
+    with pytest.raises(WeightsError, match=r"enlarges 4 times, not 2: set scale=4"):
+        generator_from_file(file=str(file), scale=2)
+    with pytest.raises(WeightsError, match="Expected generator_weights= with generator=from_file"):
+        generator_from_file(file=None, scale=4)
+
+
+def test_the_licence_of_a_file_is_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    save_generator(tmp_path / "nc.safetensors", compact(channels=8), metadata={"license": "CC-BY-NC-4.0"})
+    with caplog.at_level("INFO"):
+        load_into(compact(channels=8), tmp_path / "nc.safetensors")
+    assert "CC-BY-NC-4.0" in caplog.text

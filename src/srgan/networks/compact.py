@@ -13,12 +13,13 @@ from srgan.networks.blocks import icnr_
 _GAIN = 0.1  # of the last convolution, so that training starts close to the enlarged input
 
 
-def compact(*, scale: int = 4, num_convs: int = 16, channels: int = 64) -> Adapted:
+def compact(*, scale: int = 4, num_blocks: int = 16, channels: int = 64) -> Adapted:
     """Real-ESRGAN's small generator; plain spandrel and BasicSR load its tensors.
 
     Args:
         scale: How many times larger the output is: 1, 2, 3, 4 or 8.
-        num_convs: Convolutions between the first and the last: 16, or 32 as in realesr-general-x4v3.
+        num_blocks: Convolutions, each with a PReLU, between the first and the last: 16, or 32 as in
+            realesr-general-x4v3.
         channels: Feature maps.
 
     Raises:
@@ -26,21 +27,21 @@ def compact(*, scale: int = 4, num_convs: int = 16, channels: int = 64) -> Adapt
     """
     if scale not in (1, 2, 3, 4, 8):
         raise ValueError(f"Expected scale to be 1, 2, 3, 4 or 8, got {scale!r}.")
-    if num_convs < 1 or channels < 1:
-        raise ValueError(f"Expected num_convs and channels of 1 or more, got {num_convs} and {channels}.")
-    network = SRVGGNetCompact(scale=scale, num_convs=num_convs, channels=channels)
-    tags = (f"{channels}nf", f"{num_convs}nc")
+    if num_blocks < 1 or channels < 1:
+        raise ValueError(f"Expected num_blocks and channels of 1 or more, got {num_blocks} and {channels}.")
+    network = SRVGGNetCompact(scale=scale, num_blocks=num_blocks, channels=channels)
+    tags = (f"{channels}nf", f"{num_blocks}nc")
     return Adapted(network, architecture="Compact", tags=tags, scale=scale, sixteen_bit_types=SIXTEEN_BITS)
 
 
 class SRVGGNetCompact(nn.Module):
     """The network; arguments as above."""
 
-    def __init__(self, *, scale: int, num_convs: int, channels: int) -> None:
+    def __init__(self, *, scale: int, num_blocks: int, channels: int) -> None:
         super().__init__()
         self.scale = scale
         self.body = nn.Sequential(nn.Conv2d(3, channels, 3, padding=1), nn.PReLU(channels))
-        for _ in range(num_convs):
+        for _ in range(num_blocks):
             self.body.extend([nn.Conv2d(channels, channels, 3, padding=1), nn.PReLU(channels)])
         last = nn.Conv2d(channels, 3 * scale**2, 3, padding=1)
         nn.init.kaiming_normal_(last.weight)

@@ -33,8 +33,15 @@ def rrdb(*, scale: int = 4, num_blocks: int = 23, channels: int = 64) -> Adapted
     if num_blocks < 1 or channels < 1:
         raise ValueError(f"Expected num_blocks and channels of 1 or more, got {num_blocks} and {channels}.")
     network = RRDBNet(scale=scale, num_blocks=num_blocks, channels=channels)
-    tags = (f"{channels}nf", f"{num_blocks}nb")
-    return Adapted(network, architecture="ESRGAN", tags=tags, scale=scale, sixteen_bit_types=SIXTEEN_BITS)
+    unshuffled = network.unshuffle > 1
+    return Adapted(
+        network,
+        architecture="ESRGAN",
+        tags=(f"{channels}nf", f"{num_blocks}nb", *(["unshuffle"] if unshuffled else [])),
+        scale=scale,
+        multiple_of=4 if unshuffled else 1,  # 2 would do, but other programs pad to this
+        sixteen_bit_types=SIXTEEN_BITS,
+    )
 
 
 class RRDBNet(nn.Module):

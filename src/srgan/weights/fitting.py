@@ -1,5 +1,6 @@
 """Two generators of one architecture: blended, or one filled with the other's weights."""
 
+import logging
 import re
 from copy import deepcopy
 from pathlib import Path
@@ -9,7 +10,9 @@ from torch import Tensor, nn
 
 from srgan.networks import AnyGenerator, Generator
 from srgan.weights.checkpoint_file import WeightsError
-from srgan.weights.generator_file import load_generator
+from srgan.weights.generator_file import load_generator, stated_licence
+
+log = logging.getLogger(__name__)
 
 # RRDBNet as ESRGAN first named its tensors, and as spandrel still does → as BasicSR does.
 _RRDB_NAMES = (
@@ -62,6 +65,8 @@ def load_into(generator: nn.Module, path: Path) -> None:
     """
     assert isinstance(generator, AnyGenerator), "conf/generator/*.yaml build srgan.networks.AnyGenerator"
     loaded = load_generator(path)
+    if licence := stated_licence(path):
+        log.info("%s says of its licence: %s", path, licence)
     state, own = _named_like(loaded.native_state(), generator.native_state()), generator.native_state()
     if {name: value.shape for name, value in state.items()} == {name: value.shape for name, value in own.items()}:
         with torch.no_grad():
@@ -73,6 +78,24 @@ def load_into(generator: nn.Module, path: Path) -> None:
         hint += ", or generator=from_file to train the network that the file holds"
     differing = _differing(loaded, generator, where=("in the file", "here"))
     raise WeightsError(f"{path} holds another architecture: {differing}. {hint}.")
+
+
+def generator_from_file(*, file: str | None, scale: int) -> AnyGenerator:
+    """The network that a file holds, to train on.
+
+    Args:
+        file: As ``load_generator`` takes it.
+        scale: How many times it must enlarge.
+
+    Raises:
+        WeightsError: If there is none, or it enlarges otherwise.
+    """
+    if file is None:
+        raise WeightsError("Expected generator_weights= with generator=from_file: the file whose network to train.")
+    generator = load_generator(Path(file))
+    if generator.scale != scale:
+        raise WeightsError(f"{file} enlarges {generator.scale} times, not {scale}: set scale={generator.scale}.")
+    return generator.train()
 
 
 def _differing(one: AnyGenerator, other: AnyGenerator, *, where: tuple[str, str]) -> str:

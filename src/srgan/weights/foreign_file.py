@@ -59,8 +59,9 @@ def load_foreign(content: Mapping[str, Any], *, source: Path) -> Adapted:
     except spandrel.UnsupportedModelError as error:
         raise WeightsError(_unknown(state, source)) from error
     except Exception as error:  # each architecture reads shapes in its own way
+        reason = " ".join(str(error).split())
         raise WeightsError(
-            f"{source} looks like a known architecture but does not fit it: {' '.join(str(error).split())[:300]} Its tensors begin with"
+            f"{source} looks like a known architecture but does not fit it: {reason[:300]} Its tensors begin with"
             f" {named_keys(state)}. Is the file cut short, or made by a changed program?"
         ) from error
     require_finite(state, source=source)

@@ -112,6 +112,13 @@ def read_metadata(path: Path) -> dict[str, str]:
     return {name: text for name, text in metadata.items() if name != GENERATOR_CONFIG}
 
 
+def stated_licence(path: Path) -> str | None:
+    """What the header of a weight file says of its licence; None if nothing."""
+    metadata = {name.lower(): text for name, text in read_metadata(path).items()}
+    names = ("licence", "license", "modelspec.license")
+    return next((metadata[name] for name in names if metadata.get(name)), None)
+
+
 def fill_generator(generator: Generator, state: dict[str, Tensor], *, source: Path) -> None:
     """Load a state dict strictly; a mismatch, or values that are not finite, raises one readable WeightsError."""
     own = generator.state_dict()
