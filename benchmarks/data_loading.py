@@ -26,8 +26,8 @@ from benchmarks._measure import current_mb, interleaved, median_ratio, parse, pe
 from srgan.data.cache.folder import DecodedCache
 from srgan.data.collection import Collection
 from srgan.data.dataset import EndlessBatches, TrainingDataset
-from srgan.data.degradations import bicubic
 from srgan.data.photos import Photo, find_photos
+from srgan.pictures.resize import downscale_pixels as bicubic
 from srgan.pictures.rgb import read_rgb8, to_float
 
 CROP_SIZE, SCALE, BATCH_SIZE, NUM_CANDIDATES = 96, 4, 16, 4

@@ -14,8 +14,9 @@ part() { # name, most seconds, command
 }
 
 part "the card" 20 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv
-part "waits and placement, on a pretended card" 120 "$python" -m pytest -n4 -q tests/test_fake_cuda.py
-part "paper: 200 steps of each phase in bf16" 120 "$python" train.py experiment=paper data=sample trainer.max_steps=400 \
+part "the suite's tests of accelerators" 150 "$python" -m pytest -n4 -q tests/test_fake_cuda.py tests/test_fake_cuda_options.py
+part "images a second, share of the bf16 rate, memory, Mpix/s in fp16" 120 "$python" -m benchmarks.gpu
+part "paper: 200 steps of each phase in bf16" 100 "$python" train.py experiment=paper data=sample trainer.max_steps=400 \
     model.pretrain_steps=200 trainer.precision=bf16-mixed trainer.val_check_interval=400 trainer.log_every_n_steps=50 \
     loss.content.weights=random logger=csv hydra.run.dir="$folder/paper"
 echo "images_per_second, data_wait_percent and peak_memory_gb of each logged step:"

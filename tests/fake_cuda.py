@@ -47,6 +47,9 @@ class PretendedCard(FakeTensorMode):  # type: ignore[no-untyped-call]
         if func.name() == "aten::_local_scalar_dense":
             return self._number(args[0])
         result: Any = super().dispatch(func, types, args, named)
+        on_mps = isinstance(result, Tensor) and result.device.type == "mps"
+        if on_mps and result.dtype in (torch.float64, torch.complex128):
+            raise TypeError(f"MPS has no {result.dtype}: {func.name()}, {_caller()}")
         if func.name() in _FALSE:
             result._is_false = True
         if func.name() in _COPIES:
@@ -63,7 +66,10 @@ class PretendedCard(FakeTensorMode):  # type: ignore[no-untyped-call]
     def _copied(self, name: str, args: Any, named: dict[str, Any], result: Tensor) -> None:
         source = args[_COPIES[name]]
         at_leisure = named.get("non_blocking") or (name == "aten::copy_" and len(args) > 2 and args[2])
-        if isinstance(source, Tensor) and source.device.type != result.device.type and not at_leisure:
+        moves = isinstance(source, Tensor) and source.device.type != result.device.type
+        if moves and at_leisure and result.device.type == "mps":
+            raise RuntimeError(f"Not waited for a copy to MPS, whose source torch may let go of: {_caller()}")
+        if moves and not at_leisure:
             self.waits.append(f"copy to {result.device.type}, {_caller()}")
 
 

@@ -119,7 +119,7 @@ def test_official_lr_is_used_where_it_is_asked_for(compose_train: Compose, downl
 
 
 @pytest.mark.parametrize("data", ["div2k", "flickr2k", "df2k", "div2k_official_lr"])
-def test_a_collection_is_mixed_with_ones_own_photos_from_the_command_line(
+def test_a_collection_is_mixed_with_own_photos(
     compose_train: Compose, downloads: Path, photos: Path, data: str
 ) -> None:
     mine = ["+data.root.mine=" + str(photos), "+data.root.weights.mine=1000"]

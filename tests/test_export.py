@@ -66,7 +66,7 @@ def read_onnx(path: Path) -> tuple[Callable[[Tensor], Tensor], dict[str, str]]:
 @pytest.mark.parametrize(
     ("kind", "read"), [("safetensors", read_safetensors), ("torchscript", read_torchscript), ("onnx", read_onnx)]
 )
-def test_the_file_computes_what_the_generator_does_at_any_size_and_says_what_it_is(
+def test_exported_file_equals_the_generator_at_any_size(
     weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, read: Reader
 ) -> None:
     out = tmp_path / "new" / f"mine.{kind}"
@@ -103,7 +103,7 @@ def test_the_difference_is_the_largest_over_all_sizes() -> None:
         largest_difference(lambda lr: lr, enlarge)
 
 
-def test_weights_that_are_not_finite_are_refused_and_leave_no_file(tmp_path: Path) -> None:
+def test_non_finite_weights_are_refused_and_leave_no_file(tmp_path: Path) -> None:
     generator = Generator(num_blocks=1, channels=4)
     with torch.no_grad():
         generator.tail.output.weight[0] = torch.nan

@@ -1,6 +1,6 @@
 """Tests of the program on a pretended card: nothing is left behind on the CPU, and few steps wait for the card."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,15 +8,11 @@ from typing import Any
 import pytest
 import torch
 from hydra.utils import instantiate
-from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.plugins.precision import MixedPrecision
-from lightning.pytorch.plugins.precision import Precision as FullPrecision
 from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorDeviceMismatchError
 from torch.nn import functional
 
-from srgan.data import SuperResolutionDataModule
 from srgan.data.batch_changes import BatchChanges
 from srgan.inference import Consistent, Precision, SelfEnsemble, for_inference, new_canvas, trust_map, with_precision
 from srgan.inference import upscale as enlarge
@@ -25,86 +21,17 @@ from srgan.losses import ContentLoss, GeneratorLoss
 from srgan.networks import Discriminator, Generator, UNetDiscriminator
 from srgan.training import SRGAN, updates
 from srgan.training.callbacks import DetailDistance, FlightRecorder
-from tests.fake_cuda import PretendedCard, PretendedStrategy, pretended_card
+from tests.fake_cuda import pretended_card
+from tests.fake_training import LOOK_STEPS, Data, Watch, trainer_on
 
 MakeModel = Callable[..., SRGAN]
 Compose = Callable[..., DictConfig]
-
-_LOOK_STEPS = 2
-
-
-class Data(SuperResolutionDataModule):
-    """Batches of noise, degraded and augmented as the real ones are."""
-
-    def __init__(self, changes: BatchChanges | None, *, num_val: int) -> None:
-        self.trainer, self.num_val = None, num_val
-        self.prepare_data_per_node = self.allow_zero_length_dataloader_with_multiple_devices = False
-        self._change, self._batch_size = changes or BatchChanges(None, None, scale=4, seed=0), 2
-
-    def setup(self, stage: str) -> None:
-        """Nothing is to be found."""
-
-    def train_dataloader(self) -> Any:
-        return Batches(self._batch_size, times=1000)
-
-    def val_dataloader(self) -> Any:
-        return Batches(1, times=self.num_val)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-
-class Batches:
-    """The same batch a number of times."""
-
-    def __init__(self, size: int, *, times: int) -> None:
-        self.batch = {"lr": torch.rand(size, 3, 8, 8), "hr": torch.rand(size, 3, 32, 32), "name": ["photo"] * size}
-        self.times = times
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return (dict(self.batch) for _ in range(self.times))
-
-
-class Watch(Callback):
-    """The devices of the parameters, and what each step waited for."""
-
-    def __init__(self, card: PretendedCard) -> None:
-        self.card = card
-        self.devices: set[torch.device] = set()
-        self.waits: list[list[str]] = []
-
-    def on_train_batch_start(self, *_: Any) -> None:
-        self.card.waits.clear()
-
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        self.devices |= {parameter.device for parameter in pl_module.parameters()}
-        self.waits.append(self.card.waits[:])
-
-
-def trainer_on(card: PretendedCard, *callbacks: Callback, precision: str = "32-true", steps: int = 2) -> Trainer:
-    scaler = torch.amp.GradScaler("cpu") if precision == "16-mixed" else None  # one for cuda would look for a driver
-    mixed = partial(MixedPrecision, precision, card.device.type, scaler=scaler)  # type: ignore[arg-type]
-    return Trainer(
-        max_steps=steps,
-        max_epochs=-1,
-        strategy=PretendedStrategy(card.device),
-        plugins=[FullPrecision() if precision == "32-true" else mixed()],
-        callbacks=list(callbacks),
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        log_every_n_steps=_LOOK_STEPS,
-        num_sanity_val_steps=0,
-        val_check_interval=steps,
-        check_val_every_n_epoch=None,
-    )
 
 
 @pytest.fixture(autouse=True)
 def looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short runs see looks as well."""
-    monkeypatch.setattr(updates, "LOOK_STEPS", _LOOK_STEPS)
+    monkeypatch.setattr(updates, "LOOK_STEPS", LOOK_STEPS)
 
 
 @pytest.fixture
@@ -229,7 +156,7 @@ def test_every_option_of_prediction_runs(generator: Generator) -> None:
 @pytest.mark.parametrize("device", ["cuda", "mps", "xpu"])
 def test_a_constant_left_on_the_cpu_is_found(make: MakeModel, monkeypatch: pytest.MonkeyPatch, device: str) -> None:
     def on_the_cpu(sr: Tensor, hr: Tensor, **_: Any) -> Tensor:
-        return functional.l1_loss(sr * torch.ones(32), hr)
+        return functional.l1_loss(sr * torch.ones(40), hr)
 
     monkeypatch.setattr("srgan.losses.generator.pixel_loss", on_the_cpu)
     with pretended_card(device) as card, pytest.raises(FakeTensorDeviceMismatchError, match="at least two devices"):
@@ -241,3 +168,8 @@ def test_what_waits_for_the_card_is_noted(line: str) -> None:
     with pretended_card("cuda") as card:
         eval(line, {"loss": torch.ones((), device=card.device)})
         assert len(card.waits) == 1
+
+
+def test_mps_has_no_float64() -> None:
+    with pretended_card("mps") as card, pytest.raises(TypeError, match=r"MPS has no torch\.float64"):
+        torch.ones(2, device=card.device).double()

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from srgan.data import SuperResolutionDataModule
-from srgan.evaluation.evaluate import evaluate, score_table
+from srgan.evaluation.evaluate import evaluate
+from srgan.evaluation.table import score_table
 from srgan.networks import Discriminator, Generator
 from srgan.system.git import git_commit
 from srgan.weights import (

@@ -16,6 +16,8 @@ from srgan.data.degradations.random_draws import random_sinc
 from srgan.networks import Generator
 from srgan.weights import save_generator
 
+NAMES = ("train_step", "inference", "scaling", "startup", "degradation", "data_loading", "exact")
+
 
 @pytest.fixture
 def tiny(photos: Path) -> tuple[str, ...]:
@@ -116,11 +118,19 @@ def test_figures_are_saved_with_the_machine(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["train_step", "inference", "scaling", "startup", "degradation", "data_loading"])
+@pytest.mark.parametrize("name", NAMES)
 def test_benchmark_runs(name: str, tmp_path: Path) -> None:
     done = run_python("-m", f"benchmarks.{name}", "--quick", "--out", str(tmp_path))
-    assert done.stdout.strip().endswith(f"{name}.json")
+    assert f"{name}.json" in done.stdout
     assert json.loads((tmp_path / f"{name}.json").read_text())["machine"]["quick"] is True
+
+
+@pytest.mark.slow
+def test_benchmark_of_a_gpu_runs_on_a_cpu(tmp_path: Path) -> None:
+    run_python("-m", "benchmarks.gpu", "--device", "cpu", "--quick", "--out", str(tmp_path))
+    figures = json.loads((tmp_path / "gpu.json").read_text())
+    assert min(figures["training"].values()) > 0
+    assert min(figures["enlarging"].values()) > 0
 
 
 @pytest.mark.slow

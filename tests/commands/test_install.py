@@ -93,9 +93,7 @@ def test_an_installed_wheel_enlarges_a_photo(installed: Path, tmp_path: Path) ->
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "photo.png"]
 
 
-def test_an_installed_wheel_trains_on_two_processes_and_says_what_is_next(
-    installed: Path, train_command: Command, tmp_path: Path
-) -> None:
+def test_an_installed_wheel_trains_on_two_processes(installed: Path, train_command: Command, tmp_path: Path) -> None:
     settings = train_command("trainer.max_steps=2", "trainer.devices=2")[2:]
     done = run(installed, tmp_path, "srgan", "train", *settings)
     assert done.returncode == 0, done.stderr

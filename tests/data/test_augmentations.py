@@ -40,6 +40,15 @@ def test_jitter_is_a_share_of_one_colour(hr: Tensor) -> None:
     assert shares.mean() == pytest.approx(0.2, abs=0.03)
 
 
+def test_a_share_of_the_pairs_loses_its_colours(hr: Tensor) -> None:
+    lr, changed = Augmentation(gray_probability=0.3).recolour(avg_pool2d(hr, 4), hr, rngs())
+    torch.testing.assert_close(lr, avg_pool2d(changed, 4))
+    luma = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)  # BT.601
+    gray = (changed - (hr * luma).sum(1, keepdim=True)).abs().amax(dim=(1, 2, 3)) < 1e-6
+    torch.testing.assert_close(changed[~gray], hr[~gray], rtol=0, atol=0)
+    assert gray.float().mean() == pytest.approx(0.3, abs=0.08)
+
+
 def test_channels_come_in_all_orders(hr: Tensor) -> None:
     _, changed = Augmentation(channel_permutation_probability=0.6).recolour(hr, hr, rngs())
     counts = {
@@ -51,7 +60,7 @@ def test_channels_come_in_all_orders(hr: Tensor) -> None:
     assert all(count == pytest.approx(COUNT * 0.6 / 6, abs=20) for count in counts.values())
 
 
-def test_mixup_blends_both_pictures_with_the_next_pair_by_one_share(hr: Tensor) -> None:
+def test_mixup_blends_lr_and_hr_with_the_next_pair_alike(hr: Tensor) -> None:
     lr = avg_pool2d(hr, 4)
     mixed_lr, mixed_hr = Augmentation(mixup_probability=0.5).mix(lr, hr, lr, rngs())
     torch.testing.assert_close(mixed_lr, avg_pool2d(mixed_hr, 4))

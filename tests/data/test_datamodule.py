@@ -83,7 +83,7 @@ def test_batch_is_a_dict_of_float_crops(folder: Path) -> None:
     assert all(isinstance(name, str) for name in batch["name"])
 
 
-def test_validation_takes_whole_pictures_one_by_one_from_its_own_folder(folder: Path, tmp_path: Path) -> None:
+def test_validation_takes_whole_photos_from_its_own_folder(folder: Path, tmp_path: Path) -> None:
     sizes = {"a.png": (64, 48), "b.png": (97, 81)}
     for seed, (name, (width, height)) in enumerate(sizes.items()):
         save(tmp_path / "val" / name, seed=seed, width=width, height=height)
@@ -177,18 +177,16 @@ def test_loaders_work_without_a_trainer(folder: Path) -> None:
         ({"scale": 0}, "scale.* got 0"),
         ({"batch_size": 0}, "batch_size to be a whole number of 1 or more, got 0"),
         ({"num_crop_candidates": 0}, "num_crop_candidates to be a whole number of 1 or more, got 0"),
-        ({"lr_root": "lr", "hr_reductions": [1, 2]}, r"hr_reductions=\[1\] where data\.lr_root"),
+        ({"lr_root": ".", "hr_reductions": [1, 2]}, r"hr_reductions=\[1\] where data\.lr_root"),
         ({"val_lr_root": "lr"}, r"Expected data\.val_root"),
     ],
 )
 def test_senseless_argument_is_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        SuperResolutionDataModule(root="photos", **arguments)
+        SuperResolutionDataModule(root=".", **arguments)
 
 
-def test_partners_to_train_on_want_partners_to_validate_on_which_a_layout_brings(
-    folder: Path, benchmark_set: Path, tmp_path: Path
-) -> None:
+def test_given_training_lr_needs_given_validation_lr(folder: Path, benchmark_set: Path, tmp_path: Path) -> None:
     for seed in range(10):
         save(tmp_path / "lr" / f"{seed}.png", seed=100 + seed, width=16, height=12)
     [first, _] = ready(root=folder, lr_root=tmp_path / "lr", val_root=benchmark_set).val_dataloader()
@@ -198,7 +196,7 @@ def test_partners_to_train_on_want_partners_to_validate_on_which_a_layout_brings
         ready(root=folder, lr_root=tmp_path / "lr", val_root=[benchmark_set, tmp_path / "train"])
 
 
-def test_reductions_of_photos_whose_layout_brings_lr_are_refused_before_anything_is_read(benchmark_set: Path) -> None:
+def test_reductions_are_refused_early_where_the_layout_has_lr(benchmark_set: Path) -> None:
     with pytest.raises(ValueError, match=r"hr_reductions=\[1\] where .* the layout of data\.root"):
         SuperResolutionDataModule(root=benchmark_set, hr_reductions=[1, 2])
 
@@ -212,7 +210,7 @@ def test_folder_without_pictures_is_named(folder: Path, tmp_path: Path, key: str
         ready(**arguments)
 
 
-def test_photos_smaller_than_the_crop_are_refused_with_their_size(folder: Path) -> None:
+def test_photos_smaller_than_the_crop_are_refused_with_size(folder: Path) -> None:
     with pytest.raises(ValueError, match="64x48, smaller than the 96x96 pixels needed"):
         ready(root=folder, hr_crop_size=96)
 
@@ -228,13 +226,13 @@ def test_several_folders_are_mixed_by_weight(folder: Path, tmp_path: Path) -> No
     assert_same(batches[3:], train_batches(27, root=roots, val_root=tmp_path / "train", batch_size=4, step=3))
 
 
-def test_one_of_several_folders_alone_keeps_the_samples_of_before(folder: Path) -> None:
+def test_a_list_of_one_folder_draws_the_same_samples(folder: Path) -> None:
     assert_same(train_batches(3, root=folder), train_batches(3, root=[str(folder)]))
 
 
 @pytest.fixture
 def benchmark_set(tmp_path: Path) -> Path:
-    """A set of two pictures in EDSR's layout; the first is no multiple of 4, the second grey."""
+    """A set of two pictures in EDSR's layout; the first is no multiple of 4, the second gray."""
     save(tmp_path / "Set2" / "HR" / "a.png", seed=1, width=67, height=50)
     Image.new("L", (64, 48), 90).save(tmp_path / "Set2" / "HR" / "b.png")
     for name in "ab":
@@ -242,9 +240,7 @@ def benchmark_set(tmp_path: Path) -> Path:
     return tmp_path / "Set2"
 
 
-def test_benchmark_takes_the_place_of_the_validation_photos_in_the_closing_test(
-    folder: Path, benchmark_set: Path
-) -> None:
+def test_benchmark_replaces_validation_photos_in_closing_test(folder: Path, benchmark_set: Path) -> None:
     data = ready(root=folder, val_fraction=0.3, test_root=benchmark_set)
     batches = list(data.test_dataloader())
     assert [batch["name"] for batch in batches] == [["a.png"], ["b.png"]]
@@ -261,9 +257,7 @@ def test_benchmark_alone_needs_no_other_photos(benchmark_set: Path, folder: Path
     assert len(list(data.test_dataloader())) == 2
 
 
-def test_more_processes_than_validation_pictures_do_not_validate_on_the_benchmark(
-    folder: Path, benchmark_set: Path, tmp_path: Path
-) -> None:
+def test_surplus_processes_do_not_validate_on_the_benchmark(folder: Path, benchmark_set: Path, tmp_path: Path) -> None:
     save(tmp_path / "val" / "v.png", seed=0)
     data = ready(root=folder, val_root=tmp_path / "val", test_root=benchmark_set, world_size=4, rank=3)
     assert val_names(data) == ["v.png"]
@@ -286,11 +280,11 @@ def test_validation_photos_inside_the_root_are_not_trained_on(folder: Path) -> N
     names = {name for batch in islice(data.train_dataloader(), 10) for name in batch["name"]}
     assert names == {f"{seed}.png" for seed in range(10)}
     assert val_names(data) == ["a.png"]
-    with pytest.raises(ValueError, match="that are not those to validate or to test on, found none"):
+    with pytest.raises(ValueError, match="that are not used for validation or testing, found none"):
         ready(root=folder, val_root=folder)
 
 
-def test_without_degradation_and_augmentation_a_batch_stays_as_it_is(folder: Path) -> None:
+def test_batch_is_unchanged_without_degradation_and_augmentation(folder: Path) -> None:
     assert_same([changed_batch(root=folder)], train_batches(1, root=folder))
 
 
@@ -303,7 +297,7 @@ def test_degradation_makes_lr_anew_and_leaves_hr(folder: Path) -> None:
     assert not torch.equal(batch["lr"], changed_batch(root=folder, degradation=classical(), seed=1)["lr"])
 
 
-def test_changed_batches_depend_on_seed_and_step_alone_and_processes_share_them(folder: Path) -> None:
+def test_batch_changes_depend_on_seed_and_step_alone(folder: Path) -> None:
     strong = {
         "degradation": classical(),
         "augmentation": Augmentation(colour_jitter=0.4, channel_permutation_probability=0.5, cutblur_probability=0.5),
@@ -350,8 +344,8 @@ def test_lr_files_of_the_validation_are_not_degraded(folder: Path, tmp_path: Pat
     assert torch.equal(batch["lr"][0] * 255, read_rgb8(tmp_path / "val_lr" / "a.png").float())
 
 
-def test_degradation_of_given_lr_and_cutblur_without_degradation_are_refused() -> None:
+def test_degrading_given_lr_and_cutblur_alone_are_refused() -> None:
     with pytest.raises(ValueError, match=r"data/degradation=bicubic where data\.lr_root"):
-        SuperResolutionDataModule(root="photos", lr_root="lr", degradation=classical())
+        SuperResolutionDataModule(root=".", lr_root=".", degradation=classical())
     with pytest.raises(ValueError, match=r"data/degradation=classical or real.*cutblur_probability"):
         SuperResolutionDataModule(root="photos", augmentation=Augmentation(cutblur_probability=0.5))

@@ -73,7 +73,7 @@ def test_each_photo_comes_once_in_each_round_in_a_new_order(collection: Collecti
     assert len({tuple(names) for names in rounds}) > 1
 
 
-def test_equal_weights_draw_every_photo_once_in_the_order_of_no_weights() -> None:
+def test_equal_weights_draw_as_no_weights_do() -> None:
     for seed in range(20):
         order = draw_round(np.full(7, 0.3), rng=np.random.default_rng(seed))
         assert order.tolist() == np.random.default_rng(seed).permutation(7).tolist()
@@ -144,7 +144,7 @@ def test_validation_gives_whole_pictures_in_order(collection: Collection) -> Non
         assert item["hr"].shape == (3, 80, 96)
 
 
-def test_degraded_validation_pictures_are_kept_up_to_a_size_and_the_same_beyond(
+def test_degraded_validation_images_are_kept_up_to_a_size(
     collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     num_made = 0

@@ -74,8 +74,8 @@ def test_going_on_with_other_photos_says_which(
     caplog.clear()
     fit(steps=2, goes_on=True)
     assert [record.getMessage() for record in caplog.records] == [
-        "Going on with other training photos than before: 1 photo added (new.png), 1 changed (photo_1.png)",
-        "Going on with other validation photos than before: 1 photo removed (photo_4.png)",
+        "Resuming with different training photos: 1 photo added (new.png), 1 changed (photo_1.png)",
+        "Resuming with different validation photos: 1 photo removed (photo_4.png)",
     ]
     assert torch.load(folder / "last.ckpt", weights_only=True)["global_step"] == 2
     caplog.clear()

@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from srgan.evaluation.evaluate import evaluate, score_table
+from srgan.evaluation.evaluate import evaluate
 from srgan.evaluation.metrics import score_card
+from srgan.evaluation.table import score_table
 from srgan.inference import upscale as super_resolve
 from srgan.networks import Generator
 from srgan.pictures.resize import downscale, upscale

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from srgan.sweeps.report import read_jobs
+from srgan.sweeps.jobs import read_jobs
 from tests.wandb_file import read_records
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

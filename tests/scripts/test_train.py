@@ -196,7 +196,7 @@ def test_code_hidden_in_a_checkpoint_is_not_run(compose_train: Compose, ckpt: Pa
             return Path.touch, (boom,)
 
     torch.save({**torch.load(ckpt, weights_only=True), "bomb": Bomb()}, ckpt)
-    with pytest.raises(WeightsError, match=rf"{ckpt} .* holds more than plain values\. Go on from another one"):
+    with pytest.raises(WeightsError, match=rf"{ckpt} .* holds more than plain values\. Resume from another one"):
         train.train(compose_train("trainer.max_steps=2", f"ckpt_path={ckpt}"))
     train.train(compose_train("trainer.max_steps=1", "resume=auto", f"output_dir={tmp_path / 'again'}"))
     assert not boom.exists()
@@ -208,7 +208,7 @@ def test_code_hidden_in_a_checkpoint_is_not_run(compose_train: Compose, ckpt: Pa
 def test_a_truncated_checkpoint_is_named_with_what_to_do(compose_train: Compose, ckpt: Path, share: float) -> None:
     content = ckpt.read_bytes()
     ckpt.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(WeightsError, match=rf"(?s){ckpt} .*Go on from another one, such as best\.ckpt beside it"):
+    with pytest.raises(WeightsError, match=rf"(?s){ckpt} .*Resume from another one, such as best\.ckpt next to it"):
         train.train(compose_train("trainer.max_steps=2", f"ckpt_path={ckpt}"))
 
 
@@ -236,7 +236,7 @@ def test_a_checkpoint_of_a_later_version_is_tried_and_named_where_it_does_not_fi
 
 @pytest.mark.usefixtures("ckpt")
 def test_an_earlier_run_is_not_overwritten(compose_train: Compose) -> None:
-    with pytest.raises(ValueError, match="holds another run already"):
+    with pytest.raises(ValueError, match="already holds another run"):
         train.train(compose_train("trainer.max_steps=1"))
 
 
@@ -270,10 +270,10 @@ def test_resume_auto_takes_the_newest_unfinished_run_of_the_same_kind(
     assert run("c", "trainer.max_steps=3") == 3  # in its own folder
     caplog.clear()
     run("p", "loss=pixel", "trainer.max_steps=5", "model.pretrain_steps=5")  # another loss: another kind
-    assert "starting anew" in caplog.text
+    assert "starting from scratch" in caplog.text
     caplog.clear()
     run("d", "trainer.max_steps=1")  # all of its kind are at their end
-    assert "starting anew" in caplog.text
+    assert "starting from scratch" in caplog.text
 
 
 def test_resume_auto_repeats_nothing_that_is_done(
@@ -288,16 +288,16 @@ def test_resume_auto_repeats_nothing_that_is_done(
     last = tmp_path / "runs" / "b" / "checkpoints" / "last.ckpt"
     run("a", 1)
     run("b", 2)
-    assert "Going on from" in caplog.text
+    assert "Resuming from" in caplog.text
     before = last.stat().st_mtime_ns
     run("b", 2)  # the same command again, by a scheduler
-    assert f"{tmp_path}/runs/b is finished, with all its steps and scores: nothing is left to do" in caplog.text
+    assert f"{tmp_path}/runs/b is finished, with all steps and scores: nothing to do" in caplog.text
     assert last.stat().st_mtime_ns == before
     run("c", 2)  # a is where b went on from, and is not gone on from again
-    assert "starting anew" in caplog.text
+    assert "starting from scratch" in caplog.text
     (last.parents[1] / "scores.json").unlink()
     run("b", 2)
-    assert "its steps are done, the closing test follows" in caplog.text
+    assert "all steps are done, the closing test follows" in caplog.text
     assert (last.parents[1] / "scores.json").is_file()
     assert last.stat().st_mtime_ns == before
 
@@ -335,7 +335,7 @@ def test_resume_auto_makes_up_for_a_closing_test_that_was_cut_off(
     before = cut_off("a", 2)
     assert not (a / "scores.json").exists()
     other = run("b", 2)  # by a command that names its folder by the clock
-    assert "its steps are done, the closing test follows in its folder" in caplog.text
+    assert "all steps are done, the closing test follows in its folder" in caplog.text
     scores = json.loads((a / "scores.json").read_text())["scores"]
     assert set(scores) == {"bicubic", "best", "last"}
     assert scores["last"] == scores["best"]  # both of the last step, the only one that was validated
@@ -351,7 +351,7 @@ def test_resume_auto_makes_up_for_a_closing_test_that_was_cut_off(
     assert last.read_bytes() == before
     caplog.clear()
     run("c", 3)
-    assert "starting anew" in caplog.text
+    assert "starting from scratch" in caplog.text
 
 
 def test_changed_settings_are_reported_when_going_on(
@@ -405,8 +405,8 @@ def test_a_full_disk_is_said_once_with_the_file_and_how_to_go_on(
 
     monkeypatch.setattr("srgan.training.callbacks.checkpoint.torch.save", full)
     settings = ["trainer.max_steps=2", *([] if is_first else [f"ckpt_path={ckpt}"])]
-    how = "the same command begins anew" if is_first else f"Go on with: .*ckpt_path={ckpt.parents[1]}"
-    with pytest.raises(ValueError, match=rf"No space left for .*\.ckpt: stopped at step [12]\. Make some\. .*{how}"):
+    how = "the same command starts over" if is_first else f"Resume with: .*ckpt_path={ckpt.parents[1]}"
+    with pytest.raises(ValueError, match=rf"No space left for .*\.ckpt: stopped at step [12]\. Free some\. .*{how}"):
         train.train(compose_train(*settings))
     assert is_first or ckpt.read_bytes() == before
     assert not list(ckpt.parent.glob(".unfinished*"))
@@ -433,7 +433,7 @@ def test_a_run_that_is_stopped_says_how_to_go_on(
     step = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
     assert step == 2
     line = capsys.readouterr().err.strip().splitlines()[-1]
-    assert line.startswith("Stopped at step 2. Go on with: ")
+    assert line.startswith("Stopped at step 2. Resume with: ")
     assert " train " in line
     assert line.endswith(f" ckpt_path={run}")
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pytest
+from filelock import BaseFileLock, SoftFileLock
 from hydra import compose, initialize_config_dir
 
 from srgan.sweeps import claims
@@ -17,16 +18,16 @@ Start = Callable[..., Any]
 
 
 @pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[BinaryIO]]:
-    """What runs of this test hold; a run ends where its file is closed. The current folder is the test's."""
-    files: list[BinaryIO] = []
+def held(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[BaseFileLock]]:
+    """What runs of this test hold; a run ends where its lock is released. The current folder is the test's."""
+    files: list[BaseFileLock] = []
     monkeypatch.setattr(claims, "_held", files)
     monkeypatch.chdir(tmp_path)
     for name in RANKS:
         monkeypatch.delenv(name, raising=False)
     yield files
     for file in files:
-        file.close()
+        file.release()
 
 
 def start(*overrides: str, sweep: bool = False) -> Any:
@@ -48,9 +49,9 @@ def test_runs_of_one_second_have_a_folder_each(tmp_path: Path) -> None:
 
 
 def test_a_folder_by_the_clock_is_new_even_without_locks(
-    held: list[BinaryIO], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    held: list[BaseFileLock], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(claims, "hold", lambda path: path.open("ab"))
+    monkeypatch.setattr(claims, "hold", lambda path: SoftFileLock(path))
     assert start(BY_CLOCK).run.dir != start(BY_CLOCK).run.dir
     assert len(held) == 2
 
@@ -65,7 +66,7 @@ def test_the_folder_of_the_recipe_is_one_by_the_clock(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("held")
-def test_sweeps_of_one_second_have_a_folder_each_as_have_their_jobs() -> None:
+def test_sweeps_started_in_one_second_get_separate_folders() -> None:
     first, second = (start(r"hydra.sweep.dir='it\'s/${now:%Y}'", sweep=True) for _ in range(2))
     assert second.sweep.dir == f"{first.sweep.dir}_2"
     with initialize_config_dir(version_base="1.3", config_dir=str(PROJECT / "conf")):  # as Hydra does for each job
@@ -73,14 +74,14 @@ def test_sweeps_of_one_second_have_a_folder_each_as_have_their_jobs() -> None:
     assert job.hydra.sweep.dir == second.sweep.dir
 
 
-def test_a_named_folder_is_refused_while_a_run_is_at_work_there(held: list[BinaryIO], tmp_path: Path) -> None:
+def test_a_named_folder_is_refused_while_a_run_is_at_work_there(held: list[BaseFileLock], tmp_path: Path) -> None:
     start("hydra.run.dir=mine")
-    with pytest.raises(SystemExit, match=r"Another run is at work in mine\. Wait for its end, or name another folder"):
+    with pytest.raises(SystemExit, match=r"Another run is using mine\. Wait for its end, or choose another folder"):
         start("hydra.run.dir=mine")
-    with pytest.raises(SystemExit, match="Another run is at work in mine"):
+    with pytest.raises(SystemExit, match="Another run is using mine"):
         start("hydra.sweep.dir=mine", sweep=True)
-    held.pop().close()  # killed, say
-    assert start("hydra.run.dir=mine").run.dir == "mine"  # to be gone on from
+    held.pop().release()  # killed, say
+    assert start("hydra.run.dir=mine").run.dir == "mine"  # to be resumed
 
 
 @pytest.mark.usefixtures("held")
@@ -98,5 +99,5 @@ def test_further_processes_of_a_run_use_its_folder(
 @pytest.mark.usefixtures("held")
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(SystemExit, match=r"Cannot make the run's folder file: .*Name another one"):
+    with pytest.raises(SystemExit, match=r"Cannot create the run's folder file: .*Choose another"):
         start("hydra.run.dir=file")

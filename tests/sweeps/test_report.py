@@ -14,7 +14,8 @@ from omegaconf import OmegaConf
 
 from srgan.evaluation.closing_test import DETAIL, ORIGINAL_DETAIL
 from srgan.pictures.rgb import write_image
-from srgan.sweeps.report import knee, log_report, read_jobs, write_report
+from srgan.sweeps.jobs import knee, log_report, read_jobs
+from srgan.sweeps.report import write_report
 
 FEATURES = "mean squared difference of vgg19 vgg54 features, weights: random"
 

@@ -15,12 +15,12 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from srgan.data.batch_changes import BatchChanges
-from srgan.data.degradations import bicubic
 from srgan.evaluation.metrics import score
 from srgan.losses import ContentLoss, PixelCriterion, adversarial_loss, discriminator_loss, pixel_loss
 from srgan.losses.pixel import colour_loss
 from srgan.networks import Discriminator, Generator, PatchDiscriminator, UNetDiscriminator
 from srgan.networks.tail import UpscaleTail
+from srgan.pictures.resize import downscale_pixels as bicubic
 from srgan.training.artefacts import checkerboard, colour_drift
 from srgan.training.ema import MovingAverage
 

@@ -19,7 +19,7 @@ def test_follows_with_a_decay_that_warms_up() -> None:
         assert float(average.module.state_dict()["weight"]) == pytest.approx(expected)
 
 
-def test_batchnorm_buffers_are_averaged_and_nothing_takes_a_gradient() -> None:
+def test_batchnorm_buffers_are_averaged_without_gradients() -> None:
     network = nn.BatchNorm2d(1)
     average = MovingAverage(network, decay=0.5)
     for mean in (0.0, 1.0):

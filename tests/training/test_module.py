@@ -245,9 +245,7 @@ def test_half_precision_trains_both_phases(
 
 
 @pytest.mark.parametrize("fused", [False, True])
-def test_an_overflow_of_float16_lowers_the_gradients_scale_and_is_no_fault(
-    make_model: MakeModel, photos: Path, fused: bool
-) -> None:
+def test_float16_overflow_lowers_the_gradient_scale_only(make_model: MakeModel, photos: Path, fused: bool) -> None:
     adam = partial(torch.optim.Adam, lr=1e-3, fused=fused)
     model = make_model(pretrain_steps=30, generator_optimizer=adam, discriminator_optimizer=adam)
     recorder = Recorder()

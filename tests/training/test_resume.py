@@ -129,9 +129,7 @@ def test_changed_options_of_an_optimizer_take_effect(
     assert steps == {1 if rolled_back else 2}  # their moments went on
 
 
-def test_a_run_that_goes_on_in_another_folder_begins_with_a_checkpoint(
-    fit: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_a_run_resumed_elsewhere_begins_with_a_checkpoint(fit: Callable[..., Path], tmp_path: Path) -> None:
     uninterrupted = fit(tmp_path / "whole", copies=True)
     step_3 = tmp_path / "whole" / "step_3.ckpt"
     resumed = fit(tmp_path / "other", ckpt_path=step_3, copies=True)

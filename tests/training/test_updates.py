@@ -34,7 +34,7 @@ def _exchange(rank: int, store: str, results: str) -> None:
 
 
 @pytest.mark.slow
-def test_gradients_become_their_mean_whatever_their_size_and_layout(tmp_path: Path) -> None:
+def test_gradients_become_their_mean_in_any_size_and_layout(tmp_path: Path) -> None:
     spawn(_exchange, args=(str(tmp_path / "store"), str(tmp_path)), nprocs=2)  # type: ignore[no-untyped-call]
     expected = [(a + b) / 2 for a, b in zip(_gradients(0), _gradients(1), strict=True)]
     for rank in (0, 1):

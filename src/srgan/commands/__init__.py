@@ -1,4 +1,4 @@
-"""What ``srgan`` can be told to do; a module for each command, of which only the one that is asked for is loaded."""
+"""The commands of ``srgan``, a module each; only the one that is asked for is loaded."""
 
 import difflib
 import importlib
@@ -23,11 +23,11 @@ _HELP = "\n".join(
         *(f"  {name:<9}{does}" for name, does in COMMANDS.items()),
     ]
 )
-_WRONG = 2  # the exit code of a command line that cannot be understood
+_WRONG = 2  # exit code for an invalid command line
 
 
 def run(arguments: Sequence[str] | None = None) -> int | None:
-    """Do what a command line says.
+    """Run a command line.
 
     Args:
         arguments: The command line; None for the process's own.
@@ -61,5 +61,5 @@ def _unknown(word: str) -> str:
     meant = f" Did you mean srgan {close[0]}?" if close else ""
     return (
         f"Expected a command ({', '.join(COMMANDS)}) or a picture, got {word}: there is no file of that name.{meant}"
-        " srgan --help says more."
+        " See srgan --help."
     )

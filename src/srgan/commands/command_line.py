@@ -1,4 +1,4 @@
-"""Command lines: taken apart, made ready for Hydra, and composed with the settings in conf/."""
+"""Command lines: parsed, prepared for Hydra, and composed with the settings in conf/."""
 
 import argparse
 import difflib
@@ -17,7 +17,7 @@ import srgan
 from srgan.system.overrides import TRAIN_PATHS, quoted_paths
 
 _PACKAGE = Path(srgan.__file__).parent
-# A wheel has the settings in the package; a checkout, and what is installed from it as editable, at its top level.
+# A wheel has the settings in the package; a checkout, and an editable install of it, at the top level.
 CONF = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parents[1] / "conf"
 
 _CONFIG_PATH = ("--config-path", "-cp")
@@ -29,13 +29,13 @@ def run_with_hydra(
     arguments: Sequence[str] | None,
     prepare: Callable[[Sequence[str]], list[str]],
 ) -> None:
-    """Compose the settings that a command line asks for and run a job, or each job of a sweep, with them.
+    """Compose the settings of a command line and run a job, or each job of a sweep, with them.
 
     Args:
-        job: What to run.
-        config: A file in conf/, without its ending.
+        job: The function to run.
+        config: A file in conf/, without its extension.
         arguments: The command line; None for the process's own.
-        prepare: Makes of the command line as it was typed one for Hydra; a ValueError of it ends the process.
+        prepare: Turns the typed command line into one for Hydra; its ValueError ends the process.
     """
     try:
         prepared = prepare(sys.argv[1:] if arguments is None else arguments)
@@ -54,18 +54,18 @@ def command_line(
     needed: Sequence[str] = (),
     takes_overrides: bool,
 ) -> tuple[dict[str, str], list[str]]:
-    """Take a command line apart; or print its help, or what is wrong with it, and leave.
+    """Parse a command line; or print its help, or an error, and exit.
 
     Args:
         arguments: Those of the command; None for the process's own.
-        usage: How the command is called.
+        usage: How to call the command.
         description: What it does.
         own: Names of its own settings.
-        needed: Those of them that must be there.
-        takes_overrides: Whether everything else is for training's settings; if not, it is a mistake.
+        needed: Those of them that are required.
+        takes_overrides: Whether everything else is for training's settings; if not, it is an error.
 
     Returns:
-        The command's own settings, of two of one name the last, as Hydra has it; and the overrides, ready for Hydra.
+        The command's own settings, the last of each name, as in Hydra; and the overrides, ready for Hydra.
     """
     parser = argparse.ArgumentParser(
         usage=usage, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -89,28 +89,28 @@ def command_line(
 
 
 def instantiate_data(overrides: Sequence[str], *, usage: str, **replaced: Any) -> Any:
-    """Build what ``data`` describes where training has these overrides: the data module, or another ``_target_``.
+    """Build what ``data`` describes if training has these overrides: the data module, or another ``_target_``.
 
     Args:
         overrides: As ``srgan train`` takes them.
-        usage: How the command is called, for the message.
-        **replaced: Settings of ``data`` to put in place of the configuration's.
+        usage: How to call the command, for the message.
+        **replaced: Settings of ``data`` that replace the configuration's.
 
     Raises:
-        ValueError: If an override is wrong, a value is missing, or what is built refuses one.
+        ValueError: If an override is wrong, a value is missing, or a value is refused.
     """
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
             config = compose("train", overrides=list(overrides))
         return instantiate(config.data, _convert_="all", **replaced)
-    except Exception as error:  # of many kinds, each of which says what is wrong with which key
+    except Exception as error:  # of many kinds, each of which names the key
         reason = error.__cause__ or error
-        # A folder that is missing, or a download, has nothing to do with how the command is called.
+        # Missing folders and failed downloads have nothing to do with how the command is called.
         raise ValueError(str(reason) if isinstance(reason, OSError) else f"{reason}\nUsage: {usage}") from error
 
 
 def _from_here(arguments: Sequence[str]) -> list[str]:
-    """Let ``--config-path`` start from where the user stands: Hydra would start from the file of the job."""
+    """Make ``--config-path`` relative to the current folder, instead of the job's file as in Hydra."""
     changed: list[str] = []
     for before, argument in zip(["", *arguments], arguments, strict=False):
         option, equals, path = argument.rpartition("=")
@@ -122,10 +122,10 @@ def _from_here(arguments: Sequence[str]) -> list[str]:
 def _require_values(values: Mapping[str, str], needed: Sequence[str]) -> None:
     for name, value in values.items():
         if not value.strip():
-            raise ValueError(f"Expected a value for {name}=…, got nothing. Is a variable of the shell not set?")
+            raise ValueError(f"Expected a value for {name}=…, got nothing. Is a shell variable not set?")
     missing = [f"{name}=…" for name in needed if name not in values]
     if missing:
-        raise ValueError(f"Expected a value for {' and '.join(missing)}. --help says more.")
+        raise ValueError(f"Expected a value for {' and '.join(missing)}. See --help.")
 
 
 def _refused(argument: str, own: Sequence[str]) -> str:

@@ -1,10 +1,10 @@
-"""``srgan doctor``: is anything wrong with photos to train on?
+"""``srgan doctor``: checks photos before training on them.
 
     srgan doctor data=folder data.root=/photos
     srgan doctor data=paired data.root=/hr data.lr_root=/lr out=report.json
 
-Takes what ``srgan train`` takes, so that its command line can be pasted. Prints a line for each finding and writes all
-of them to ``out=``, a JSON file. Exit code: 0 clean, 1 findings, 2 where it cannot run.
+Takes the settings of ``srgan train``, so that its command line can be pasted. Prints a line per finding and writes all
+of them to ``out=``, a JSON file. Exit code: 0 clean, 1 findings, 2 if it cannot run.
 """
 
 import math
@@ -30,11 +30,11 @@ _DESCRIPTION = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Check what a command line names, and report."""
+    """Check the photos that a command line names, and report."""
     own, overrides = command_line(arguments, usage=_USAGE, description=_DESCRIPTION, own=["out"], takes_overrides=True)
-    torch.set_num_threads(1)  # the threads are one per photo
+    torch.set_num_threads(1)  # photos are checked in parallel threads
     show_any_name()
-    warnings.simplefilter("ignore", LeftOutWarning)  # of what is a finding here
+    warnings.simplefilter("ignore", LeftOutWarning)  # these files are findings here
     try:
         checkup = check(**_settings(overrides))
         print(table(checkup))
@@ -47,14 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _settings(overrides: list[str]) -> dict[str, Any]:
-    """The arguments of ``check`` as the project's configuration has them.
+    """The arguments of ``check``, from the configuration.
 
     Raises:
         FileNotFoundError: If a folder does not exist.
         ValueError: If an override is wrong, a value is missing, or the data module refuses what training would.
     """
     data: dict[str, Any] = instantiate_data(overrides, usage=_USAGE, _target_="builtins.dict")
-    SuperResolutionDataModule(**data)  # looks at the settings and for the folders, no further
+    SuperResolutionDataModule(**data)  # checks the settings and folders only
     min_size = math.ceil(data["hr_crop_size"] * min(data["hr_reductions"]))
     names = ("root", "lr_root", "val_root", "val_lr_root", "test_root", "val_fraction", "scale")
     return {"min_size": min_size, **{name: data[name] for name in names}}

@@ -23,7 +23,7 @@ _OWN = ("ckpt", "format", "out", "licence", "size", "half")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the file, check it, and say how near it comes."""
+    """Write the file, check it, and print how much its output differs."""
     values, _ = command_line(
         arguments, usage=_USAGE, description=_DESCRIPTION, own=_OWN, needed=_OWN[:3], takes_overrides=False
     )

@@ -17,8 +17,8 @@ from srgan.system.overrides import bare_inputs, quoted_paths, require_paths
 if TYPE_CHECKING:  # imported where it is used, so that `--help` answers at once
     from srgan.prediction import Summary
 
-_INTERRUPTED = 130  # what shells make of Ctrl-C
-_UNREAD = 141  # what shells make of a broken pipe
+_INTERRUPTED = 130  # as shells report Ctrl-C
+_UNREAD = 141  # as shells report a broken pipe
 _STREAM = "-"
 _PATHS = ("input", "output", "reference", "ckpt", "blend_with")
 _TEXTS = ("output", "ckpt", "blend_with", "format", "device", "precision", "shard", "reference")
@@ -36,21 +36,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _job(cfg: DictConfig) -> None:
-    """Run, and end as a shell expects."""
+    """Run, with the exit code that a shell expects."""
     warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
     show_any_name()
     with mistakes_in_a_sentence("predict", ValueError, OSError):
         try:
             _conclude(enlarge(**_settings(cfg)))
-        except BrokenPipeError:  # whoever read the output has gone, such as head
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains of it when it ends
+        except BrokenPipeError:  # the reader of the output has ended, such as head
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains about it at exit
             sys.exit(_UNREAD)
         except KeyboardInterrupt:
             sys.exit(_INTERRUPTED)
 
 
 def enlarge(*, input: str | list[str], output: str | None, **settings: Any) -> "Summary | None":
-    """Enlarge what ``input`` names; of a picture from standard input there is nothing to sum up."""
+    """Enlarge what ``input`` names; None for a picture from standard input, which has no summary."""
     inputs = [input] if isinstance(input, str) else input
     if _STREAM not in (*inputs, output):
         from srgan.prediction.place import in_folder
@@ -67,7 +67,7 @@ def enlarge(*, input: str | list[str], output: str | None, **settings: Any) -> "
 
 
 def _conclude(summary: "Summary | None") -> None:
-    """Say what came of the run; anything that is left to do is an error."""
+    """Print the summary of the run; if anything is left to do, that is an error."""
     sys.stdout.flush()
     if summary is None:
         return
@@ -82,7 +82,7 @@ def _conclude(summary: "Summary | None") -> None:
 
 
 def _settings(cfg: DictConfig) -> dict[str, Any]:
-    """The settings as plain values of the types that they have in conf/predict.yaml."""
+    """The settings as plain values, of the same types as in conf/predict.yaml."""
     settings = {str(name): cfg[name] for name in cfg}
     for name, kind in _TYPES.items():
         if type(settings[name]) is not kind and not (kind is float and type(settings[name]) is int):

@@ -1,9 +1,9 @@
-"""``srgan preview``: a picture sheet of what the data settings do.
+"""``srgan preview``: a sheet that shows what the data settings do.
 
     srgan preview data=folder data.root=/photos out=preview.png
 
-Takes what ``srgan train`` takes (data/degradation=real, seed=1, …), makes the run's first batch and shows crops of HR,
-their bicubic LR, and the LR that the networks would get, enlarged pixel by pixel.
+Takes the settings of ``srgan train`` (data/degradation=real, seed=1, …), makes the run's first batch and shows crops of
+HR, their bicubic LR, and the LR that the networks would get, enlarged pixel by pixel.
 """
 
 import sys
@@ -18,18 +18,18 @@ from srgan.system.files import show_any_name
 
 _CANNOT_RUN = 2  # as the doctor's
 _USAGE = "srgan preview data=folder data.root=/photos [out=preview.png]"
-_DESCRIPTION = "Draw a picture sheet of what the data settings do. All settings are those of srgan train."
+_DESCRIPTION = "Draw a sheet that shows what the data settings do. All settings are those of srgan train."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compose, take a batch, write the sheet, say where; 2 and what is wrong where that cannot be."""
+    """Compose, make a batch, write the sheet and print its path; return 2, with a message, if that fails."""
     own, settings = command_line(arguments, usage=_USAGE, description=_DESCRIPTION, own=["out"], takes_overrides=True)
     show_any_name()
     out = Path(own.get("out", "preview.png"))
     try:
         if out.suffix.lower() != ".png":
             raise ValueError(f"Expected a .png file, got out={out}.")
-        # Some values come from Hydra itself, which is not run here; and reading pictures needs no workers.
+        # Hydra itself, which sets the output folder, does not run here; and one batch needs no workers.
         overrides = ["output_dir=.", "data.num_workers=0", *settings]
         datamodule: SuperResolutionDataModule = instantiate_data(overrides, usage=_USAGE)
         datamodule.setup("fit")

@@ -29,26 +29,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _job(cfg: DictConfig) -> tuple[float, ...] | None:
-    """Run, and end as a shell and a scheduler expect."""
+    """Run, with the exit code that a shell and a scheduler expect."""
     try:
         with mistakes_in_a_sentence("train", ValueError, FileNotFoundError):
             return train(cfg)
     except SystemExit as stop:
-        # Lightning ends a run at SIGTERM as if it had finished; a scheduler must see that it has not. From a process
-        # that the first one has started another code would look like a crash, at which Lightning kills them all.
+        # Lightning ends a run at SIGTERM as if it had finished; a scheduler must see that it has not. In a process that
+        # the first one started, another code would look like a crash, after which Lightning kills all of them.
         terminated = type(stop).__name__ == "SIGTERMException" and os.environ.get("LOCAL_RANK", "0") == "0"
         sys.exit(128 + signal.SIGTERM if terminated else stop.code)
 
 
 def train(cfg: DictConfig) -> tuple[float, ...] | None:
-    """Train as the configuration says and test the result; with ``test_only``, test given weights.
+    """Train as configured and test the result; with ``test_only``, test given weights.
 
     Args:
         cfg: The composed ``conf/train.yaml``.
 
     Returns:
         What a sweep compares (see ``srgan.evaluation.closing_test.compared``); None on processes other than the first,
-        and where ``resume=auto`` finds everything done.
+        and if ``resume=auto`` finds a finished run.
     """
     # Imported here, as everything heavy below, so that `--help` and shell completion answer at once.
     import torch
@@ -108,16 +108,16 @@ def fit(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ...]
         finish_wandb(exit_code=0)
         return outcome
     finally:
-        finish_wandb(exit_code=1)  # of what has not been finished above
+        finish_wandb(exit_code=1)  # if it was not finished above
 
 
 def test(model: "SRGAN", datamodule: "LightningDataModule", trainer: "Trainer", results_dir: Path) -> tuple[float, ...]:
-    """Score what was trained, write everything down, and say what to do next; returns as ``train`` does."""
+    """Score the trained weights, write the results, and print the next command; returns as ``train`` does."""
     from srgan.evaluation import closing_test
-    from srgan.sweeps.report import log_report
+    from srgan.sweeps.jobs import log_report
     from srgan.training.console import run_summary
 
-    model.to(trainer.strategy.root_device)  # Lightning has put it back on the CPU
+    model.to(trainer.strategy.root_device)  # Lightning moved it back to the CPU
     scores = closing_test.close_run(
         results_dir,
         last=model.evaluated_generator.eval(),
@@ -154,7 +154,7 @@ def score(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ..
 
 
 def _content_to_score_by(cfg: DictConfig) -> "ContentLoss | None":
-    """The content loss; one score of many is no reason to ask for weights that cannot be had."""
+    """The content loss; None, with a warning, if its weights are unavailable: it is only one of several scores."""
     from hydra.utils import instantiate
 
     from srgan.losses import NoVggWeightsError
@@ -170,9 +170,9 @@ def _content_to_score_by(cfg: DictConfig) -> "ContentLoss | None":
 
 
 def _searches(resume: str | None) -> bool:
-    """Whether to look for a run to go on from."""
+    """Whether to search for a run to resume."""
     if resume not in (None, "auto") or (resume and is_sweep()):
-        raise ValueError(f"Expected resume=auto, and not in a sweep, or none (null); got {resume}.")
+        raise ValueError(f"Expected resume=auto (but not in a sweep) or null, got {resume}.")
     return resume == "auto"
 
 

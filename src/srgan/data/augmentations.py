@@ -1,28 +1,31 @@
-"""Augmentation of batches of pairs: colours of both pictures, mixup and CutBlur (Yoo et al. 2020, arXiv:2004.00448)."""
+"""Augmentation of batches of HR/LR pairs: colours, mixup and CutBlur (Yoo et al. 2020, arXiv:2004.00448)."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import torch
+from kornia.color import rgb_to_grayscale
 from torch import Tensor
 
 from srgan.data.degradations.number_checks import require_probability
 from srgan.data.degradations.operators import on_device_of
 
 _MIXUP_CONCENTRATION = 1.2  # of the Beta distribution that the share is drawn from; Yoo et al., table 6
-_CUT_SIDE = 0.7  # of the patch, over the picture's side; Yoo et al.
+_CUT_SIDE = 0.7  # of the patch, over the image's side; Yoo et al.
 
 
 class Augmentation:
-    """Changes pairs at random, each by draws from its own generator.
+    """Changes pairs at random, each with its own random generator.
 
     Args:
-        colour_jitter: Largest share of a random colour that both pictures of a pair are blended with; Yoo et al. have
-            0.4. A blend stays in [0, 1], so that LR stays what the jittered HR shrinks to.
-        channel_permutation_probability: How often both pictures have their channels in another order.
+        colour_jitter: Largest share of a random colour that both images of a pair are blended with; 0.4 in Yoo et al.
+            The blend stays in [0, 1], so that LR is still the downscaled HR.
+        channel_permutation_probability: How often the channels of both images are permuted.
         mixup_probability: How often a pair is blended with the next one of its batch.
-        cutblur_probability: How often a patch of LR is put in its clean, merely shrunk form, or all but the patch:
-            the network learns where to restore and where to leave well alone. Only with a degradation.
+        cutblur_probability: How often a patch of LR, or all but a patch, is replaced by clean, only downscaled LR: the
+            network learns what to restore and what to leave alone. Only with a degradation.
+        gray_probability: How often a pair loses its colours; a network that never saw gray pairs adds coloured grain to
+            black-and-white photos.
 
     Raises:
         ValueError: If a number is not in [0, 1].
@@ -35,12 +38,14 @@ class Augmentation:
         channel_permutation_probability: float = 0.0,
         mixup_probability: float = 0.0,
         cutblur_probability: float = 0.0,
+        gray_probability: float = 0.0,
     ) -> None:
         numbers = {
             "colour_jitter": colour_jitter,
             "channel_permutation_probability": channel_permutation_probability,
             "mixup_probability": mixup_probability,
             "cutblur_probability": cutblur_probability,
+            "gray_probability": gray_probability,
         }
         for name, value in numbers.items():
             require_probability(f"data.augmentation.{name}", value)
@@ -48,12 +53,13 @@ class Augmentation:
         self._channel_permutation_probability = channel_permutation_probability
         self._mixup_probability = mixup_probability
         self.cutblur_probability = cutblur_probability
+        self._gray_probability = gray_probability
 
     def recolour(self, lr: Tensor, hr: Tensor, rngs: Sequence[np.random.Generator]) -> tuple[Tensor, Tensor]:
-        """Blend both pictures of each pair with one colour, and put their channels in one order.
+        """Blend both images of each pair with the same colour, permute their channels alike, and make some pairs gray.
 
         Args:
-            lr: Float RGB in [0, 1], shape (N, 3, h, w), as shrunk from ``hr``.
+            lr: Float RGB in [0, 1], shape (N, 3, h, w), downscaled from ``hr``.
             hr: Shape (N, 3, scale * h, scale * w).
             rngs: A generator for each pair.
 
@@ -65,9 +71,11 @@ class Augmentation:
         orders = [self._order(rng) for rng in rngs]
         share, colour = _columns(shares, hr), on_device_of(hr, torch.as_tensor(colours).to(hr.dtype))[..., None, None]
         order = on_device_of(hr, torch.as_tensor(np.stack(orders)))[..., None, None]
+        gray = _columns([self._grays(rng) for rng in rngs], hr)
 
         def changed(images: Tensor) -> Tensor:
-            return torch.lerp(images.take_along_dim(order, dim=1), colour, share)
+            coloured = torch.lerp(images.take_along_dim(order, dim=1), colour, share)
+            return torch.lerp(coloured, rgb_to_grayscale(coloured), gray) if self._gray_probability else coloured
 
         return changed(lr), changed(hr)
 
@@ -79,7 +87,7 @@ class Augmentation:
         Args:
             lr: Float RGB in [0, 1], shape (N, 3, h, w).
             hr: Shape (N, 3, scale * h, scale * w).
-            clean_lr: ``hr`` merely shrunk, of the shape of ``lr``.
+            clean_lr: ``hr`` downscaled without degradation, same shape as ``lr``.
             rngs: A generator for each pair.
 
         Returns:
@@ -95,12 +103,16 @@ class Augmentation:
         order, chance = rng.permutation(3), rng.random()
         return order if chance < self._channel_permutation_probability else np.arange(3)
 
+    def _grays(self, rng: np.random.Generator) -> float:
+        # No draw if no pair can be gray, so that the other draws of older runs stay the same.
+        return float(self._gray_probability > 0 and rng.random() < self._gray_probability)
+
     def _share(self, rng: np.random.Generator) -> float:
         share, chance = rng.beta(_MIXUP_CONCENTRATION, _MIXUP_CONCENTRATION), rng.random()
         return float(share) if chance < self._mixup_probability else 0.0
 
     def _cut(self, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-        """Where LR is to be clean: a patch, or all but the patch, or nowhere."""
+        """Where LR is replaced by clean LR: in a patch, outside it, or nowhere."""
         down, across = max(1, int(height * _CUT_SIDE)), max(1, int(width * _CUT_SIDE))
         top, left = rng.integers(height - down + 1), rng.integers(width - across + 1)
         patch = np.zeros((height, width), dtype=bool)
@@ -112,5 +124,5 @@ class Augmentation:
 
 
 def _columns(numbers: Sequence[float], images: Tensor) -> Tensor:
-    """One number for each picture, to be multiplied with them."""
+    """One number per image, in a shape to multiply with them."""
     return on_device_of(images, torch.as_tensor(numbers).to(images.dtype)).view(-1, 1, 1, 1)

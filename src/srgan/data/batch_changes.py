@@ -1,4 +1,4 @@
-"""What happens to whole batches on the training device: degradation and augmentation, by draws that resume repeats."""
+"""Degradation and augmentation of whole batches on the training device; a resumed run repeats their draws."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,21 +11,21 @@ from srgan.data.augmentations import Augmentation
 from srgan.data.degradations import Degradation
 from srgan.pictures.rgb import to_float, to_uint8
 
-_DEGRADATION, _AUGMENTATION, _VALIDATION = 2, 3, 4  # streams beside 0 and 1, the dataset's order and crops
+_DEGRADATION, _AUGMENTATION, _VALIDATION = 2, 3, 4  # random streams; 0 and 1 are the dataset's order and crops
 
 
 class BatchChanges:
-    """Degrades and augments training batches; sample ``n`` draws from generators that (seed, n) alone decide.
+    """Degrades and augments training batches; the draws for sample ``n`` depend on (seed, n) only.
 
     Args:
-        degradation: Makes LR anew; None leaves it as it came.
-        augmentation: Changes pairs; None leaves them.
+        degradation: Makes new LR; None keeps the given one.
+        augmentation: Changes pairs; None leaves them unchanged.
         scale: Size of HR over size of LR.
         seed: The run's seed.
 
     Raises:
-        ValueError: If CutBlur is asked for without a degradation, or one of them is a dict of settings that name
-            nothing to build.
+        ValueError: If CutBlur is set without a degradation, or one of the two is a dict of settings without a class to
+            build.
     """
 
     def __init__(
@@ -34,13 +34,13 @@ class BatchChanges:
         for name, value in (("degradation", degradation), ("augmentation", augmentation)):
             if isinstance(value, Mapping):
                 raise ValueError(
-                    f"Expected data.{name} to be built by an option of conf/data/{name}, got settings alone: {value}."
+                    f"Expected data.{name} to be built by an option of conf/data/{name}, got only settings: {value}."
                     f" Choose an option that has them (data/{name}=…), or set data.{name}=null for none."
                 )
         if augmentation is not None and augmentation.cutblur_probability and degradation is None:
             raise ValueError(
-                "Expected data/degradation=classical or real where data.augmentation.cutblur_probability is above 0:"
-                " CutBlur puts clean patches into degraded pictures."
+                "Expected data/degradation=classical or real if data.augmentation.cutblur_probability is above 0:"
+                " CutBlur puts clean patches into degraded images."
             )
         self._degradation = degradation
         self._augmentation = augmentation
@@ -48,7 +48,7 @@ class BatchChanges:
         self._seed = seed
 
     def __call__(self, batch: dict[str, Any], *, first_sample: int) -> dict[str, Any]:
-        """Change a batch whose samples are numbered from ``first_sample`` on; the one given stays as it is."""
+        """Return the changed batch, whose samples are numbered from ``first_sample``; the given one stays unchanged."""
         lr, hr = batch["lr"], batch["hr"]
         numbers = range(first_sample, first_sample + len(hr))
         rngs = [np.random.default_rng((self._seed, _AUGMENTATION, number)) for number in numbers]
@@ -64,7 +64,7 @@ class BatchChanges:
 
 
 def degrade_by_name(degradation: Degradation, hr: Tensor, *, scale: int, name: str) -> Tensor:
-    """Degrade a picture to validate on by draws that its name alone decides, so that validations and runs compare.
+    """Degrade a validation photo; the draws depend on its name only, so that validations and runs can be compared.
 
     Args:
         degradation: Makes LR.
@@ -80,5 +80,5 @@ def degrade_by_name(degradation: Degradation, hr: Tensor, *, scale: int, name: s
 
 
 def _rounded(images: Tensor) -> Tensor:
-    """To 8 bit, as all pictures are that come from files."""
+    """Round to 8 bits, like images from files."""
     return to_float(to_uint8(images))

@@ -1,4 +1,4 @@
-"""What the data module's arguments have to be, before any photo is looked for; the messages name the settings."""
+"""Checks of the data module's arguments, before any photo is searched for; the messages name the settings."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ def check_sizes(
     hr_reductions: Sequence[float],
     cache_gigabytes: float,
 ) -> None:
-    """Raise ValueError for a size that makes no sense; the arguments are the data module's."""
+    """Raise ValueError for a size out of range; the arguments are the data module's."""
     counts = {"scale": scale, "batch_size": batch_size, "num_crop_candidates": num_crop_candidates}
     for name, value in counts.items():
         if not isinstance(value, int) or value < 1:
@@ -34,22 +34,12 @@ def check_sizes(
         raise ValueError(f"Expected data.cache_gigabytes of 0 (off) or more, got {cache_gigabytes!r}.")
 
 
-def check_lr_is_made(degradation: Degradation | None, hr_reductions: Sequence[float], *, lr_is_given: bool) -> None:
-    """Raise ValueError if LR pictures are given for HR that is to be degraded or made smaller."""
-    if not lr_is_given:
+def check_lr_is_made(degradation: Degradation | None, hr_reductions: Sequence[float], train: Sequence[Source]) -> None:
+    """Raise ValueError if training photos have LR files and are to be degraded or reduced."""
+    if all(source.lr_root is None for source in train):
         return
     where = "where data.lr_root, or the layout of data.root, gives the LR"
     if list(hr_reductions) != [1]:
         raise ValueError(f"Expected data.hr_reductions=[1] {where}.")
     if degradation is not None:
         raise ValueError(f"Expected data/degradation=bicubic {where}.")
-
-
-def check_val_lr(val_sources: Sequence[Source]) -> None:
-    """Raise ValueError if photos to validate on have no LR partners, where those to train on have."""
-    without_lr = [str(source.hr_root) for source in val_sources if source.lr_root is None]
-    if without_lr:
-        raise ValueError(
-            f"Expected data.val_lr_root, the LR partners of {', '.join(without_lr)} in data.val_root, since"
-            " data.lr_root is given."
-        )

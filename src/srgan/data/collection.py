@@ -1,4 +1,4 @@
-"""What a run reads: photos decoded and checked once, then mapped from the cache or decoded at each use."""
+"""The photos of a run: decoded and checked once, then mapped from the cache or decoded at each use."""
 
 import os
 import sys
@@ -20,28 +20,28 @@ from srgan.pictures.find import LeftOutWarning
 from srgan.pictures.rgb import read_rgb8
 from srgan.system.files import listed
 
-_SPARE_THREADS = 1  # beyond one for each core, since one or another waits until the disk has what it wrote
+_SPARE_THREADS = 1  # beyond one per core, since some thread usually waits for the disk
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
 
 class Collection:
-    """Photos that can be read, decoded once into a cache; those that find no room there are decoded at each use.
+    """The usable photos, decoded once into a cache; those that do not fit there are decoded at each use.
 
     Args:
-        photos: What to use.
+        photos: The photos to use.
         scale: Size of HR over size of LR.
-        min_size: Smallest usable side of an HR picture in pixels.
-        cache: Where decoded photos are kept; None decodes all at each use.
+        min_size: Smallest usable side of an HR image in pixels.
+        cache: Keeps decoded photos; None decodes all at each use.
         purpose: For messages: ``training`` or ``validation``.
 
     Raises:
         ValueError: If no photo is usable, or a pair does not match.
 
     Warns:
-        LeftOutWarning: Once, listing the files that cannot be used and why.
-        CacheWarning: If the cache cannot take all.
+        LeftOutWarning: Once, with the files that cannot be used and why.
+        CacheWarning: If not all fit in the cache.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class Collection:
         return len(self.photos)
 
     def __getitem__(self, index: int) -> Pair:
-        """The decoded pair of photo ``index``; of a view of a cached one, only what is used is read.
+        """The decoded pair of photo ``index``; of a cached one, only the pixels that are used are read from disk.
 
         Warns:
-            CacheWarning: Once, if a file of the cache has gone or was damaged since the run began.
+            CacheWarning: Once, if a file of the cache was removed or damaged since the run began.
         """
         entry = self._entries[index]
         images = entry.read() if entry.stored else None
@@ -78,7 +78,9 @@ class Collection:
             return Pair(*images)
         if entry.stored:
             folder = Path(entry.path).parent
-            warnings.warn(f"Entries of {folder} have gone since the run began: decoding them.", CacheWarning, 2)
+            warnings.warn(
+                f"Entries in {folder} were removed since the run began: decoding their photos.", CacheWarning, 2
+            )
         return read_pair(self.photos[index], scale=self.scale)
 
 
@@ -89,7 +91,7 @@ def _too_small(photo: Photo, entry: Entry, min_size: int) -> str:
 
 
 def _decoded(photos: Sequence[Photo], *, scale: int) -> list[Entry | str]:
-    """Look at each photo by decoding it; a reason where that fails."""
+    """Decode each photo to check it; a reason for those that cannot be read."""
     seen: dict[int, Entry | str] = {}
 
     def look(indices: Sequence[int]) -> list[Entry | str]:
@@ -102,7 +104,7 @@ def _decoded(photos: Sequence[Photo], *, scale: int) -> list[Entry | str]:
 
 
 def _cached(photos: Sequence[Photo], cache: DecodedCache, *, scale: int, purpose: str) -> list[Entry | str]:
-    """Look each photo up, and decode those that are new into the cache; a reason where that fails."""
+    """Look up each photo, and decode new ones into the cache; a reason for those that cannot be read."""
     names = [_entry_name(photo, scale) for photo in photos]
     entries = [cache.find(name) if name else None for name in names]
     seen: dict[int, Entry | str] = {index: entry for index, entry in enumerate(entries) if entry is not None}
@@ -113,7 +115,7 @@ def _cached(photos: Sequence[Photo], cache: DecodedCache, *, scale: int, purpose
 
     def make(indices: Sequence[int]) -> dict[int, Entry | str]:
         again = {index: cache.find(name) for index in indices if (name := names[index])}
-        # From another process, while this one waited.
+        # Made by another process, while this one waited.
         found = {index: entry for index, entry in again.items() if entry is not None and entry != entries[index]}
         rest = [index for index in indices if index not in found]
         return {**found, **dict(zip(rest, _made(photos, rest, keep, scale=scale), strict=True))}
@@ -123,7 +125,7 @@ def _cached(photos: Sequence[Photo], cache: DecodedCache, *, scale: int, purpose
         groups = _by_file(photos, missing)
         with cache.building():
             made = _in_threads(make, groups)
-            # The bar is for people, and for what they would notice.
+            # Shown only on a terminal, and after a second.
             for each in tqdm(made, f"Decoding {purpose} photos", len(groups), unit="photo", delay=1, disable=None):
                 seen.update(each)
     cache.warn_of([entry for entry in seen.values() if isinstance(entry, Entry)])
@@ -131,7 +133,7 @@ def _cached(photos: Sequence[Photo], cache: DecodedCache, *, scale: int, purpose
 
 
 def _by_file(photos: Sequence[Photo], indices: Iterable[int]) -> list[list[int]]:
-    """The indices of photos in groups, each of one HR file, which is decoded once for all of its reductions."""
+    """Group photos by HR file, which is then decoded once for all of its reductions."""
     groups: dict[Path, list[int]] = defaultdict(list)
     for index in indices:
         groups[photos[index].hr_path].append(index)
@@ -141,7 +143,7 @@ def _by_file(photos: Sequence[Photo], indices: Iterable[int]) -> list[list[int]]
 def _made(
     photos: Sequence[Photo], indices: Sequence[int], use: Callable[[int, Pair], Entry], *, scale: int
 ) -> Iterator[Entry | str]:
-    """What becomes of some photos of one HR file, one after the other; a reason where one cannot be read."""
+    """Make the entries of the photos of one HR file; a reason for those that cannot be read."""
     if not indices:
         return
     try:
@@ -162,17 +164,17 @@ def _entry_name(photo: Photo, scale: int) -> str | None:
     paths = [photo.hr_path, *([photo.lr_path] if photo.lr_path else [])]
     try:
         return entry_name(paths, scale=scale, reduction=photo.reduction)
-    except OSError:  # of a missing file; decoding it says so
+    except OSError:  # the file is missing, which decoding reports
         return None
 
 
 def num_cores() -> int:
-    """How many this process may use: fewer than the machine has, in a job that got a part of it."""
+    """How many cores this process may use; fewer than the machine has, if a job got only some."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _in_threads(function: Callable[[_In], _Out], items: Sequence[_In]) -> Iterator[_Out]:
-    """The results in order. Only so many items are taken up ahead that no thread waits, and memory stays flat."""
+    """The results in order. Only a few items are started ahead: no thread waits, and memory stays constant."""
     num_threads = num_cores() + _SPARE_THREADS
     results: deque[Future[_Out]] = deque()
     with ThreadPoolExecutor(max_workers=num_threads) as pool:

@@ -1,6 +1,6 @@
-"""Random crops, flips and quarter turns that treat an HR/LR pair as one.
+"""Random crops, flips and quarter turns of HR/LR pairs.
 
-On numpy's views, which cost a fraction of torch's: here a picture is turned and cut without a pixel being touched.
+On numpy's views, which take a fraction of the time of torch's and copy no pixels.
 """
 
 from typing import TypeAlias
@@ -14,7 +14,7 @@ Image: TypeAlias = npt.NDArray[np.uint8]
 
 
 def orient(image: Image, orientation: int) -> Image:
-    """Turn and mirror a picture.
+    """Turn and mirror an image.
 
     Args:
         image: Shape (..., H, W).
@@ -35,13 +35,13 @@ def orient(image: Image, orientation: int) -> Image:
 
 
 def detail(windows: Image) -> npt.NDArray[np.float32]:
-    """How much there is to see in pictures: the sum of their edge strength by Sobel's operator.
+    """How much detail images have: the sum of their edge strengths by Sobel's operator.
 
     Args:
         windows: Shape (N, 3, h, w).
 
     Returns:
-        Shape (N), in 8-bit levels of the sum of the colours.
+        Shape (N), in levels of 255, summed over the channels.
     """
     luma = windows.sum(axis=1, dtype=np.float32)
     rows = luma[:, :-2] + 2 * luma[:, 1:-1] + luma[:, 2:]
@@ -54,17 +54,17 @@ def detail(windows: Image) -> npt.NDArray[np.float32]:
 def choose_crop(lr: Image, crop_size: int, *, num_candidates: int, rng: np.random.Generator) -> tuple[int, int]:
     """Draw windows uniformly and keep the one with the most detail.
 
-    Most of most photos is smooth, where bicubic is already right and there is nothing to learn. Only the windows are
-    looked at, so that the cost does not depend on the picture's size.
+    Most of most photos is smooth: bicubic is already right there, and there is nothing to learn. Only the windows are
+    read, so that the time does not depend on the photo's size.
 
     Args:
         lr: Shape (3, h, w).
-        crop_size: Side of the window in pixels of the LR picture.
+        crop_size: Side of the window in LR pixels.
         num_candidates: Windows to draw; 1 is a plain random crop.
         rng: Source of randomness.
 
     Returns:
-        Top and left of the window in the LR picture.
+        Top and left of the window in LR pixels.
     """
     height, width = lr.shape[-2:]
     tops = rng.integers(height - crop_size + 1, size=num_candidates).tolist()
@@ -77,7 +77,7 @@ def choose_crop(lr: Image, crop_size: int, *, num_candidates: int, rng: np.rando
 
 
 def crop_pair(lr: Image, hr: Image, *, top: int, left: int, crop_size: int) -> tuple[Image, Image]:
-    """Cut the same window out of both pictures of a pair.
+    """Cut the same window out of both images of a pair.
 
     Args:
         lr: Shape (3, h, w).

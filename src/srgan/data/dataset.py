@@ -1,4 +1,4 @@
-"""Datasets of HR/LR pairs: endless random crops to train on, whole pictures to validate on."""
+"""Datasets of HR/LR pairs: endless random crops for training, whole photos for validation."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -29,14 +29,14 @@ class PairItem(TypedDict):
 class TrainingDataset(Dataset[PairItem]):
     """Random crops, flips and quarter turns; sample ``n`` is a pure function of (seed, n).
 
-    So order, crop and orientation are the same whatever the number of workers and processes, and a run resumed at
-    sample ``n`` continues exactly. Every photo comes once in each round of ``len(collection)`` samples, or, where
-    photos have weights, as often as its share of the weights makes it, rounded up or down.
+    So order, crops and orientations do not depend on the number of workers and processes, and a run resumed at sample
+    ``n`` continues exactly. Each round of ``len(collection)`` samples has every photo once or, if photos have weights,
+    as often as its share of the weights, rounded up or down.
 
     Args:
         collection: The photos.
         hr_crop_size: Side of the HR crop in pixels, a multiple of the scale.
-        num_crop_candidates: Random windows to choose the most detailed one from; 1 is a plain random crop.
+        num_crop_candidates: Random windows to choose the most detailed from; 1 is a plain random crop.
         seed: The run's seed.
     """
 
@@ -45,13 +45,13 @@ class TrainingDataset(Dataset[PairItem]):
         self._lr_crop_size = hr_crop_size // collection.scale
         self._num_crop_candidates = num_crop_candidates
         self._seed = seed
-        self._order: tuple[int, np.ndarray] | None = None  # of the round last asked for
+        self._order: tuple[int, np.ndarray] | None = None  # of the last round
 
     def __getitem__(self, sample_number: int) -> PairItem:
         """Sample ``sample_number``, any number from 0 up."""
         index = self._photo_index(sample_number)
         pair = self._collection[index]
-        lr, hr = pair.lr.numpy(), pair.hr.numpy()  # whose slices cost a fraction of torch's
+        lr, hr = pair.lr.numpy(), pair.hr.numpy()  # slicing takes a fraction of torch's time
         rng = np.random.default_rng((self._seed, 1, sample_number))
         top, left = choose_crop(lr, self._lr_crop_size, num_candidates=self._num_crop_candidates, rng=rng)
         orientation = int(rng.integers(NUM_ORIENTATIONS))
@@ -73,15 +73,15 @@ class TrainingDataset(Dataset[PairItem]):
 
 
 def draw_round(weights: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-    """Draw the photos of one round, as many as there are.
+    """Draw the photos of one round, as many as there are photos.
 
-    Photos are laid end to end in a random order, each as long as its weight, and picked at equal steps from a random
-    start (systematic sampling): with equal weights each comes once, with others as often as its share makes it, rounded
-    up or down, so that it is right on average.
+    Systematic sampling: photos are lined up in random order, each as long as its weight, and picked at equal steps from
+    a random start. With equal weights each comes once, otherwise as often as its share, rounded up or down and right on
+    average.
 
     Args:
-        weights: One above 0 for each photo.
-        rng: Decides.
+        weights: One per photo, above 0.
+        rng: Source of randomness.
 
     Returns:
         Indices in random order.
@@ -96,26 +96,26 @@ def draw_round(weights: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
 
 
 class ValidationDataset(Dataset[PairItem]):
-    """The whole pictures of a collection, in order.
+    """The whole photos of a collection, in order.
 
     Args:
         collection: The photos.
-        degradation: Makes LR of pictures that have no LR file, the same each time; None keeps the collection's. It is
-            kept from the first use on as far as 256 MiB go, some 90 megapixels of LR, and made anew beyond.
+        degradation: Makes LR of photos without an LR file, the same each time; None keeps the collection's. The first
+            256 MiB of it, some 90 megapixels of LR, are kept in memory.
     """
 
     def __init__(self, collection: Collection, degradation: Degradation | None = None) -> None:
         self._collection = collection
         self._degradation = degradation
-        self._kept: dict[int, Tensor] = {}  # degraded LR, uint8: it takes seconds to make for a large picture
+        self._kept: dict[int, Tensor] = {}  # degraded LR, uint8: a large photo takes seconds
         self._room = _KEPT_BYTES
 
     def __len__(self) -> int:
-        """Number of pictures."""
+        """Number of photos."""
         return len(self._collection)
 
     def __getitem__(self, index: int) -> PairItem:
-        """Picture ``index``."""
+        """Photo ``index``."""
         pair, photo = self._collection[index], self._collection.photos[index]
         hr = to_float(pair.hr).contiguous()
         lr = pair.lr
@@ -135,11 +135,11 @@ class ValidationDataset(Dataset[PairItem]):
 
 
 class EndlessBatches(Sampler[list[int]]):
-    """Sample numbers in batches without end; the processes of a run share each step's samples among them.
+    """Endless batches of sample numbers; the processes of a run share the samples of each step.
 
     Args:
         batch_size: Samples per process and step.
-        start_step: Steps already done, when a run is resumed.
+        start_step: Steps already done in a resumed run.
         rank: Number of this process.
         world_size: Number of processes.
     """

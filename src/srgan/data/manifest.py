@@ -1,4 +1,4 @@
-"""What a collection is made of, by names and sizes of its files: a fingerprint, and what has changed since."""
+"""The names and sizes of a collection's files: a fingerprint, and changes since a checkpoint."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -10,20 +10,20 @@ from srgan.data.collection import Collection
 from srgan.data.photos import Photo
 
 _MAX_NAMES = 3
-_SEPARATOR = "\0"  # no file's name holds it
+_SEPARATOR = "\0"  # never in a file's name
 
-Manifest = dict[str, tuple[int, int]]  # by photo: bytes of its HR file and of its LR partner, 0 where LR is made
+Manifest = dict[str, tuple[int, int]]  # photo → bytes of its HR file and of its LR partner, 0 if LR is made
 
 
 def manifest(found: Iterable[Photo], collection: Collection) -> Manifest:
-    """Names and sizes of the files that a collection uses; a file used in several sizes counts once.
+    """Names and sizes of the files of a collection; a file used at several sizes counts once.
 
     Args:
-        found: Photos as they lie in their folder.
-        collection: What was made of them, the unusable left out.
+        found: The photos in the folders.
+        collection: Those of them that can be used.
 
     Raises:
-        OSError: If a file has gone in the meantime.
+        OSError: If a file was removed in the meantime.
     """
     used = {photo.hr_path for photo in collection.photos}
     return {
@@ -34,7 +34,7 @@ def manifest(found: Iterable[Photo], collection: Collection) -> Manifest:
 
 
 def fingerprint(*manifests: Manifest) -> str:
-    """Twelve hex digits that are the same wherever the same photos lie, and others for any other photos."""
+    """Twelve hex digits that identify the photos, wherever they are stored."""
     digest = hashlib.sha256()
     for each in manifests:
         digest.update(repr(sorted(each.items())).encode())
@@ -42,7 +42,7 @@ def fingerprint(*manifests: Manifest) -> str:
 
 
 def changes(before: Manifest, now: Manifest) -> str | None:
-    """What is different, in words: ``2 photos added (a.png, b.png), 1 changed (c.png)``; None if nothing is."""
+    """The differences in words: ``2 photos added (a.png, b.png), 1 changed (c.png)``; None if there are none."""
     kinds = {
         "added": [name for name in now if name not in before],
         "removed": [name for name in before if name not in now],
@@ -56,12 +56,12 @@ def changes(before: Manifest, now: Manifest) -> str | None:
 
 
 def packed(files: Manifest) -> dict[str, Any]:
-    """A manifest for a checkpoint: as one text and one tensor it is read at once, even of 100 000 photos."""
+    """A manifest for a checkpoint: one text and one tensor are read at once, even for 100 000 photos."""
     return {"names": _SEPARATOR.join(files), "sizes": torch.tensor(list(files.values()), dtype=torch.int64)}
 
 
 def unpacked(stored: Mapping[str, Any]) -> Manifest:
-    """The manifest that ``packed`` was given."""
+    """The inverse of ``packed``."""
     names = stored["names"].split(_SEPARATOR)
     return {name: (hr, lr) for name, (hr, lr) in zip(names, stored["sizes"].tolist(), strict=True)}
 

@@ -1,19 +1,20 @@
-"""A picture sheet of what the data settings do; ``python -m srgan.data.preview`` is ``srgan preview``."""
+"""A sheet that shows what the data settings do; ``python -m srgan.data.preview`` is ``srgan preview``."""
 
 import sys
 from collections.abc import Mapping
 
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from srgan.pictures.resize import downscale
 from srgan.pictures.sheet import Panel, comparison_sheet
 
 _NUM_ROWS, _NUM_COLUMNS = 4, 2  # of triples
-_PANEL_SIZE = 192  # pixels, at least
+_PANEL_SIZE = 192  # pixels, roughly
 
 
 def preview_sheet(batch: Mapping[str, Tensor]) -> Tensor:
-    """Triples of original, bicubic and given LR.
+    """Lay out original, bicubic LR and training LR of the first samples.
 
     Args:
         batch: ``lr`` (N, 3, h, w) and ``hr`` (N, 3, scale * h, scale * w), float RGB in [0, 1].
@@ -33,14 +34,10 @@ def _triple(lr: Tensor, hr: Tensor) -> list[Panel]:
     scale = hr.shape[-1] // lr.shape[-1]
     factor = max(1, round(_PANEL_SIZE / hr.shape[-1]))
     return [
-        Panel("original", _enlarged(hr, factor)),
-        Panel("bicubic LR", _enlarged(downscale(hr, scale).clamp(0, 1), factor * scale)),
-        Panel("LR to train on", _enlarged(lr, factor * scale)),
+        Panel("original", interpolate(hr, scale_factor=factor)),
+        Panel("bicubic LR", interpolate(downscale(hr, scale).clamp(0, 1), scale_factor=factor * scale)),
+        Panel("LR to train on", interpolate(lr, scale_factor=factor * scale)),
     ]
-
-
-def _enlarged(image: Tensor, factor: int) -> Tensor:
-    return image.repeat_interleave(factor, dim=-1).repeat_interleave(factor, dim=-2)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from srgan.evaluation.evaluate import Distance, Scores, evaluate
+from srgan.evaluation.evaluate import evaluate
 from srgan.evaluation.lpips import Lpips, NoBackboneError
 from srgan.evaluation.score_file import SCORES, read_scores, write_scores
+from srgan.evaluation.scorecard import Distance, Scores
 from srgan.losses import ContentLoss
 from srgan.networks import AnyGenerator
 from srgan.pictures.rgb import write_image

@@ -2,6 +2,7 @@
 
 from typing import Literal, get_args
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -68,4 +69,6 @@ def _binary_cross_entropy(sr: Tensor, hr: Tensor) -> Tensor:
     """BCE, continued as a straight line outside [0, 1], where it is undefined, so that pixels are pulled back."""
     inside = sr.clamp(_BCE_MARGIN, 1 - _BCE_MARGIN)
     slope = (inside - hr) / (inside * (1 - inside))
-    return functional.binary_cross_entropy(inside, hr) + (slope * (sr - inside)).mean()
+    with torch.autocast(sr.device.type, enabled=False):  # which refuses BCE of probabilities, though these are float32
+        inside_loss = functional.binary_cross_entropy(inside, hr)
+    return inside_loss + (slope * (sr - inside)).mean()

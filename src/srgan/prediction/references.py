@@ -7,9 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from srgan.evaluation.evaluate import BICUBIC, Distance, ScoreCard, score_table
+from srgan.evaluation.evaluate import BICUBIC
 from srgan.evaluation.lpips import Lpips, NoBackboneError
 from srgan.evaluation.score_file import PREDICTED, write_scores
+from srgan.evaluation.scorecard import Distance, ScoreCard
+from srgan.evaluation.table import score_table
 from srgan.pictures.browser_view import Seen, read_seen
 from srgan.pictures.find import by_stem, hr_partner, stem_of
 

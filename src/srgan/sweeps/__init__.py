@@ -1,4 +1,4 @@
-"""Several jobs as one study: processes of their own, and one report of all."""
+"""Several jobs as one study: a folder and processes for each, and one report of all."""
 
 from srgan.sweeps.processes import ReportEachJob
 

@@ -1,50 +1,53 @@
-"""One run, one folder: Hydra's callback that takes a run's folder before anything is written there."""
+"""One run, one folder: a Hydra callback claims a run's folder before anything is written there."""
 
 import os
 import sys
 from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 
 from srgan.system.files import hold
 from srgan.system.overrides import quote
 
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
 _LOCK = ".lock"
-# Above 0 in a process that another one has started, or that was started beside the first one of a run.
+# Above 0 in every process of a run but the first.
 _RANK_VARIABLES = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 
-_held: list[BinaryIO] = []  # until the process ends, however it ends
+_held: list["BaseFileLock"] = []  # until the process ends, however it ends
 
 
 class OwnFolder(Callback):
-    """Give each run, and each sweep, a folder that no other is at work in.
+    """Give each run, and each sweep, a folder that no other is using.
 
-    Two that start in one second are given one folder by the clock: the second gets another, with a number behind it.
-    A folder that was named is refused while a run is at work there; once that has ended, it can be gone on from. The
-    further processes of a run use the folder of the first.
+    Of two that start in the same second, for which the clock gives the same folder, the second gets a number appended.
+    A folder named by the user is refused while a run uses it; once that has ended, it can be resumed there. The other
+    processes of a run use the folder of the first.
     """
 
     def on_run_start(self, config: Any, **_: Any) -> None:
-        """Take the folder of a single run."""
+        """Claim the folder of a single run."""
         if any(os.environ.get(name, "0") not in ("", "0") for name in _RANK_VARIABLES):
-            config.hydra.output_subdir = None  # what the command line was, the first process writes down
+            config.hydra.output_subdir = None  # the first process stores the settings
             return
         config.hydra.run.dir = str(_claim(config.hydra.run))
 
     def on_multirun_start(self, config: Any, **_: Any) -> None:
-        """Take the folder of a sweep, in which its jobs have theirs."""
+        """Claim the folder of a sweep, which holds those of its jobs."""
         folder = _claim(config.hydra.sweep)
         config.hydra.sweep.dir = str(folder)
-        config.hydra.overrides.hydra.append(
-            f"hydra.sweep.dir={quote(str(folder))}"
-        )  # each job composes its own settings
+        # Each job composes its own settings from these.
+        config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quote(str(folder))}")
 
 
 def _claim(place: Any) -> Path:
-    """The folder that a section of Hydra's settings names, or one beside it; made and held."""
-    folder, is_by_clock = Path(place.dir), "${now:" in str(place._get_node("dir")._value())
+    """The folder that a section of Hydra's settings names, or one next to it; created and locked."""
+    folder = Path(place.dir)
+    is_by_clock = "${now:" in str(place._get_node("dir")._value())
     try:
         for number in count(1):
             path = folder if number == 1 else folder.with_name(f"{folder.name}_{number}")
@@ -60,9 +63,9 @@ def _claim(place: Any) -> Path:
                 return path
             if not is_by_clock:
                 sys.exit(
-                    f"Another run is at work in {path}. Wait for its end, or name another folder with"
-                    " hydra.run.dir=… (of a sweep hydra.sweep.dir=…)."
+                    f"Another run is using {path}. Wait for its end, or choose another folder with hydra.run.dir=… (for"
+                    " a sweep, hydra.sweep.dir=…)."
                 )
     except OSError as error:
-        sys.exit(f"Cannot make the run's folder {folder}: {error.strerror}. Name another one with hydra.run.dir=….")
+        sys.exit(f"Cannot create the run's folder {folder}: {error.strerror}. Choose another with hydra.run.dir=….")
     raise AssertionError("numbers have no end")

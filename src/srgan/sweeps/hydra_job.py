@@ -1,4 +1,4 @@
-"""What Hydra knows of the job at work: alone or one of a sweep, its overrides, and what becomes of a user's mistake."""
+"""What Hydra knows of the current job: its overrides, whether it is one of a sweep, and how its errors are shown."""
 
 import os
 import re
@@ -20,18 +20,18 @@ from srgan.system.program import how_to_start, words_before_settings
 
 @contextmanager
 def mistakes_in_a_sentence(command: str, *mistakes: type[Exception]) -> Iterator[None]:
-    """Turn what a user can mend into one message instead of a traceback.
+    """Show errors that the user can fix as one message, without a traceback.
 
-    In a sweep the error is left as it is: the other jobs go on, and Hydra shows it at the end.
+    In a sweep the error is raised as it is: the other jobs continue, and Hydra shows it at the end.
 
     Args:
-        command: What is run, such as ``train``.
-        mistakes: Errors that a user can mend, besides those of the configuration.
+        command: The command, such as ``train``.
+        mistakes: Errors that the user can fix, besides those of the configuration.
     """
-    mendable: tuple[type[Exception], ...] = (*mistakes, InstantiationException, OmegaConfBaseException)
+    fixable: tuple[type[Exception], ...] = (*mistakes, InstantiationException, OmegaConfBaseException)
     try:
         yield
-    except mendable as error:
+    except fixable as error:
         if is_sweep() or os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
         sys.exit(_sentence(error, " ".join(how_to_start(command))))
@@ -63,12 +63,12 @@ def sweep_folder() -> Path:
 
 
 def folder_of_settings() -> str:
-    """In a sweep, a folder's name that keeps the results of jobs with other settings apart; else none."""
+    """In a sweep, a folder name for the job's settings, so that each job has its own results; otherwise empty."""
     return re.sub(r"[/\\]", "_", HydraConfig.get().job.override_dirname.replace("'", "")) if is_sweep() else ""
 
 
 def place_in_sweep(logger: str) -> dict[str, str]:
-    """Further arguments of a logger: a sweep's jobs are one group in W&B."""
+    """More arguments for a logger: a sweep's jobs form one group in W&B."""
     if logger != "wandb" or not is_sweep():
         return {}
     group = sweep_folder().name
@@ -77,9 +77,9 @@ def place_in_sweep(logger: str) -> dict[str, str]:
 
 @contextmanager
 def as_job(command: str) -> Iterator[None]:
-    """Let the processes that Lightning starts run this job: ``sys.argv`` is the command line that they are given.
+    """Let the processes that Lightning starts run this job: they get the command line in ``sys.argv``.
 
-    Hydra has read it without the command's name. Of a sweep they run this job alone, in this job's folder.
+    Hydra has read it without the command's name. In a sweep, they run this job only, in its folder.
     """
     words = words_before_settings(command)
     if not is_sweep():
@@ -98,7 +98,7 @@ def as_job(command: str) -> Iterator[None]:
 
 
 def _job_arguments() -> list[str]:
-    """The command line of one job of a sweep: the configuration it was composed from, and its own overrides."""
+    """The command line of one job of a sweep: its configuration, and its overrides."""
     hydra_config = HydraConfig.get()
     own_folders = [each.path for each in hydra_config.runtime.config_sources if each.provider == "command-line"]
     return [

@@ -1,4 +1,4 @@
-"""Jobs of a sweep beside each other: each with processes of its own, all in one report at the end."""
+"""The jobs of a sweep: each with processes of its own, and all in one report."""
 
 import logging
 import os
@@ -20,16 +20,16 @@ _RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MAST
 
 @contextmanager
 def own_processes(arguments: Sequence[str]) -> Iterator[None]:
-    """Let Lightning's child processes run one job of a sweep, and leave nothing of them to the next job.
+    """Let Lightning's child processes run one job of a sweep, and clean up after them for the next job.
 
-    Lightning starts its children with the command line of their parent, with which each would run the whole sweep
-    over; and what it sets in the environment would make the next job take itself for a child.
+    Lightning starts its children with the command line of their parent, so each would run the whole sweep again; and
+    the variables that it sets would make the next job believe that it is a child.
 
     Args:
-        arguments: What the job's own command line would be. That it is a single run is said here, after all of them,
-            since one may name a configuration that makes a sweep of any command line.
+        arguments: The job's own command line, to which this adds that it is a single run: its configuration may turn
+            any command line into a sweep.
     """
-    if any(name in os.environ for name in _RANK_VARIABLES):  # started by torchrun or srun, which keep house themselves
+    if any(name in os.environ for name in _RANK_VARIABLES):  # set by torchrun or srun, which manage them
         yield
         return
     whole_command = sys.argv
@@ -47,13 +47,14 @@ def own_processes(arguments: Sequence[str]) -> Iterator[None]:
 
 
 class ReportEachJob(Callback):
-    """Hydra's callback that brings a sweep's report up to date whenever a job ends, well or not."""
+    """A Hydra callback that updates the sweep's report after each job, successful or not."""
 
     def on_job_end(self, config: Any, job_return: JobReturn, **_: Any) -> None:
-        """Note why a failed job failed, and write the report of all jobs so far."""
+        """Record why a failed job failed, and write the report of all jobs so far."""
         if config.hydra.mode != RunMode.MULTIRUN:
             return
-        from srgan.sweeps.report import ERROR, write_report
+        from srgan.sweeps.jobs import ERROR
+        from srgan.sweeps.report import write_report
 
         sweep_dir = Path(config.hydra.sweep.dir)
         job_dir = Path(config.hydra.runtime.output_dir)

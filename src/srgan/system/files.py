@@ -8,10 +8,12 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 if sys.platform != "win32":
     import fcntl
 
@@ -101,45 +103,44 @@ def alone(path: Path) -> Iterator[None]:
     Raises:
         OSError: If the file cannot be created.
     """
-    from filelock import FileLock, Timeout  # a tenth of a second, needless for most
-
-    path.open("ab").close()
-    lock = FileLock(path)
-    with suppress(OSError, NotImplementedError):  # the file system has no locks
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            log.info("Waiting for another process, which holds %s", path)
-            lock.acquire()
+    lock = hold(path)
+    if lock is None:
+        log.info("Waiting for another process, which holds %s", path)
+        lock = _locked(path, timeout=-1)
     try:
         yield
     finally:
-        lock.release()
+        if lock is not None:
+            lock.release()
 
 
-def hold(path: Path) -> BinaryIO | None:
-    """Take a lock without waiting; it is held until the file is closed, or the process is killed.
+def hold(path: Path) -> "BaseFileLock | None":
+    """Take a lock without waiting, until it is released or the process ends, however it ends.
 
     Args:
         path: The file to lock, created if necessary and left empty.
 
     Returns:
-        The file; None if another process holds the lock. Without support for locks, as on Windows, always the file.
+        The lock; None if another process holds it. On network drives without locks, always a lock.
 
     Raises:
         OSError: If the file cannot be created.
     """
-    file = path.open("ab")
-    if sys.platform == "win32":
-        return file
+    return _locked(path, timeout=0)
+
+
+def _locked(path: Path, *, timeout: float) -> "BaseFileLock | None":
+    from filelock import FileLock, Timeout  # takes a tenth of a second, and most commands need no lock
+
+    path.open("ab").close()
+    lock = FileLock(path)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
+        lock.acquire(timeout=timeout)
+    except Timeout:
         return None
-    except OSError:  # the file system has no locks
+    except (OSError, NotImplementedError):  # the file system has no locks
         pass
-    return file
+    return lock
 
 
 def _open_beside(path: Path) -> tuple[BinaryIO, Path]:
@@ -162,6 +163,8 @@ def _unfinished_name(name: str, *, token: str = "") -> str:
 
 def _open_locked(path: Path) -> BinaryIO:
     """Open, lock and empty a file, created if necessary; it stays locked until it is closed.
+
+    Not by filelock, which locks a second file: it would be left next to each file that is written.
 
     Raises:
         OSError: If the lock is taken, or not supported.

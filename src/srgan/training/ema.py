@@ -9,12 +9,12 @@ from torch import Tensor, nn
 class MovingAverage(nn.Module):
     """A copy of a network, parameters and BatchNorm buffers, that follows it when updated once a step.
 
-    The decay warms up as (1 + n) / (10 + n), so that the first weights, which know nothing, are soon forgotten. As
-    torch's ``AveragedModel`` does it, less its looks at the counter, for each of which an accelerator would wait.
+    The decay warms up as (1 + n) / (10 + n), so that the random first weights are soon forgotten. Like torch's
+    ``AveragedModel``, except that no step reads the counter, for which an accelerator would wait.
 
     Args:
         network: The network to follow; the copy takes no gradient.
-        decay: Share of the average that stays at each step, in (0, 1), such as 0.999.
+        decay: Share of the average that each step keeps, in (0, 1), such as 0.999.
 
     Raises:
         ValueError: If ``decay`` is out of range.
@@ -32,11 +32,11 @@ class MovingAverage(nn.Module):
 
     @torch.no_grad()
     def follow(self, network: nn.Module, *, unless: Tensor | None = None) -> None:
-        """Take a step towards the network.
+        """Move the average towards the network.
 
         Args:
-            network: What was given at first, changed since.
-            unless: Where this scalar is true, the network has not changed, and the average does not either.
+            network: The network to follow, as it is now.
+            unless: If this scalar is true, the average stays as it is: the step was dropped.
         """
         sound = torch.ones_like(self.n_averaged, dtype=torch.bool) if unless is None else ~unless
         pairs = list(zip(_tensors(self.module), _tensors(network), strict=True))
@@ -51,7 +51,7 @@ class MovingAverage(nn.Module):
         self.n_averaged += sound
 
     def _weight(self) -> Tensor:
-        """Of the network's values in the next average: all at first."""
+        """Weight of the network in the next average: 1 at first."""
         n = self.n_averaged.to(torch.float32 if self.n_averaged.device.type == "mps" else torch.float64)
         return torch.where(n == 0, 1.0, 1 - ((1 + n) / (10 + n)).clamp(max=self._decay))
 

@@ -1,4 +1,4 @@
-"""Loggers that never ask, never wait and never end a run: W&B online where a key is configured, on disk elsewhere."""
+"""Loggers that never prompt, block or end a run: W&B online if a key is configured, otherwise on disk."""
 
 import logging
 import netrc
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 _DEFAULT_HOST = "https://api.wandb.ai"
 _INIT_TIMEOUT_S = 30.0
-_FINISH_TIMEOUT_S = 300.0  # for what has not been sent yet; it stays on disk
+_FINISH_TIMEOUT_S = 300.0  # for data not sent yet, which stays on disk
 _STEP = "trainer/global_step"  # Lightning's name for it
 _BEST = {
     "val/psnr_y": "max",
@@ -29,26 +29,26 @@ _BEST = {
 
 
 class PersistentWandbLogger(WandbLogger):
-    """W&B's logger, whose faults are not the run's.
+    """W&B's logger, whose failures do not end a run.
 
-    It goes on offline where the server cannot be reached or refuses the key. At any other fault, such as W&B's own
-    process having died, it warns once and is off from then on.
+    If the server cannot be reached or refuses the key, it logs offline. After any other failure, such as the death of
+    W&B's own process, it warns once and stays off.
     """
 
     _is_off = False
 
     @property
     def experiment(self) -> Any:
-        """The W&B run, started at the first use; something that takes any call in silence once the logger is off."""
+        """The W&B run, started at the first use; once the logger is off, an object that ignores every call."""
         if not self._is_off:
             try:
                 return self._started()
-            except Exception as error:  # whatever it is, it is W&B's
+            except Exception as error:  # of any kind: it is W&B's
                 self._switch_off(error)
         return _DummyExperiment()
 
     def log_hyperparams(self, params: Any) -> None:
-        """As Lightning's, at the logger's own risk; so are the others."""
+        """As Lightning's, but a failure switches the logger off; likewise below."""
         self._unless_off(super().log_hyperparams, params)
 
     def log_metrics(self, metrics: Any, step: int | None = None) -> None:
@@ -56,7 +56,7 @@ class PersistentWandbLogger(WandbLogger):
         self._unless_off(super().log_metrics, metrics, step)
 
     def log_image(self, key: str, images: list[Any], step: int | None = None, **kwargs: Any) -> None:
-        """Log pictures: tensors, arrays or files."""
+        """Log images: tensors, arrays or files."""
         self._unless_off(super().log_image, key, images, step, **kwargs)
 
     def log_table(self, key: str, *args: Any, **kwargs: Any) -> None:
@@ -76,7 +76,7 @@ class PersistentWandbLogger(WandbLogger):
         except Error as error:
             log.warning("W&B cannot be reached (%s). This run is logged offline.", error)
             self._offline = True
-            self._wandb_init["mode"] = "offline"  # the environment has been read already
+            self._wandb_init["mode"] = "offline"  # the environment was read before
             run = super().experiment
         if is_new:
             for name, summary in _BEST.items():
@@ -96,7 +96,7 @@ class PersistentWandbLogger(WandbLogger):
             return
         self._is_off, self._experiment = True, None
         log.warning(
-            "W&B has failed (%s: %s) and is off from here on; the run goes on. What was logged so far is in %s/wandb.",
+            "W&B failed (%s: %s) and is now off; training continues. What was logged so far is in %s/wandb.",
             type(error).__name__,
             error,
             self.save_dir,
@@ -107,20 +107,20 @@ class PersistentWandbLogger(WandbLogger):
 def build_wandb_logger(
     *, project: str, save_dir: str | Path, name: str | None = None, group: str | None = None
 ) -> PersistentWandbLogger:
-    """Make the W&B logger: online if a key is configured and ``WANDB_MODE`` does not say otherwise, else offline.
+    """Build the W&B logger: online if a key is configured and ``WANDB_MODE`` does not say otherwise, else offline.
 
     Args:
         project: The W&B project.
-        save_dir: Folder in which ``wandb/`` is made.
+        save_dir: Folder in which to create ``wandb/``.
         name: The run's name.
-        group: What the run belongs to, such as a sweep.
+        group: The group that the run belongs to, such as a sweep.
 
     Returns:
-        The logger; the run itself starts with the first value logged.
+        The logger; the W&B run starts with the first logged value.
     """
     import wandb
 
-    # "dryrun" is what Lightning sets after an offline run of the same process, such as an earlier job of a sweep.
+    # Lightning sets "dryrun" after an offline run in the same process, such as an earlier job of a sweep.
     offline = os.environ.get("WANDB_MODE", "online" if has_wandb_key() else "offline") in ("offline", "dryrun")
     if offline:
         log.info("W&B is offline. To send the run later: wandb login; wandb sync %s/wandb/offline-run-*", save_dir)
@@ -134,7 +134,7 @@ def build_wandb_logger(
         settings=wandb.Settings(
             init_timeout=_INIT_TIMEOUT_S,
             finish_timeout=_FINISH_TIMEOUT_S,
-            finish_timeout_raises=True,  # for finish_wandb to say so: W&B itself is silent
+            finish_timeout_raises=True,  # so that finish_wandb reports it: W&B itself is silent
             silent=True,
         ),
     )
@@ -152,9 +152,9 @@ def has_wandb_key() -> bool:
 
 
 def finish_wandb(*, exit_code: int) -> None:
-    """End the W&B run of this process, if there is one: the next job of a sweep would go on in it otherwise.
+    """End the W&B run of this process, if there is one: otherwise the next job of a sweep would continue it.
 
-    What goes wrong with that, or takes too long, is said and is no fault of the training's.
+    Failures and timeouts are logged and do not end training.
     """
     if (wandb := sys.modules.get("wandb")) is None:
         return
@@ -170,11 +170,11 @@ def finish_wandb(*, exit_code: int) -> None:
 
 
 def _abandon_wandb() -> None:
-    """Let go of W&B's process, dead or not: the next job of a sweep starts its own, and the end waits for none."""
+    """Drop W&B's process, dead or not: the next job of a sweep starts its own, and exiting does not wait for it."""
     wandb: Any = sys.modules["wandb"]
-    logging.getLogger("wandb").setLevel(logging.CRITICAL)  # its threads would add a traceback each to what was said
-    with suppress(Exception):  # which would copy each line of the console to the dead process
+    logging.getLogger("wandb").setLevel(logging.CRITICAL)  # or each of its threads would log a traceback
+    with suppress(Exception):  # it would send each console line to the dead process
         wandb.run._console_stop()
     with suppress(Exception):
         wandb.teardown(exit_code=1)
-    wandb.run = None  # which Lightning would take for the run to go on in
+    wandb.run = None  # or Lightning would continue this run

@@ -11,19 +11,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torchmetrics import MeanMetric
 
 from srgan import __version__
-from srgan.evaluation.metrics import score
 from srgan.losses import GeneratorLoss
 from srgan.training.artefacts import checkerboard, colour_drift
 from srgan.training.ema import MovingAverage
+from srgan.training.pieces import micro_batches, window
 from srgan.training.schedules import Schedule
 from srgan.training.updates import AlternatingUpdates, keep_options
+from srgan.training.validation import ValidationScores
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
-
-_SCORES = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb")
 
 
 class SRGAN(AlternatingUpdates):
@@ -31,26 +29,26 @@ class SRGAN(AlternatingUpdates):
 
     Args:
         generator: LR to SR; a ``srgan.networks.AnyGenerator``.
-        discriminator: Picture to logit; a ``srgan.networks.Discriminator``.
+        discriminator: Image to logits; a ``srgan.networks.Discriminator``.
         generator_loss: The generator's weighted losses.
-        generator_optimizer: Makes the generator's optimizer from its parameters.
-        discriminator_optimizer: Makes the discriminator's.
+        generator_optimizer: Builds the generator's optimizer from its parameters.
+        discriminator_optimizer: Builds the discriminator's.
         pretrain_schedule: Factor on the generator's learning rate while pretraining.
         generator_schedule: Factor on the generator's learning rate in the adversarial phase.
         discriminator_schedule: Factor on the discriminator's.
         pretrain_steps: Steps of pixel loss alone before the adversarial phase: the paper's SRResNet.
         adversarial_ramp_steps: Steps over which the adversarial weight then rises to its full value.
-        window_shift: In the adversarial phase all losses see a window of each crop that is so many pixels smaller and
-            begins at another pixel at each step. Strides and poolings of the discriminator and the VGG then fall on
-            every place of the generator's 4 x 4 grid alike; where they always fall on the same, their gradients
-            draw a lattice of dots. 8 suits a stride of 8; 0 is none, as in the paper.
-        generator_clip_norm: Largest norm of the generator's gradient; None leaves it as it is.
+        window_shift: In the adversarial phase all losses see a window of each crop that is this many pixels smaller
+            and moves at each step. Strides and poolings of the discriminator and the VGG then meet all positions of the
+            generator's 4 x 4 grid alike; otherwise their gradients draw a lattice of dots. 8 suits a stride of 8; 0,
+            the paper's, is off.
+        generator_clip_norm: Largest norm of the generator's gradient; None does not clip.
         discriminator_clip_norm: Largest norm of the discriminator's.
-        ema_decay: Share of the generator's moving average that stays at each step; None keeps no average. The average
-            is what is validated and exported.
-        num_micro_batches: Pieces to compute a batch in, for batches that do not fit in memory. The step stays one
-            update; each phase then runs the generator itself, and BatchNorm sees the pieces one by one.
-        compile_networks: Let ``torch.compile`` translate the networks for training: minutes at the start, faster steps
+        ema_decay: Share of the generator's moving average that each step keeps; None keeps no average. The average is
+            what is validated and exported.
+        num_micro_batches: Pieces to compute a batch in, if it does not fit in memory. The step stays one update; each
+            phase then runs the generator itself, and BatchNorm sees the pieces one by one.
+        compile_networks: Compile the networks with ``torch.compile`` for training: minutes at the start, faster steps
             on GPUs.
 
     Raises:
@@ -100,16 +98,16 @@ class SRGAN(AlternatingUpdates):
         self.adversarial_ramp_steps = adversarial_ramp_steps
         self.window_shift = window_shift
         self.compile_networks = compile_networks
-        self.val_scores = nn.ModuleDict({name: MeanMetric() for name in _SCORES})
+        self.val_scores = ValidationScores()
 
     def forward(self, lr: Tensor) -> Tensor:
-        """Enlarge pictures: float RGB in [0, 1], (N, 3, h, w) → (N, 3, scale * h, scale * w), not clamped."""
-        # Its forward itself, which is never compiled: whole pictures have too many sizes for that.
+        """Enlarge images: float RGB in [0, 1], (N, 3, h, w) → (N, 3, scale * h, scale * w), not clamped."""
+        # `forward` is never compiled: whole photos have too many sizes for that.
         sr: Tensor = self.evaluated_generator.forward(lr)
         return sr
 
     def setup(self, stage: str) -> None:
-        """Compile the networks in place, which leaves the names of their weights as they are."""
+        """Compile the networks in place, which keeps the names of their weights."""
         if stage == "fit" and self.compile_networks:
             content = self.generator_loss.content
             for network in (self.generator, self.discriminator, *([] if content is None else [content])):
@@ -126,15 +124,16 @@ class SRGAN(AlternatingUpdates):
         return self.global_step < self.pretrain_steps
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        """One batch: the pretraining's step, or the two phases of the adversarial training."""
+        """One batch: a step of pretraining, or the two phases of adversarial training."""
         if self.global_step == self.pretrain_steps:
-            self._forget_pretraining()
+            # Adam's moments belong to a loss of another size: the first adversarial steps would be far too long.
+            self.optimizer(0).optimizer.state.clear()
         self.begin_step(self._learning_rate_factors())
-        pairs = self._micro_batches(batch)
+        pairs = micro_batches(batch, self.num_micro_batches)
         buffers = [*self.generator.buffers(), *self.discriminator.buffers()]
         before = [buffer.clone() for buffer in buffers]
-        # One generator forward serves both phases, since the first does not change the generator. In micro-batches,
-        # whose point is not to keep all of that in memory, each phase makes its own.
+        # One forward pass of the generator serves both phases, since the first does not change it. Micro-batches, which
+        # exist to save memory, run their own in each phase.
         shared_sr = self.generator(pairs[0][0]) if len(pairs) == 1 else None
         if self.is_pretraining:
             self.update(0, (self._pretrain_loss(lr, hr, shared_sr) for lr, hr in pairs))
@@ -143,7 +142,7 @@ class SRGAN(AlternatingUpdates):
                 self.update(1, (self._discriminator_phase(lr, hr, shared_sr) for lr, hr in pairs))
             with _frozen(self.discriminator):
                 self.update(0, (self._generator_phase(lr, hr, shared_sr) for lr, hr in pairs))
-        self.restore_if_dropped(buffers, before)  # BatchNorm's running statistics must forget the step as well
+        self.restore_if_dropped(buffers, before)  # BatchNorm's statistics must forget the step too
         if self.average is not None:
             self.average.follow(self.generator, unless=self.dropped)
         self.end_step()
@@ -161,7 +160,7 @@ class SRGAN(AlternatingUpdates):
             sr = self.generator(lr) if shared_sr is None else shared_sr.detach()
         sr, hr = self._window(sr), self._window(hr)
         hr = hr.detach().requires_grad_(self.generator_loss.r1_weight > 0)
-        # Two passes, not one over both: BatchNorm must see real and fake pictures apart, as the paper's does.
+        # Two passes, not one over both: BatchNorm must see real and fake images apart, as the paper's does.
         real_logits, fake_logits = self.discriminator(hr), self.discriminator(sr)
         loss = self.generator_loss.of_discriminator(real_logits, fake_logits, hr=hr)
         self.note(
@@ -172,7 +171,7 @@ class SRGAN(AlternatingUpdates):
         return loss
 
     def _generator_phase(self, lr: Tensor, hr: Tensor, shared_sr: Tensor | None) -> Tensor:
-        """Phase 2: the generator alone learns to please the losses, all labels 1."""
+        """Phase 2: the generator alone learns from its weighted losses, all labels 1."""
         sr = self.generator(lr) if shared_sr is None else shared_sr
         self._watch(sr, lr)
         sr, hr = self._window(sr), self._window(hr)
@@ -187,30 +186,26 @@ class SRGAN(AlternatingUpdates):
         return loss
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """Score one picture and hand it to the callbacks."""
+        """Score one photo and hand its SR to the callbacks."""
         lr, hr = batch["lr"], batch["hr"]
-        # On the CPU, since scores are computed in float64, which not every accelerator has.
         sr = self.forward(lr).float().clamp(0, 1).cpu()
-        for name, value in score(sr, hr.cpu(), crop_border=hr.shape[-1] // lr.shape[-1]).items():
-            self._scores[name].append(value)
+        self.val_scores.add(sr, hr, scale=hr.shape[-1] // lr.shape[-1])
         return sr
 
     def on_validation_start(self) -> None:
-        """Validate the network that is saved: each process has gathered BatchNorm statistics of its own."""
-        self._scores: dict[str, list[float]] = {name: [] for name in _SCORES}
+        """Validate the network that is saved, the first process's: BatchNorm statistics differ between processes."""
+        self.val_scores.reset()
         if self.trainer.world_size > 1:
             for buffer in self.evaluated_generator.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the mean over the pictures of all processes."""
-        for name in _SCORES:
-            self._score_mean(name).update(torch.tensor(self._scores[name]))
-            # As an object, which Lightning sums over the processes, computes and resets.
-            self.log(f"val/{name}", self._score_mean(name), prog_bar=name == "psnr_y")
+        """Log the mean over the photos of all processes."""
+        for name, mean in self.val_scores.means():
+            self.log(f"val/{name}", mean, prog_bar=name == "psnr_y")
 
     def configure_optimizers(self) -> tuple[Optimizer, Optimizer]:
-        """The generator's optimizer and the discriminator's; their rates are set step by step above."""
+        """The generator's optimizer and the discriminator's; each step sets their rates."""
         optimizers = (
             self.generator_optimizer(self.generator.parameters()),
             self.discriminator_optimizer(self.discriminator.parameters()),
@@ -226,17 +221,8 @@ class SRGAN(AlternatingUpdates):
         checkpoint["learning_rate_scale"] = self.learning_rate_scale
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore what is no tensor."""
+        """Restore what is not a tensor."""
         self.learning_rate_scale = checkpoint["learning_rate_scale"]
-
-    def _score_mean(self, name: str) -> MeanMetric:
-        metric = self.val_scores[name]
-        assert isinstance(metric, MeanMetric)
-        return metric
-
-    def _forget_pretraining(self) -> None:
-        # Adam's moments are those of another loss of another size: its first adversarial steps would be far too long.
-        self.optimizer(0).optimizer.state.clear()
 
     def _learning_rate_factors(self) -> tuple[float, ...]:
         step, max_steps = self.global_step, self.trainer.max_steps
@@ -250,28 +236,11 @@ class SRGAN(AlternatingUpdates):
         return min(1.0, steps_done / self.adversarial_ramp_steps) if self.adversarial_ramp_steps else 1.0
 
     def _window(self, images: Tensor) -> Tensor:
-        """The part of each crop that this step's losses see."""
-        if not self.window_shift:
-            return images
-        # From the step alone, so that a resumed run sees the same; all places in turn.
-        top, left = self.global_step % self.window_shift, self.global_step // self.window_shift % self.window_shift
-        height, width = (side - self.window_shift for side in images.shape[-2:])
-        window = images[..., top : top + height, left : left + width]
-        return window.contiguous(memory_format=torch.channels_last)
+        return window(images, step=self.global_step, shift=self.window_shift)
 
     def _watch(self, sr: Tensor, lr: Tensor) -> None:
         scale = sr.shape[-1] // lr.shape[-1]
         self.note(colour_drift=colour_drift(sr, lr), checkerboard=checkerboard(sr, scale))
-
-    def _micro_batches(self, batch: dict[str, Any]) -> list[tuple[Tensor, Tensor]]:
-        lr, hr = (batch[name].contiguous(memory_format=torch.channels_last) for name in ("lr", "hr"))
-        if len(lr) % self.num_micro_batches:
-            raise ValueError(
-                f"Expected data.batch_size to be a multiple of model.num_micro_batches={self.num_micro_batches},"
-                f" got {len(lr)}."
-            )
-        size = len(lr) // self.num_micro_batches
-        return list(zip(lr.split(size), hr.split(size), strict=True))
 
 
 @contextmanager

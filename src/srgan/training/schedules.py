@@ -1,4 +1,4 @@
-"""Learning-rate schedules as pure functions of the step, so that resuming restores nothing and changed rates count.
+"""Learning-rate schedules as pure functions of the step: a resumed run has nothing to restore, and may change rates.
 
 Each returns the factor on the optimizer's learning rate at a step of a phase (pretraining or adversarial training).
 """

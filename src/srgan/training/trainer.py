@@ -14,7 +14,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 _WEIGHTS_IN_16_BITS = ("bf16-true", "16-true", "transformer-engine", "transformer-engine-float16")
-# Lightning refuses some of these with two optimizers, and others mean nothing where training counts steps.
+# Lightning refuses some of these with two optimizers; the others have no meaning where training counts steps.
 _SET_ELSEWHERE = {
     "gradient_clip_val": "model.generator_clip_norm and model.discriminator_clip_norm",
     "gradient_clip_algorithm": "model.generator_clip_norm and model.discriminator_clip_norm",
@@ -36,15 +36,15 @@ def build_trainer(
     logger: Sequence[Logger] = (),
     **lightning: Any,
 ) -> Trainer:
-    """Make a Trainer that counts steps in batches.
+    """Build a Trainer that counts steps in batches.
 
     Args:
         max_steps: Steps (batches, generator updates) to train for.
-        val_check_interval: Steps between validations; where the run is shorter, its last step is validated.
+        val_check_interval: Steps between validations; a shorter run is validated at its last step.
         precision: As in Lightning, but the weights stay in 32 bits: ``32-true``, ``bf16-mixed``, ``16-mixed``.
         devices: As in Lightning: a number, a sequence of indices, or ``auto``.
-        callbacks: What else happens during training.
-        logger: Where values are logged to.
+        callbacks: Lightning's callbacks; checkpoints and the progress bar exist only if they are among them.
+        logger: Loggers of values.
         **lightning: Any other argument of ``lightning.Trainer``, passed on: ``accelerator``, ``profiler``, …
 
     Returns:
@@ -55,17 +55,10 @@ def build_trainer(
             ``val_check_interval`` is below 1, the weights would be in 16 bits, or the machine lacks the devices.
     """
     _require_known(lightning)
-    if str(precision) in _WEIGHTS_IN_16_BITS:
-        raise ValueError(
-            f"Expected trainer.precision to keep the weights in 32 bits, got {precision}: in 16 bits most updates are"
-            " smaller than a weight's last digit. Set bf16-mixed or 16-mixed, which compute in 16 bits."
-        )
-    for name, value in (("max_steps", max_steps), ("val_check_interval", val_check_interval)):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"Expected trainer.{name} to be a whole number of 1 or more, got {value!r}.")
-    ours: dict[str, Any] = {
+    _require_sound(max_steps=max_steps, val_check_interval=val_check_interval, precision=precision)
+    arguments: dict[str, Any] = {
         "max_steps": max_steps,
-        "max_epochs": -1,  # the training data has no end: steps count, epochs do not
+        "max_epochs": -1,  # the training data has no end, so only steps count
         "precision": precision,
         "devices": list(devices) if isinstance(devices, Sequence) and not isinstance(devices, str) else devices,
         "val_check_interval": min(val_check_interval, max_steps),
@@ -74,12 +67,13 @@ def build_trainer(
         "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
         "enable_model_summary": False,
         "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in callbacks),
-        "use_distributed_sampler": False,  # the data module deals out the samples
+        "use_distributed_sampler": False,  # the data module distributes the samples
         "callbacks": list(callbacks),
         "logger": list(logger),
+        **lightning,
     }
     try:
-        trainer = Trainer(**{**ours, **lightning})
+        trainer = Trainer(**arguments)
     except MisconfigurationException as error:
         raise ValueError(
             "Expected the settings of trainer to fit this machine and each other, got"
@@ -101,8 +95,19 @@ def _require_known(lightning: Mapping[str, Any]) -> None:
             )
 
 
+def _require_sound(*, max_steps: int, val_check_interval: int, precision: str | int) -> None:
+    if str(precision) in _WEIGHTS_IN_16_BITS:
+        raise ValueError(
+            f"Expected trainer.precision to keep the weights in 32 bits, got {precision}: in 16 bits most updates are"
+            " smaller than a weight's last digit. Set bf16-mixed or 16-mixed, which compute in 16 bits."
+        )
+    for name, value in (("max_steps", max_steps), ("val_check_interval", val_check_interval)):
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"Expected trainer.{name} to be a whole number of 1 or more, got {value!r}.")
+
+
 def _require_fit_for_processes(trainer: Trainer, lightning: Mapping[str, Any]) -> None:
-    """Refuse settings that do not suit several processes, which the Trainer alone knows of."""
+    """Refuse settings that do not suit several processes; only the Trainer knows how many there are."""
     if trainer.world_size == 1:
         return
     if not isinstance(trainer.strategy, DDPStrategy):
@@ -118,15 +123,15 @@ def _require_fit_for_processes(trainer: Trainer, lightning: Mapping[str, Any]) -
 
 
 def without_null(section: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The entries of a section: ``callbacks.progress=null`` leaves one out, and ``~callbacks`` the section."""
+    """The entries of a section: ``callbacks.progress=null`` drops one, ``~callbacks`` the whole section."""
     return {name: entry for name, entry in (section or {}).items() if entry is not None}
 
 
 @contextmanager
 def ending_together(trainer: Trainer) -> Iterator[None]:
-    """End the processes that the first one has started when it fails: left alone, they wait for it for half an hour.
+    """When the first process fails, end those that it has started: alone, they would wait for it for half an hour.
 
-    The first one lives on, to say why, to finish its loggers, and for the next job of a sweep.
+    The first one survives, to report the error, to finish its loggers, and for the next job of a sweep.
     """
     try:
         yield
@@ -134,5 +139,5 @@ def ending_together(trainer: Trainer) -> Iterator[None]:
         if isinstance(launcher := trainer.strategy.launcher, _SubprocessScriptLauncher):
             if isinstance(error, Exception):
                 launcher.kill(signal.SIGKILL)
-            launcher.procs.clear()  # where Lightning would see that one was killed, and kill this process as well
+            launcher.procs.clear()  # or Lightning would notice that one was killed, and kill this process too
         raise

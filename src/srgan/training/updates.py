@@ -1,4 +1,4 @@
-"""Two networks updated in turn by hand: rates, clipping, micro-batches, and gradients that are not finite."""
+"""Manual optimization of two networks in turn: rates, clipping, micro-batches, and gradients that are not finite."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -12,18 +12,18 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 NETWORKS = ("generator", "discriminator")  # in the order of their optimizers
-LOOK_STEPS = 10  # between two looks at what steps came to, for each of which an accelerator waits
+LOOK_STEPS = 10  # between two reads of values from an accelerator, each of which makes it wait
 
 
 class AlternatingUpdates(LightningModule):
     """A LightningModule with manual optimization of a generator and a discriminator.
 
-    A gradient that is not finite is dropped on the device: flags there keep weights and buffers as they were, and are
-    looked at together with the values to be logged, now and then.
+    Gradients that are not finite are dropped on the device, where flags keep weights and buffers unchanged. The flags
+    are read every few steps, together with the values to log.
 
     Args:
         clip_norms: Network → largest norm of its gradient; None leaves it as it is.
-        num_micro_batches: Losses that an update is the mean of.
+        num_micro_batches: Number of losses whose mean an update minimises.
 
     Raises:
         ValueError: If a norm is not positive or the number below 1.
@@ -39,17 +39,17 @@ class AlternatingUpdates(LightningModule):
         self.automatic_optimization = False
         self.clip_norms = dict(clip_norms)
         self.num_micro_batches = num_micro_batches
-        self.learning_rate_scale = 1.0  # lowered where training had to be rolled back
-        self.has_looked = True  # whether what steps came to is known, up to the last one
-        self.non_finite_phases: dict[int, list[str]] = {}  # step → phases whose gradient is a fault; of the last look
-        self._faults: dict[int, Tensor] = {}  # step → for each network, of the steps since the last look
-        self._rates: dict[str, Tensor] = {}  # on the CPU: of numbers Lightning makes tensors on the device, and waits
+        self.learning_rate_scale = 1.0  # lowered by each rollback
+        self.has_looked = True  # whether the outcome of every step so far has been read
+        self.non_finite_phases: dict[int, list[str]] = {}  # step → phases with a faulty gradient; of the last read
+        self._faults: dict[int, Tensor] = {}  # step → a flag for each network; since the last read
+        self._rates: dict[str, Tensor] = {}  # tensors on the CPU: Lightning puts numbers on the device, and waits
         self._noted: dict[str, Tensor] = {}
 
     def begin_step(self, learning_rate_factors: Sequence[float]) -> None:
-        """Forget the last step and set the rates, given as factors on those that the optimizers were made with."""
+        """Forget the last step and set the rates, given as factors on the optimizers' configured ones."""
         self.non_finite_phases, self._noted, self._rates = {}, {}, {}
-        self.dropped = torch.zeros((), dtype=torch.bool, device=self.device)  # whether a phase went without its update
+        self.dropped = torch.zeros((), dtype=torch.bool, device=self.device)  # whether an update was dropped
         self._fault = torch.zeros(len(NETWORKS), dtype=torch.bool, device=self.device)
         for index, factor in enumerate(learning_rate_factors):
             optimizer = self.optimizer(index)
@@ -59,14 +59,14 @@ class AlternatingUpdates(LightningModule):
             self._rates[f"train/{NETWORKS[index]}_learning_rate"] = torch.tensor(learning_rate)
 
     def update(self, index: int, losses: Iterable[Tensor]) -> None:
-        """Step one network's optimizer on the mean of some losses, each computed only when its turn comes."""
+        """Step one network's optimizer on the mean of some losses, each computed only when it is needed."""
         optimizer = self.optimizer(index)
         optimizer.zero_grad()
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         with self._own_gradients():
             for loss in losses:
-                # A loss that is no number can have finite gradients (L1's are signs). It shall not: so the step is
-                # dropped, and on all processes alike, since gradients are what they share.
+                # A NaN loss can still have finite gradients (L1's are signs). Poison them: processes share gradients
+                # alone, so that all of them drop the step.
                 sound = torch.where(loss.detach().isfinite(), 1.0, torch.nan)
                 self.manual_backward(loss * sound / self.num_micro_batches)
         if self.trainer.world_size > 1:
@@ -74,36 +74,36 @@ class AlternatingUpdates(LightningModule):
         if index == 0:
             optimizer.step()
         else:
-            # What LightningOptimizer.step does less the counting: Lightning's global_step then counts generator
-            # updates alone, and max_steps, checkpoints and loggers agree on what a step is.
+            # What LightningOptimizer.step does, without counting: global_step then counts generator updates alone, and
+            # max_steps, checkpoints and loggers agree on what a step is.
             self.trainer.strategy.optimizer_step(optimizer.optimizer, do_nothing_closure)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clip and note the gradient's norm; drop a gradient that is not finite."""
+        """Clip the gradient and note its norm; drop it if it is not finite."""
         index = 0 if optimizer is self.optimizer(0).optimizer else 1
         skips = getattr(optimizer, "_step_supports_amp_scaling", False)  # torch's fused ones do
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         if skips and scaler is not None:
-            scaler.unscale_(optimizer)  # Lightning leaves it to the step, but clipping comes before that
+            scaler.unscale_(optimizer)  # Lightning leaves this to the step, but clipping comes first
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         norm = nn.utils.clip_grad_norm_(parameters, self.clip_norms[NETWORKS[index]] or float("inf"))
         self._noted[f"train/{NETWORKS[index]}_gradient_norm"] = norm
         dropped = ~norm.isfinite()
         self.dropped = self.dropped | dropped
-        # In float16 an overflow is how the gradients' scale is found; it is a fault where no scale is small enough.
-        # The scale, unlike the loss, is the same in all processes, which must agree on what is a fault.
+        # In float16, overflows are how the gradient scale is found: they are faults only at the smallest scale. All
+        # processes have the same scale, unlike losses, and so agree on what is a fault.
         self._fault[index] = dropped if scaler is None else dropped & (scaler.scale(torch.ones_like(norm)) <= 1)
         if not skips:
             if dropped:
-                optimizer.zero_grad()  # without gradients the step changes nothing, and still counts
+                optimizer.zero_grad()  # then the step changes nothing, but still counts
         elif scaler is None:
             optimizer.found_inf = dropped.float()  # type: ignore[attr-defined]
         else:
             for found in scaler._found_inf_per_device(optimizer).values():
-                found.logical_or_(dropped)  # a norm can overflow where no gradient does
+                found.logical_or_(dropped)  # a norm can overflow though no gradient does
 
     def restore_if_dropped(self, now: Iterable[Tensor], before: Iterable[Tensor]) -> None:
-        """Where a phase went without its update, give tensors the values that they had before the step."""
+        """If an update was dropped, give tensors the values that they had before the step."""
         for tensor, value in zip(now, before, strict=True):
             torch.where(self.dropped, value, tensor, out=tensor)
 
@@ -115,7 +115,7 @@ class AlternatingUpdates(LightningModule):
             self._noted[f"train/{name}"] = share if before is None else before + share
 
     def end_step(self) -> None:
-        """Look, when it is time, at what was noted and at what went wrong since the last look, in one transfer."""
+        """When it is due, read what was noted and which gradients were faulty since the last read, in one transfer."""
         step = self.global_step
         self._faults[step] = self._fault
         periods = (look_steps(self.device), self.trainer.log_every_n_steps or step + 1)  # type: ignore[attr-defined]
@@ -141,21 +141,21 @@ class AlternatingUpdates(LightningModule):
         return optimizer
 
     def _own_gradients(self) -> AbstractContextManager[None]:
-        """Leave each process its own gradients: DDP would average both networks' in each phase, zeros and all."""
+        """Keep Lightning's DDP from averaging both networks' gradients, zeros included, in each phase."""
         strategy = self.trainer.strategy
         return strategy.block_backward_sync() if isinstance(strategy, ParallelStrategy) else nullcontext()
 
 
 def look_steps(device: torch.device) -> int:
-    """Steps between two looks: a CPU has nothing to wait for."""
+    """Steps between two reads; a CPU need not wait for them."""
     return 1 if device.type == "cpu" else LOOK_STEPS
 
 
 def keep_options(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:
     """A saved state with the options that an optimizer was made with (betas, weight decay, …) in place of its own.
 
-    A hook for ``register_load_state_dict_pre_hook``: settings that were changed before a run goes on shall take effect.
-    Rates are left alone, each step sets them.
+    A hook for ``register_load_state_dict_pre_hook``, so that changed settings take effect on resume. Each step sets the
+    rates anyway.
     """
     options = {name: value for name, value in optimizer.defaults.items() if name != "lr"}
     return {**state, "param_groups": [{**group, **options} for group in state["param_groups"]]}
@@ -164,9 +164,7 @@ def keep_options(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:
 def average_over_processes(parameters: Iterable[nn.Parameter]) -> None:
     """Replace gradients by their means over all processes.
 
-    Not by a ``DistributedDataParallel`` for each network: it averages in backward passes that follow a forward pass of
-    its own, so that the generator's one pass for both phases, the discriminator's two for one update, its frozen one
-    and the micro-batches would each need a case of their own, beside Lightning's DDP around the whole, to be kept idle.
+    docs/architecture.md says why not by a ``DistributedDataParallel`` for each network.
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     message = torch.cat([gradient.flatten() for gradient in gradients])

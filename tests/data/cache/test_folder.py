@@ -148,7 +148,7 @@ def test_a_photo_is_decoded_once_for_all_its_reductions(folder: Path, tmp_path: 
 
 
 @pytest.mark.parametrize(("size", "reduction"), [((30, 20), 8), ((6, 9), 8), ((6, 9), 7.5), ((3, 2), 1)])
-def test_a_reduction_to_less_than_an_lr_pixel_is_not_decoded_again(
+def test_reduction_below_one_lr_pixel_is_not_decoded_again(
     folder: Path, tmp_path: Path, decoded: list[str], size: tuple[int, int], reduction: float
 ) -> None:
     path = save(tmp_path / "speck.bmp", seed=9, width=size[0], height=size[1])
@@ -160,7 +160,7 @@ def test_a_reduction_to_less_than_an_lr_pixel_is_not_decoded_again(
     assert sorted(path.stat().st_size for path in entries(tmp_path / "cache"))[0] == 64  # a header alone
 
 
-def test_a_run_that_goes_on_keeps_its_entries_from_another_that_needs_room(folder: Path, tmp_path: Path) -> None:
+def test_a_live_runs_entries_are_not_evicted_by_another_run(folder: Path, tmp_path: Path) -> None:
     found = find_photos(folder)
     running = load(found[:2], tmp_path / "cache")
     for path in entries(tmp_path / "cache"):
@@ -214,7 +214,7 @@ def test_entries_lost_while_a_run_goes_on_are_decoded(folder: Path, tmp_path: Pa
         if damage is not Path.unlink:
             path.touch()
             damage(path)
-    with pytest.warns(CacheWarning, match="have gone since the run began"):
+    with pytest.warns(CacheWarning, match="were removed since the run began"):
         assert_as_decoded(collection)
 
 
@@ -321,7 +321,7 @@ def test_what_was_used_longest_ago_makes_room(folder: Path, tmp_path: Path, deco
 
 
 @pytest.mark.parametrize(("cap", "num_kept"), [(NUM_PHOTOS + 3, 3), (NUM_PHOTOS + 1.5, 1), (2, 0)])
-def test_a_lowered_cap_shrinks_the_cache_where_nothing_is_to_be_decoded(
+def test_a_lowered_cap_shrinks_a_cache_that_is_complete(
     folder: Path, tmp_path: Path, decoded: list[str], cap: float, num_kept: int
 ) -> None:
     cache_dir = tmp_path / "cache"
@@ -344,7 +344,7 @@ def test_a_lowered_cap_shrinks_the_cache_where_nothing_is_to_be_decoded(
     assert decoded == []
 
 
-def test_photos_beyond_the_cap_are_decoded_at_use_but_checked_once(
+def test_photos_beyond_the_cap_are_checked_once_decoded_at_use(
     folder: Path, tmp_path: Path, decoded: list[str]
 ) -> None:
     found = find_photos(folder)

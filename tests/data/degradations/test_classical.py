@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from srgan.data.degradations import ClassicalDegradation, RandomBlur, bicubic
+from srgan.data.degradations import ClassicalDegradation, RandomBlur
 from srgan.pictures.resize import downscale
+from srgan.pictures.resize import downscale_pixels as bicubic
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -65,7 +66,7 @@ def test_classical_blurs_by_the_sigma_asked_for() -> None:
     assert soft.std() / sharp.std() == pytest.approx(np.exp(-((2 * np.pi * 2 / 16) ** 2) / 2), abs=0.01)
 
 
-def test_classical_noise_has_the_deviation_asked_for_and_its_own_draws() -> None:
+def test_classical_noise_has_the_given_deviation_and_own_draws() -> None:
     flat = torch.full((2, 3, 400, 400), 0.5)
     degradation = classical(sigma_range=[1, 1], noise_sigma_range=[10, 10])
     lr = degradation(flat, scale=4, rngs=rngs(3, 4))

@@ -22,7 +22,7 @@ def generator() -> torch.Generator:
 
 
 @pytest.mark.parametrize(("height", "width"), [(5, 4), (17, 12)])
-def test_blur_is_the_weighted_sum_of_neighbours_mirrored_at_the_edge(height: int, width: int) -> None:
+def test_blur_is_a_weighted_sum_mirrored_at_the_edge(height: int, width: int) -> None:
     image, kernel = torch.rand(1, 3, height, width), torch.rand(7, 7)
     blurred = blur(image, kernel)
     assert blurred.shape == image.shape
@@ -34,30 +34,30 @@ def test_blur_is_the_weighted_sum_of_neighbours_mirrored_at_the_edge(height: int
             np.testing.assert_allclose(blurred[0, :, row, column].numpy(), expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("grey", [False, True])
-def test_gaussian_noise_has_the_deviation_asked_for(grey: bool) -> None:
+@pytest.mark.parametrize("gray", [False, True])
+def test_gaussian_noise_has_the_deviation_asked_for(gray: bool) -> None:
     flat = torch.full((1, 3, 200, 200), 0.5)
-    noise = gaussian_noise(flat, 0.05, grey=grey, generator=generator()) - flat
+    noise = gaussian_noise(flat, 0.05, gray=gray, generator=generator()) - flat
     assert noise.std() == pytest.approx(0.05, rel=0.02)
     assert noise.mean() == pytest.approx(0, abs=1e-3)
     correlation = torch.corrcoef(noise[0].flatten(1))[0, 1]
-    assert correlation == pytest.approx(1 if grey else 0, abs=0.02)
+    assert correlation == pytest.approx(1 if gray else 0, abs=0.02)
 
 
-@pytest.mark.parametrize("grey", [False, True])
-def test_poisson_noise_goes_with_brightness(grey: bool) -> None:
+@pytest.mark.parametrize("gray", [False, True])
+def test_poisson_noise_goes_with_brightness(gray: bool) -> None:
     ramp = (torch.arange(256) / 255).expand(1, 3, 4000, 256)  # all 256 levels: white is 256 photons
-    noise = poisson_noise(ramp, 0.5, grey=grey, generator=generator()) - ramp
+    noise = poisson_noise(ramp, 0.5, gray=gray, generator=generator()) - ramp
     for level in (20, 80, 200):
         expected = 0.5 * (level / 255 / 256) ** 0.5
         assert noise[..., level].std() == pytest.approx(expected, rel=0.05)
-    assert torch.equal(noise[:, 0], noise[:, 1]) == grey
+    assert torch.equal(noise[:, 0], noise[:, 1]) == gray
 
 
 def test_poisson_noise_of_few_levels_has_few_photons() -> None:
     # Three levels in use, rounded up: white is 4 photons, so that noise is in quarters.
     image = torch.tensor([0.0, 1.0, 128 / 255]).repeat(40, 40)[None, None].expand(1, 3, 40, 120)
-    noisy = poisson_noise(image, 1.0, grey=False, generator=generator())[..., 2::3]
+    noisy = poisson_noise(image, 1.0, gray=False, generator=generator())[..., 2::3]
     quarters = noisy[(noisy > 0) & (noisy < 1)] * 4
     torch.testing.assert_close(quarters, quarters.round(), atol=1e-4, rtol=0)
     assert set(quarters.round().tolist()) == {1, 2, 3}
@@ -66,8 +66,8 @@ def test_poisson_noise_of_few_levels_has_few_photons() -> None:
 def test_noise_stays_in_range() -> None:
     image = torch.tensor([0.0, 1.0]).repeat(30, 30)[None, None].expand(1, 3, 30, 60)
     for noisy in (
-        gaussian_noise(image, 0.3, grey=False, generator=generator()),
-        poisson_noise(image, 3.0, grey=False, generator=generator()),
+        gaussian_noise(image, 0.3, gray=False, generator=generator()),
+        poisson_noise(image, 3.0, gray=False, generator=generator()),
     ):
         assert noisy.min() >= 0
         assert noisy.max() <= 1
@@ -88,7 +88,7 @@ def test_jpeg_rounds_as_its_table_says(quality: int, level: int, coded: int) -> 
     torch.testing.assert_close(result * 255, torch.full((1, 3, 16, 24), float(coded)))
 
 
-def test_jpeg_works_in_squares_of_8_with_colour_in_half_the_resolution() -> None:
+def test_jpeg_has_8x8_blocks_and_colour_at_half_resolution() -> None:
     image = torch.full((1, 3, 32, 32), 0.5)
     image[:, 1, 17:21, 3:7] = 0.8  # a green patch
     coded = jpeg(image, 80)

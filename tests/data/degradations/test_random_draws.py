@@ -92,7 +92,7 @@ def test_factors_of_size_come_as_often_as_asked() -> None:
     assert factors.max() == pytest.approx(1.5, abs=0.01)
 
 
-def test_resize_averages_or_interpolates_and_rounds_the_size_down() -> None:
+def test_resize_averages_or_interpolates_and_rounds_size_down() -> None:
     image = torch.zeros(1, 3, 4, 8)
     image[..., ::2, ::2] = 1
     results = [random_resize(image, (2.9, 4.9), rng) for rng in rngs(30)]
@@ -103,7 +103,7 @@ def test_resize_averages_or_interpolates_and_rounds_the_size_down() -> None:
     assert random_resize(image, (0.3, 0.2), rngs(1)[0]).shape == (1, 3, 1, 1)
 
 
-def test_an_edge_is_repeated_interpolated_or_overshot_equally_often() -> None:
+def test_resize_uses_each_of_its_three_modes_equally_often() -> None:
     edge = torch.tensor([0.0, 0, 0, 0, 1, 1, 1, 1]).expand(1, 3, 8, 8)
     results = [random_resize(edge, (16, 16), rng) for rng in rngs(300)]
     area = [set(result.flatten().tolist()) == {0, 1} for result in results]
@@ -112,23 +112,23 @@ def test_an_edge_is_repeated_interpolated_or_overshot_equally_often() -> None:
     assert np.mean(bicubic) == pytest.approx(1 / 3, abs=0.08)
 
 
-def test_noise_is_of_both_kinds_in_colour_and_grey() -> None:
+def test_noise_is_of_both_kinds_in_colour_and_gray() -> None:
     noise = RandomNoise(
-        gaussian_probability=0.5, sigma_range=[10, 10], poisson_weight_range=[1, 1], grey_probability=0.4
+        gaussian_probability=0.5, sigma_range=[10, 10], poisson_weight_range=[1, 1], gray_probability=0.4
     )
     image = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 0.6 + 0.2
     image[..., :4, :] = 0  # where Poisson noise is none
-    grey, poisson = [], []
+    gray, poisson = [], []
     for rng in rngs(400):
         added = noise(image, rng) - image
-        grey.append(torch.allclose(added[0, 0, 8:], added[0, 1, 8:], atol=1e-6))
+        gray.append(torch.allclose(added[0, 0, 8:], added[0, 1, 8:], atol=1e-6))
         poisson.append(not added[..., :4, :].any())
-    assert np.mean(grey) == pytest.approx(0.4, abs=0.08)
+    assert np.mean(gray) == pytest.approx(0.4, abs=0.08)
     assert np.mean(poisson) == pytest.approx(0.5, abs=0.08)
 
 
 def test_noise_depends_on_its_generator_alone() -> None:
-    noise = RandomNoise(gaussian_probability=1, sigma_range=[1, 30], poisson_weight_range=[1, 1], grey_probability=0)
+    noise = RandomNoise(gaussian_probability=1, sigma_range=[1, 30], poisson_weight_range=[1, 1], gray_probability=0)
     image = torch.full((1, 3, 8, 8), 0.5)
     first, second = noise(image, np.random.default_rng(7)), noise(image, np.random.default_rng(8))
     torch.rand(3)
@@ -165,11 +165,11 @@ def test_senseless_blur_is_refused(changes: dict[str, Any], message: str) -> Non
         ({"sigma_range": [0, math.inf]}, r"noise\.sigma_range .* got \[0, inf\]"),
         ({"poisson_weight_range": [-1, 1]}, r"noise\.poisson_weight_range .* got \[-1, 1\]"),
         ({"gaussian_probability": 80}, "noise.gaussian_probability between 0 and 1, got 80"),
-        ({"grey_probability": math.nan}, "noise.grey_probability between 0 and 1, got nan"),
+        ({"gray_probability": math.nan}, "noise.gray_probability between 0 and 1, got nan"),
     ],
 )
 def test_senseless_noise_is_refused(changes: dict[str, Any], message: str) -> None:
-    sensible = {"gaussian_probability": 0, "sigma_range": [0, 0], "poisson_weight_range": [0, 0], "grey_probability": 1}
+    sensible = {"gaussian_probability": 0, "sigma_range": [0, 0], "poisson_weight_range": [0, 0], "gray_probability": 1}
     with pytest.raises(ValueError, match=message):
         RandomNoise(**{**sensible, **changes})
 

@@ -45,7 +45,7 @@ def harmless(**changes: Any) -> Pass:
         "blur": RandomBlur(kernel_sizes=[3], kind_weights={"isotropic": 1}, sigma_range=[1, 1], probability=0),
         "resize": RandomResize(larger_probability=0, smaller_probability=0, factor_range=[1, 1]),
         "noise": RandomNoise(
-            gaussian_probability=1, sigma_range=[0, 0], poisson_weight_range=[0, 0], grey_probability=0
+            gaussian_probability=1, sigma_range=[0, 0], poisson_weight_range=[0, 0], gray_probability=0
         ),
         "jpeg_quality_range": [100, 100],
     }
@@ -81,7 +81,7 @@ _RESIZE: dict[str, Any] = {"_target_": "srgan.data.degradations.RandomResize"}
 _NOISE: dict[str, Any] = {
     "_target_": "srgan.data.degradations.RandomNoise",
     "gaussian_probability": 0.5,
-    "grey_probability": 0.4,
+    "gray_probability": 0.4,
 }
 _PASS: dict[str, Any] = {"_target_": "srgan.data.degradations.Pass", "jpeg_quality_range": [30, 95]}
 PUBLISHED = {
@@ -117,7 +117,7 @@ def test_senseless_settings_are_refused() -> None:
 
 def test_second_noise_is_added_at_the_size_of_lr() -> None:
     # Shrinking to LR's size only afterwards would average it away.
-    noise = RandomNoise(gaussian_probability=1, sigma_range=[30, 30], poisson_weight_range=[0, 0], grey_probability=1)
+    noise = RandomNoise(gaussian_probability=1, sigma_range=[30, 30], poisson_weight_range=[0, 0], gray_probability=1)
     degradation = RealDegradation(first=harmless(), second=harmless(noise=noise), final_sinc_probability=0)
     lr = degradation(torch.full((8, 3, 128, 128), 0.5), scale=4, rngs=rngs(list(range(8))))
     for each in lr:
@@ -167,7 +167,7 @@ def test_pictures_stay_where_they_are(real: RealDegradation) -> None:
         {"resize": RandomResize(larger_probability=0, smaller_probability=1, factor_range=[0.2, 0.2])},
         {
             "noise": RandomNoise(
-                gaussian_probability=1, sigma_range=[60, 60], poisson_weight_range=[0, 0], grey_probability=0
+                gaussian_probability=1, sigma_range=[60, 60], poisson_weight_range=[0, 0], gray_probability=0
             )
         },
         {"jpeg_quality_range": [2, 2]},

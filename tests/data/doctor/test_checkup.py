@@ -16,9 +16,8 @@ from torch.nn.functional import interpolate
 
 from srgan.commands.doctor import main
 from srgan.data import datamodule
-from srgan.data.degradations import bicubic
 from srgan.data.doctor import checkup as doctor
-from srgan.data.doctor.copies import collection_findings, portrait
+from srgan.data.doctor.copies import collection_findings, signature
 from srgan.data.doctor.enlargement import find_enlargement
 from srgan.data.doctor.findings import NAMES, Finding
 from srgan.data.doctor.pairs import pair_findings
@@ -27,6 +26,7 @@ from srgan.data.photos import make_sources
 from srgan.data.photos.find import split_by_name
 from srgan.data.photos.sources import Roots, find
 from srgan.pictures.find import LeftOutWarning, find_images
+from srgan.pictures.resize import downscale_pixels as bicubic
 from srgan.pictures.rgb import read_rgb8
 
 SAMPLE = Path(datamodule.__file__).parents[1] / "assets" / "photos"
@@ -40,7 +40,7 @@ def textured(seed: int, *, width: int = WIDTH, height: int = HEIGHT) -> Tensor:
     amplitude = 1 / np.maximum(frequency, 1 / max(width, height))
     noise = rng.standard_normal((4, height, width))
     planes = np.fft.ifft2(np.fft.fft2(noise) * amplitude).real
-    planes = planes[:3] + 2 * planes[3]  # mostly grey, as photos are
+    planes = planes[:3] + 2 * planes[3]  # mostly gray, as photos are
     planes = 128 + 45 * (planes - planes.mean()) / planes.std()
     return torch.from_numpy(planes.clip(0, 255).round().astype(np.uint8))
 
@@ -125,7 +125,7 @@ def test_sample_photos_are_no_enlargements_but_become_some(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(SAMPLE.rglob("*.*g")), ids=lambda path: path.name)
-def test_sample_photos_are_no_enlargements_once_reduced_or_compressed(path: Path) -> None:
+def test_reduced_or_compressed_photos_are_no_enlargements(path: Path) -> None:
     photo = to_pil(read_rgb8(path))
     half = photo.resize((photo.width // 2, photo.height // 2), Image.Resampling.BICUBIC)
     for picture in (photo, half):
@@ -200,7 +200,7 @@ def test_half_a_pixel_is_found(photo: Tensor) -> None:
 
 
 @pytest.mark.parametrize(("dx", "dy"), [(2, 0), (-1, 3), (9, -14)])
-def test_a_shift_is_found_with_its_direction_beside_a_change_of_tone(photo: Tensor, dx: int, dy: int) -> None:
+def test_shift_is_found_with_its_direction_despite_a_tone_change(photo: Tensor, dx: int, dy: int) -> None:
     lr = levels((bicubic(photo.roll((dy, dx), (1, 2)), 4) / 255) ** 0.9 * 255)
     shift, tone = pair_findings(photo, lr, scale=4, file="lr")
     assert (shift.name, tone.name) == ("shifted", "tone")
@@ -208,7 +208,7 @@ def test_a_shift_is_found_with_its_direction_beside_a_change_of_tone(photo: Tens
     assert_close(tone, {"kind": "gamma", "amount": 0.9})
 
 
-def test_noise_is_an_unknown_kernel_and_another_picture_is_another_picture(photo: Tensor) -> None:
+def test_noisy_lr_and_another_photo_are_told_apart(photo: Tensor) -> None:
     lr = bicubic(photo, 4)
     noisy = levels(lr + 8 * torch.randn(lr.shape, generator=torch.Generator().manual_seed(0)))
     assert [each.name for each in pair_findings(photo, noisy, scale=4, file="lr")] == ["unknown_kernel"]
@@ -287,13 +287,13 @@ def test_the_split_by_name_leaks_too(tmp_path: Path) -> None:
 def test_a_copy_without_a_differing_sign_is_near_not_the_same() -> None:
     original, compressed = textured(1), levels(textured(1) + 1.0)
     (finding,) = collection_findings(
-        [portrait(each, file=file, side="train") for each, file in ((original, "a"), (compressed, "b"))]
+        [signature(each, file=file, side="train") for each, file in ((original, "a"), (compressed, "b"))]
     )
     assert finding.values["distance"] == 0
     assert (finding.name, finding.amount) == ("near_duplicate", "0 of 255 signs differ from a")
 
 
-def test_test_photos_leak_into_training_but_may_be_those_to_validate_on(tmp_path: Path) -> None:
+def test_test_photos_may_be_validated_on_but_not_trained_on(tmp_path: Path) -> None:
     for seed, (side, *more) in enumerate((["train"], ["train", "test"], ["val", "test"], ["test"])):
         for folder in (side, *more):
             save(tmp_path / folder / f"{seed}.png", textured(seed))
@@ -341,7 +341,7 @@ def test_partners_of_other_scales_are_not_missed(tmp_path: Path) -> None:
     ]
 
 
-def test_leakage_between_two_folders_is_that_of_trainings_own_split(tmp_path: Path) -> None:
+def test_leakage_is_sought_in_the_split_that_training_uses(tmp_path: Path) -> None:
     roots = [tmp_path / "a", tmp_path / "b"]
     for seed in range(6):
         for root in roots:
@@ -378,9 +378,7 @@ def test_command_on_a_sick_collection_reports_and_says_1(
 
 
 @pytest.mark.parametrize(("reductions", "needed"), [("[2]", 192), ("[1.5,2]", 144), ("[1,2]", 96)])
-def test_photos_are_too_small_where_the_least_reduction_leaves_less_than_a_crop(
-    tmp_path: Path, reductions: str, needed: int
-) -> None:
+def test_too_small_is_measured_after_the_smallest_reduction(tmp_path: Path, reductions: str, needed: int) -> None:
     for seed, size in enumerate((needed - 1, needed, needed + 1)):
         save(tmp_path / "train" / f"{size}.png", textured(seed, width=size, height=size))
     save(tmp_path / "val" / "9.png", textured(9))
@@ -445,10 +443,10 @@ def test_command_that_cannot_run_says_why_and_2(
         pytest.param(["data.val_lr_root={0}/lr"], "data.val_root", id="no-val"),
         pytest.param(["data.hr_crop_size=98"], "data.hr_crop_size", id="crop"),
         pytest.param(["data.lr_root={0}/lr", "data/degradation=real"], "data/degradation=bicubic", id="degradation"),
-        pytest.param(["data.val_root={0}/train"], "not those to validate or to test on, found none", id="all-held-out"),
+        pytest.param(["data.val_root={0}/train"], "not used for validation or testing, found none", id="all-held-out"),
     ],
 )
-def test_what_the_data_module_refuses_the_doctor_refuses_in_its_words(
+def test_doctor_refuses_what_training_refuses_in_the_same_words(
     sick: Path, overrides: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["data=folder", f"data.root={sick / 'train'}", *(each.format(sick) for each in overrides)]

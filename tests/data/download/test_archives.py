@@ -133,7 +133,7 @@ def leftovers(folder: Path) -> set[str]:
         pytest.param(lambda members: tarred(members, mode="w:gz"), id="tar.gz"),
     ],
 )
-def test_collection_is_downloaded_unpacked_and_found_the_next_time(
+def test_collection_is_downloaded_unpacked_and_found_again(
     site: Site, tmp_path: Path, pack: Callable[[dict[str, bytes]], bytes]
 ) -> None:
     site.content = pack(PHOTOS)
@@ -170,7 +170,7 @@ def test_a_server_without_ranges_sends_it_all_again(site: Site, tmp_path: Path) 
     assert_complete(tmp_path)
 
 
-def test_a_server_that_begins_anew_each_time_is_not_asked_for_ever(site: Site, tmp_path: Path) -> None:
+def test_a_server_that_always_starts_over_is_given_up(site: Site, tmp_path: Path) -> None:
     site.takes_ranges, site.breaks = False, [30_000, 20_000] * 10
     with pytest.raises(DownloadError, match="the connection was closed after 20000 of"):
         fetch(site.archive(), tmp_path)
@@ -185,7 +185,7 @@ def test_a_server_that_says_no_length_is_believed(site: Site, tmp_path: Path) ->
 
 def test_the_next_run_goes_on_from_what_a_given_up_one_left(site: Site, tmp_path: Path) -> None:
     site.breaks = [10_000, 0, 0, 0]
-    with pytest.raises(DownloadError, match=r"closed after 10000 of \d+ bytes.*is kept to go on from"):
+    with pytest.raises(DownloadError, match=r"closed after 10000 of \d+ bytes.*is kept and will be resumed"):
         fetch(site.archive(), tmp_path)
     assert visible(tmp_path) == set()
     site.requests.clear()
@@ -272,7 +272,7 @@ def test_wrong_checksum_leaves_nothing_and_is_named(site: Site, tmp_path: Path) 
 
 def test_wrong_file_put_there_by_hand_is_refused_and_left(site: Site, tmp_path: Path) -> None:
     (tmp_path / "set.zip").write_bytes(b"something else")
-    with pytest.raises(DownloadError, match=r"set\.zip.* is not the one expected: it has 14 bytes"):
+    with pytest.raises(DownloadError, match=r"set\.zip.* is not the expected one: it has 14 bytes"):
         fetch(site.archive(), tmp_path)
     assert visible(tmp_path) == {"set.zip"}
 
@@ -283,7 +283,7 @@ def test_file_of_another_size_is_not_downloaded(site: Site, tmp_path: Path) -> N
     assert visible(tmp_path) == leftovers(tmp_path) == set()
 
 
-def test_without_a_published_checksum_that_of_the_file_is_written_down(site: Site, tmp_path: Path) -> None:
+def test_checksum_is_recorded_where_none_is_published(site: Site, tmp_path: Path) -> None:
     fetch(site.archive(sha256=None), tmp_path)
     assert (tmp_path / "set.zip.sha256").read_text() == f"{hashlib.sha256(site.content).hexdigest()}  set.zip\n"
 
@@ -396,7 +396,7 @@ def test_a_full_disk_names_the_setting(site: Site, tmp_path: Path, monkeypatch: 
     assert leftovers(tmp_path) == set()
 
 
-def test_a_downloaded_file_that_was_damaged_meanwhile_is_downloaded_again(site: Site, tmp_path: Path) -> None:
+def test_a_downloaded_file_damaged_since_is_downloaded_again(site: Site, tmp_path: Path) -> None:
     (tmp_path / ".downloaded-set.zip").write_bytes(b"zeros after a power cut")
     fetch(site.archive(), tmp_path)
     assert_complete(tmp_path)

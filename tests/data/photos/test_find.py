@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 
 from srgan.data.collection import Collection
-from srgan.data.degradations import bicubic
 from srgan.data.photos import Photo, find_pairs, find_photos
 from srgan.data.photos.find import split_by_name, with_reductions
 from srgan.data.photos.pair import read_pair
 from srgan.pictures.errors import ImageReadError
 from srgan.pictures.find import LeftOutWarning
+from srgan.pictures.resize import downscale_pixels as bicubic
 from srgan.pictures.rgb import read_rgb8
 from tests.data.pictures import save
 
@@ -143,7 +143,7 @@ def test_hr_is_cropped_to_its_partner(tmp_path: Path, width: int, height: int) -
 
 
 @pytest.mark.parametrize(("width", "height"), [(68, 48), (64, 52), (63, 48), (64, 47)])
-def test_hr_that_is_a_whole_lr_pixel_larger_or_smaller_is_refused(tmp_path: Path, width: int, height: int) -> None:
+def test_hr_off_by_a_whole_lr_pixel_is_refused(tmp_path: Path, width: int, height: int) -> None:
     photo = Photo(
         "1", save(tmp_path / "hr.png", width=width, height=height), save(tmp_path / "lr.png", width=16, height=12)
     )
@@ -159,7 +159,7 @@ def test_partner_at_another_scale_says_which(tmp_path: Path) -> None:
 
 def test_folders_the_wrong_way_round_are_suspected(tmp_path: Path) -> None:
     photo = Photo("1", save(tmp_path / "lr.png", width=16, height=12), save(tmp_path / "hr.png", width=64, height=48))
-    with pytest.raises(ValueError, match=r"got 16x12 and 64x48.*the wrong way round, or the same\?"):
+    with pytest.raises(ValueError, match=r"got 16x12 and 64x48.*swapped, or the same\?"):
         read_pair(photo, scale=4)
 
 
@@ -170,7 +170,7 @@ def test_photo_with_a_partner_is_not_reduced() -> None:
         with_reductions(photos, [1, 2])
 
 
-def test_grey_pair_is_read_as_rgb(tmp_path: Path) -> None:
+def test_gray_pair_is_read_as_rgb(tmp_path: Path) -> None:
     for name, size in (("hr.png", (64, 48)), ("lr.png", (16, 12))):
         Image.new("L", size, 100).save(tmp_path / name)
     pair = read_pair(Photo("1", tmp_path / "hr.png", tmp_path / "lr.png"), scale=4)

@@ -57,7 +57,7 @@ def test_named_folders_have_the_weights_of_their_names() -> None:
     photos = found(weighted({"mine": 3}, div2k=Path("a"), mine="b"))
     assert {photo.name: photo.weight for photo in photos} == {"a/1.png": 1, "b/1.png": 3}
     assert found(weighted(div2k=Path("a"))) == found("a")
-    with pytest.raises(ValueError, match=r"data\.root\.weights of div2k, mine alone, got one of mein"):
+    with pytest.raises(ValueError, match=r"data\.root\.weights only for div2k, mine, got one for mein"):
         weighted({"mein": 3}, div2k="a", mine="b")
     with pytest.raises(ValueError, match=r"different folders in data\.root"):
         weighted(div2k=Path("a"), mine="a")
@@ -104,15 +104,15 @@ def test_folder_of_all_scales_is_understood_as_that_of_the_scale() -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        (["a/1x4.png", "a/2x4.png"], r"by their names all 2 are LR pictures, as a/1x4\.png.*data\.lr_root"),
-        (["a/LR_bicubic/X4/1.png"], "by their names all 1 are LR pictures"),
-        (["a/LRbicx4/1.png"], "by their names all 1 are LR pictures"),
-        (["a/HR/1.png", "a/LR/1x4.png"], r"HR photos alone in a, but a/LR/1x4\.png is, by its name, the LR partner"),
-        (["a/HR/1.png", "a/LR/1.png"], r"HR photos alone in a, but a/LR/1\.png is"),
-        (["a/1.png", "a/x4/1.png"], r"HR photos alone in a, but a/x4/1\.png is"),
-        (["a/hr/b/1.png", "a/LR_x4/b/1.png"], r"HR photos alone in a, but a/LR_x4/b/1\.png is"),
-        (["a/lr/1.png", "a/X4/1.png"], "by their names all 2 are LR pictures"),
-        (["a/DIV2K_HR/1.png", "a/DIV2K_LR_bicubic/X4/1x4.png"], "HR photos alone in a"),
+        (["a/1x4.png", "a/2x4.png"], r"all 2 are named like LR files, such as a/1x4\.png.*data\.lr_root"),
+        (["a/LR_bicubic/X4/1.png"], "all 1 are named like LR files"),
+        (["a/LRbicx4/1.png"], "all 1 are named like LR files"),
+        (["a/HR/1.png", "a/LR/1x4.png"], r"only HR photos in a, but a/LR/1x4\.png is named like the LR partner"),
+        (["a/HR/1.png", "a/LR/1.png"], r"only HR photos in a, but a/LR/1\.png is"),
+        (["a/1.png", "a/x4/1.png"], r"only HR photos in a, but a/x4/1\.png is"),
+        (["a/hr/b/1.png", "a/LR_x4/b/1.png"], r"only HR photos in a, but a/LR_x4/b/1\.png is"),
+        (["a/lr/1.png", "a/X4/1.png"], "all 2 are named like LR files"),
+        (["a/DIV2K_HR/1.png", "a/DIV2K_LR_bicubic/X4/1x4.png"], "only HR photos in a"),
     ],
 )
 def test_lr_pictures_are_not_taken_for_hr(files: list[str], message: str) -> None:
@@ -129,11 +129,11 @@ def test_a_name_that_looks_like_lr_alone_does_no_harm() -> None:
 @pytest.mark.parametrize("root", ["LR", "lr", "LR_mild", "X4", "x2"])
 def test_folder_called_lr_itself_is_not_taken_for_hr(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(f"{root}/1.png", f"my{root}/1.png")
-    with pytest.raises(ValueError, match="by their names all 1 are LR pictures"):
+    with pytest.raises(ValueError, match="all 1 are named like LR files"):
         found(root)
     assert len(found([f"my{root}"])) == 1
     monkeypatch.chdir(root)
-    with pytest.raises(ValueError, match="by their names all 1 are LR pictures"):
+    with pytest.raises(ValueError, match="all 1 are named like LR files"):
         found(".")
 
 
@@ -164,12 +164,12 @@ def test_missing_folder_among_several_is_named() -> None:
         found(["a", "b"])
 
 
-def test_missing_partners_are_counted_and_another_scale_is_pointed_out() -> None:
+def test_missing_lr_is_counted_and_another_scale_pointed_out() -> None:
     touch("hr/1.png", "hr/2.png", "hr/3.png", "lr/1x4.png", "lr/2x2.png")
     with pytest.raises(FileNotFoundError) as error:
         found("hr", "lr")
-    assert "each of 3 HR photos among the 2 pictures in lr, but 2 have none. The first is hr/2.png" in str(error.value)
-    assert "is scale=2 meant?" in str(error.value)
+    assert "each of 3 HR photos among the 2 files in lr, but 2 have none. The first is hr/2.png" in str(error.value)
+    assert "did you mean scale=2?" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -188,16 +188,14 @@ def test_names_that_leave_the_partner_open_are_refused(files: list[str], both: s
 
 def test_partners_of_nobody_are_listed() -> None:
     touch("hr/1.png", "lr/1x4.png", "lr/2x4.png")
-    with pytest.warns(
-        UserWarning, match=re.escape("Left out 1 LR pictures that have no HR photo in hr:\n  lr/2x4.png")
-    ):
+    with pytest.warns(UserWarning, match=re.escape("Left out 1 LR files that have no HR photo in hr:\n  lr/2x4.png")):
         assert named(found("hr", "lr")) == {"1.png": "lr/1x4.png"}
 
 
 @pytest.mark.parametrize(
     ("roots", "message"),
     [
-        ("", r"Expected a folder of photos, got ''\. Is a variable of the shell not set\?"),
+        ("", r"Expected a folder of photos, got ''\. Is a shell variable not set\?"),
         ([], r"Expected at least one folder of photos, got \[\]"),
         ([None], "Expected a folder of photos, got None"),
     ],

@@ -85,10 +85,10 @@ def test_speed_is_logged_and_the_rest_of_each_phase_forecast(
     assert trainer.callback_metrics["train/images_per_second"] > 0
     assert 0 <= trainer.callback_metrics["train/data_wait_percent"] <= 100
     assert 0.05 < trainer.callback_metrics["train/peak_memory_gb"] < 50
-    forecasts = [record.getMessage() for record in caplog.records if " to go of the " in record.getMessage()]
+    forecasts = [record.getMessage() for record in caplog.records if " left in " in record.getMessage()]
     assert [each.split(":")[0] for each in forecasts] == ["Pretraining", "Adversarial phase"]
-    assert " to go of the pretraining, 12 longer steps follow, peak " in forecasts[0]
-    assert " to go of the run, peak " in forecasts[1]
+    assert " left in pretraining, 12 longer steps follow, peak " in forecasts[0]
+    assert " left in the run, peak " in forecasts[1]
     with (tmp_path / "csv" / "version_0" / "metrics.csv").open(encoding="utf-8") as file:
         hours = [(row["step"], row["train/forecast_hours"]) for row in csv.DictReader(file)]
     assert [step for step, value in hours if value] == ["9", "20"]

@@ -71,7 +71,7 @@ def test_a_plateau_is_reported_once_and_the_next_one_again(reports: Callable[[],
     assert watch(plateau, [(26.0, 0.6), *flat]) == [0, 0, 1, 2, 3]
     assert reports() == [
         "Adversarial phase: no gain since step 200 (best val/psnr_y 27.05 at step 300, best val/detail_distance 0.499"
-        " at step 400); by these scores stopping would lose nothing. Training goes on."
+        " at step 400); by these scores stopping would lose nothing. Training continues."
     ]
     assert watch(plateau, [(28.0, 0.5), (28.0, 0.5), (28.0, 0.5)], first=6) == [0, 1, 2]
     assert len(reports()) == 2
@@ -155,7 +155,7 @@ def test_a_resumed_run_goes_on_waiting(
     assert [report.split(" (")[0] for report in reports()] == ["Adversarial phase: no gain since step 1"]
 
 
-def test_detail_distance_is_the_content_loss_of_each_pictures_most_detailed_window(
+def test_detail_distance_is_content_loss_of_the_busiest_window(
     make_model: MakeModel, photos: Path, tmp_path: Path
 ) -> None:
     trainer = build_trainer(

@@ -1,1 +1,1 @@
-"""Photos as they were decoded, kept on disk between runs."""
+"""Decoded photos, kept on disk between runs."""

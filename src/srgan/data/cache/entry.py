@@ -1,4 +1,4 @@
-"""One decoded photo on disk: the format of its file, and the name that says what it was made from."""
+"""One decoded photo on disk: its file format, and a name that identifies its source."""
 
 import hashlib
 import mmap
@@ -16,20 +16,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Raise the number when pixels come out otherwise than before: entries of other versions are then those of other photos.
+# Raise the number when decoded pixels change: entries of other versions are then not found.
 _MAGIC = b"srganp04"
 _HEADER = struct.Struct("<8s4IB39x")  # magic, height and width of lr and hr, whether the pixels follow; 64 bytes
-# Linux keeps what is written at once in pages as huge as fit. Crops of large pictures, spread over many pages, gain by
-# that. Others do not, and a virtual machine that gives free memory back waits for huge ones longer than for the photo.
+# Linux caches what is written at once in the largest pages that fit. Crops of large photos, spread over many pages,
+# gain from that. Small photos do not, and a virtual machine that returns free memory waits long for large pages.
 _LARGE, _PIECE = 2**25, 2**20  # bytes
-_TOUCH_AFTER = 3600  # seconds: how exactly the last use is known
+_TOUCH_AFTER = 3600  # seconds: the precision of the time of the last use
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of a photo that was decoded once.
+    """What is known of a decoded photo.
 
-    ``lr_size`` and ``hr_size`` are height and width. Without ``stored`` the file holds these alone, so that a photo for
+    ``lr_size`` and ``hr_size`` are height and width. If not ``stored``, the file holds only these, so that a photo for
     which there was no room need not be decoded again to be checked.
     """
 
@@ -40,38 +40,38 @@ class Entry:
 
     @classmethod
     def of(cls, lr: Tensor, hr: Tensor, *, path: str = "", stored: bool = False) -> "Entry":
-        """The entry of two pictures of shape (3, h, w)."""
+        """The entry of two images of shape (3, h, w)."""
         sizes = [(image.shape[-2], image.shape[-1]) for image in (lr, hr)]
         return cls(path, sizes[0], sizes[1], stored)
 
     @property
     def is_empty(self) -> bool:
-        """Whether the photo is too small to give an LR pixel; there is nothing to store of it but this."""
+        """Whether the photo is too small for one LR pixel, so that there is nothing to store."""
         return 0 in self.lr_size
 
     @property
     def num_bytes(self) -> int:
-        """Size of the file with its pixels."""
+        """Size of the file, including pixels."""
         return _HEADER.size + _num_values(self.lr_size) + _num_values(self.hr_size)
 
     def read(self) -> tuple[Tensor, Tensor] | None:
         """Map the pixels into memory: LR and HR, uint8, (3, h, w) each, rows interleaved as RGBRGB….
 
-        The map is opened anew each time and ends with the tensors, so that neither files held open nor pages seen add
-        up over a large collection. Writing to the tensors changes no file.
+        Each call opens a new map that ends with the tensors, so that open files and pages do not accumulate over many
+        photos. Writing to the tensors does not change the file.
 
         Returns:
-            None if the file has gone or is not what it was.
+            None if the file is missing or has changed.
         """
         try:
             with open(self.path, "rb", buffering=0) as file:
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
                 status = os.fstat(file.fileno())
-        except (OSError, ValueError):  # gone, or empty
+        except (OSError, ValueError):  # missing, or empty
             return None
         if len(mapped) != self.num_bytes:
             return None
-        _mark_as_used(self.path, status)  # lest another run should take it for one that nobody needs
+        _mark_as_used(self.path, status)  # so that another run does not evict it
         pixels = torch.frombuffer(mapped, dtype=torch.uint8, offset=_HEADER.size)
         lr, hr = pixels.tensor_split([_num_values(self.lr_size)])
         return lr.view(*self.lr_size, 3).permute(2, 0, 1), hr.view(*self.hr_size, 3).permute(2, 0, 1)
@@ -87,15 +87,15 @@ class Entry:
 
 
 def entry_name(paths: Sequence[Path], *, scale: int, reduction: float) -> str:
-    """A name that changes with the content of the files, as far as their size and times tell, and with what is made.
+    """A name that changes with the files' content, as far as their sizes and times show, and with what is made of them.
 
-    Not with a hash of the content itself, for which each start of a run would read all files. The time of the last
-    change of the file's status is among the times: it tells apart what has been given its old modification time back.
+    Not a hash of the content, for which every start of a run would read all files. The times include that of the last
+    status change, which reveals a changed file whose old modification time was restored.
 
     Args:
         paths: The HR file and, where there is one, its LR partner.
         scale: Size of HR over size of LR.
-        reduction: Factor by which the HR file is made smaller first.
+        reduction: Factor by which the HR photo is reduced first.
 
     Raises:
         OSError: If a file is missing.
@@ -113,7 +113,7 @@ def _resolved(folder: str) -> str:
 
 
 def read_entry(path: str) -> Entry | None:
-    """The entry of a file, marked as used; None if there is none that is whole and of this version."""
+    """The entry in a file, marked as used; None unless it is complete and of this version."""
     try:
         with open(path, "rb", buffering=0) as file:
             header, status = file.read(_HEADER.size), os.fstat(file.fileno())
@@ -131,7 +131,7 @@ def read_entry(path: str) -> Entry | None:
 
 def _mark_as_used(path: str, status: os.stat_result) -> None:
     if time.time() - status.st_mtime > _TOUCH_AFTER:
-        with suppress(OSError):  # in a folder that may only be read
+        with suppress(OSError):  # the folder is read-only
             os.utime(path)
 
 

@@ -1,8 +1,8 @@
-"""Decoded photos on disk, memory-mapped: a crop costs microseconds and no memory, in every later epoch and run.
+"""Decoded photos on disk, memory-mapped: a crop takes microseconds and no memory, in every later epoch and run.
 
-One file for each photo, named by a hash of what it was made from: where the photo lies, its size and times, and how it
-was reduced. So a changed photo is a new entry, an added one costs its own decoding alone, and runs share what they have
-in common. A name is never looked up in a list that could be damaged: an entry is there, whole, or it is not.
+One file per photo, named by a hash of its source: the photo's path, size and times, and its reduction. So a changed
+photo is a new entry, an added one only costs its own decoding, and runs share entries. There is no index that could be
+damaged: an entry exists, complete, or it does not.
 """
 
 import os
@@ -23,21 +23,21 @@ from srgan.system.files import alone, atomic_write
 
 _LOCK = ".lock"
 _OURS = re.compile(r"(?:\.unfinished-(?:[0-9a-f]{8}-)?)?[0-9a-f]{32}")  # entries, and what kills left of them
-_DISK_RESERVE = 2 * 2**30  # bytes left free, since checkpoints need the disk more; of a small disk the share below
+_DISK_RESERVE = 2 * 2**30  # bytes to leave free for checkpoints; on a small disk, the share below
 _DISK_RESERVE_SHARE = 0.05
 
 
 class CacheWarning(UserWarning):
-    """Photos have to be decoded at each use; the message says why."""
+    """Photos must be decoded at each use; the message says why."""
 
 
 class DecodedCache:
-    """The entries in one folder, of all runs, up to a size; the least recently used make room for new ones.
+    """The entries of all runs in one folder, up to a size; the least recently used make room for new ones.
 
-    Nothing here fails a run: what cannot be read counts as absent, what cannot be written is decoded at each use.
+    No error here ends a run: what cannot be read is treated as missing, what cannot be written is decoded at each use.
 
     Args:
-        folder: Where the entries lie; None is the user's cache folder on this platform.
+        folder: Folder of the entries; None is the user's cache folder on this platform.
         gigabytes: Size of all entries together, in 10^9 bytes.
     """
 
@@ -45,7 +45,7 @@ class DecodedCache:
         self.folder = folder or user_cache_path("srgan", appauthor=False) / "photos"
         self._budget = round(gigabytes * 1e9)
         self._in_use: dict[str, int] = {}  # bytes of the entries that this run needs, by name
-        self._others: dict[str, int] = {}  # the same of those that it does not, used longest ago first
+        self._others: dict[str, int] = {}  # likewise of those that it does not need, least recently used first
         self.num_bytes = 0  # of all that this run needs
         self._num_other_bytes = 0
         self._refusal: str | None = None  # why something was not stored
@@ -54,14 +54,14 @@ class DecodedCache:
         self._guard = threading.Lock()
 
     def find(self, name: str) -> Entry | None:
-        """The entry of a name, marked as used; None if there is none that is whole and of this version."""
+        """The entry of a name, marked as used; None unless it is complete and of this version."""
         entry = read_entry(str(self.folder / name))
         if entry is not None:
             self._use(entry)
         return entry
 
     def missing(self, entries: Sequence[Entry | None]) -> list[int]:
-        """Which of some photos are to be decoded: those never seen, and those that now find the room they did not."""
+        """Indices of the photos to decode: those without an entry, and those for which there is room now."""
         room = self._budget - self.num_bytes
         if any(entry is not None and not entry.stored for entry in entries):
             room = min(room, self._free_on_disk())
@@ -76,7 +76,7 @@ class DecodedCache:
 
     @contextmanager
     def building(self) -> Iterator[None]:
-        """Alone among all processes, so that each entry is made once: look again with ``find`` before making one."""
+        """Run alone among all processes, so that each entry is made once: call ``find`` again before making one."""
         with ExitStack() as stack:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ class DecodedCache:
             yield
 
     def store(self, name: str, lr: Tensor, hr: Tensor) -> Entry:
-        """Write an entry, whole or not at all; threads may do so at once.
+        """Write an entry, whole or not at all; several threads may do so at once.
 
         Args:
             name: From ``entry_name``.
@@ -95,7 +95,7 @@ class DecodedCache:
             hr: uint8, shape (3, scale * h, scale * w).
 
         Returns:
-            The entry; without ``stored`` where there was no room, or there are no LR pixels.
+            The entry; not ``stored`` if there was no room, or there are no LR pixels.
         """
         entry = Entry.of(lr, hr, path=str(self.folder / name), stored=True)
         if entry.is_empty or not self._make_room(name, entry.num_bytes):
@@ -112,27 +112,27 @@ class DecodedCache:
         return entry
 
     def warn_of(self, entries: Sequence[Entry]) -> None:
-        """Say how many photos are not stored, and why.
+        """Warn how many photos are not stored, and why.
 
         Warns:
-            CacheWarning: Unless all are, or this was said of others.
+            CacheWarning: Unless all are stored, or it has warned before.
         """
         left = [entry for entry in entries if not entry.stored and not entry.is_empty]
         if left and not self._warned:
             self._warned = True
-            reason = self._refusal or self._no_room(left[0].num_bytes)  # for which an earlier run stored its size alone
+            reason = self._refusal or self._no_room(left[0].num_bytes)  # if an earlier run stored its size only
             message = f"{len(left)} of {len(entries)} photos are decoded at each use, which is slow: {reason}"
             warnings.warn(message, CacheWarning, 3)
 
     def trim(self) -> None:
-        """Drop what was used longest ago of what this run does not need, where the folder holds more than it may.
+        """Drop the least recently used entries that this run does not need, if the folder is over its limit.
 
-        Call it once all photos of the run are looked up; before that it does nothing. Waits for a process that builds
-        only if there is too much.
+        Call it once all photos of the run have been looked up; before that it does nothing. It waits for a process that
+        builds, but only if it has something to drop.
         """
         if not self._in_use:
             return
-        with suppress(OSError):  # nothing there, or not to be changed
+        with suppress(OSError):  # the folder is missing or read-only
             self._survey()
             if not self._is_over_budget():
                 return
@@ -151,12 +151,12 @@ class DecodedCache:
         self._num_other_bytes -= self._others.pop(name, 0)
 
     def _make_room(self, name: str, num_bytes: int) -> bool:
-        """Drop what was used longest ago, as far as need be and if that is enough, and take the room for an entry."""
+        """Reserve room for an entry, dropping the least recently used others if that makes enough room."""
         with self._guard:
             if not self._writable:
                 return False
-            in_vain = self._is_beyond_budget(num_bytes) or num_bytes > self._free_on_disk() + self._num_other_bytes
-            while self._others and not in_vain and not self._has_room(num_bytes):
+            hopeless = self._is_beyond_budget(num_bytes) or num_bytes > self._free_on_disk() + self._num_other_bytes
+            while self._others and not hopeless and not self._has_room(num_bytes):
                 self._drop_oldest()
             if not self._has_room(num_bytes):
                 self._refusal = self._no_room(num_bytes)
@@ -167,10 +167,10 @@ class DecodedCache:
     def _no_room(self, num_bytes: int) -> str:
         if self._is_beyond_budget(num_bytes):
             return f"data.cache_gigabytes={self._budget / 1e9:g} is used up. Raise it if the disk allows."
-        return f"the disk of {self.folder} is nearly full. Name another folder with data.cache_dir."
+        return f"the disk of {self.folder} is nearly full. Choose another folder with data.cache_dir."
 
     def _is_beyond_budget(self, num_bytes: int) -> bool:
-        """Whether an entry would not fit even if all that other runs need were dropped."""
+        """Whether an entry would not fit even if all entries of other runs were dropped."""
         return self.num_bytes + num_bytes > self._budget
 
     def _drop_oldest(self) -> None:
@@ -193,7 +193,7 @@ class DecodedCache:
         return int(disk.free - min(_DISK_RESERVE, _DISK_RESERVE_SHARE * disk.total))
 
     def _survey(self) -> None:
-        """See which other entries lie in the folder, unfinished ones of killed processes included, and nothing else."""
+        """List the other entries in the folder, including unfinished ones of killed processes, but no other files."""
         found = []
         with os.scandir(self.folder) as files:
             for file in files:
@@ -207,6 +207,6 @@ class DecodedCache:
     def _give_up(self, error: OSError) -> None:
         self._writable = False
         self._refusal = (
-            f"{self.folder} cannot be written to ({error.strerror or error}). Name another folder with data.cache_dir,"
+            f"{self.folder} cannot be written to ({error.strerror or error}). Choose another folder with data.cache_dir"
             " or switch the cache off with data.cache_gigabytes=0."
         )

@@ -1,6 +1,6 @@
-"""What makes a low-resolution picture of a photo: bicubic, blurred and noisy, or as Real-ESRGAN does it."""
+"""How LR is made from HR other than by bicubic: with blur and noise, or as in Real-ESRGAN."""
 
-from srgan.data.degradations.classical import ClassicalDegradation, Degradation, bicubic
+from srgan.data.degradations.classical import ClassicalDegradation, Degradation
 from srgan.data.degradations.random_draws import RandomBlur, RandomNoise, RandomResize
 from srgan.data.degradations.real_esrgan import Pass, RealDegradation
 
@@ -12,5 +12,4 @@ __all__ = [
     "RandomNoise",
     "RandomResize",
     "RealDegradation",
-    "bicubic",
 ]

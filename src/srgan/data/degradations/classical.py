@@ -1,4 +1,4 @@
-"""How low-resolution pictures are made from high-resolution ones: bicubic once, or at random for each crop."""
+"""What a degradation is, and the classical one of blind super-resolution: blur, bicubic, noise."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,7 +10,7 @@ from torch import Tensor
 from srgan.data.degradations.number_checks import require_range
 from srgan.data.degradations.operators import blur, gaussian_noise
 from srgan.data.degradations.random_draws import RandomBlur, on_device, uniform
-from srgan.pictures.resize import downscale, downscale_pixels
+from srgan.pictures.resize import downscale
 from srgan.pictures.rgb import to_float, to_uint8
 
 
@@ -18,29 +18,16 @@ class Degradation(Protocol):
     """Makes LR from HR at random."""
 
     def __call__(self, hr: Tensor, *, scale: int, rngs: Sequence[np.random.Generator]) -> Tensor:
-        """Degrade pictures, each by draws from its own generator alone.
+        """Degrade images, each with draws from its own generator only.
 
         Args:
             hr: Float RGB in [0, 1], shape (N, 3, scale * h, scale * w), on any device.
             scale: Factor.
-            rngs: A generator for each picture.
+            rngs: A generator per image.
 
         Returns:
-            Float RGB in [0, 1], rounded to 8 bit as files are, shape (N, 3, h, w).
+            Float RGB in [0, 1], rounded to 8 bits as in files, shape (N, 3, h, w).
         """
-
-
-def bicubic(hr: Tensor, scale: int) -> Tensor:
-    """MATLAB-convention bicubic, clamped and rounded to 8 bit as the papers' LR files are.
-
-    Args:
-        hr: uint8, shape (3, scale * h, scale * w).
-        scale: Factor.
-
-    Returns:
-        uint8, shape (3, h, w).
-    """
-    return downscale_pixels(hr, scale)
 
 
 class ClassicalDegradation:
@@ -48,10 +35,10 @@ class ClassicalDegradation:
 
     Args:
         blur: Draws the kernels.
-        noise_sigma_range: Deviation of the noise, in 255ths.
+        noise_sigma_range: Standard deviation of the noise, in levels of 255.
 
     Raises:
-        ValueError: If the range is not of two numbers of 0 or more in order.
+        ValueError: If the range is not two ordered numbers of 0 or more.
     """
 
     def __init__(self, *, blur: RandomBlur, noise_sigma_range: Sequence[float]) -> None:
@@ -61,11 +48,11 @@ class ClassicalDegradation:
 
     @torch.no_grad()
     def __call__(self, hr: Tensor, *, scale: int, rngs: Sequence[np.random.Generator]) -> Tensor:
-        """As ``Degradation`` has it."""
+        """See ``Degradation``."""
         lr = [self._degraded(hr[n : n + 1], scale, rng) for n, rng in enumerate(rngs)]
         return to_float(to_uint8(torch.cat(lr)))
 
     def _degraded(self, hr: Tensor, scale: int, rng: np.random.Generator) -> Tensor:
         image = downscale(blur(hr, self._blur.kernel(rng)), scale)
         sigma = uniform(self._noise_sigma_range, rng) / 255
-        return gaussian_noise(image, sigma, grey=False, generator=on_device(image.device, rng))
+        return gaussian_noise(image, sigma, gray=False, generator=on_device(image.device, rng))

@@ -11,26 +11,26 @@ from torch import Tensor
 
 
 def gaussian(size: int, sigma_x: float, sigma_y: float, angle: float = 0.0) -> Tensor:
-    """Gaussian of deviations in pixels along its two axes, which are turned from x to y by an angle in radians."""
+    """Gaussian with deviations in pixels along its axes, rotated from x to y by an angle in radians."""
     return generalised_gaussian(size, sigma_x, sigma_y, angle, beta=1)
 
 
 def generalised_gaussian(size: int, sigma_x: float, sigma_y: float, angle: float = 0.0, *, beta: float) -> Tensor:
-    """The same with ``exp(-r^(2 beta) / 2)`` for r the distance in deviations: peaked below 1, flat-topped above."""
+    """Likewise ``exp(-r^(2 beta) / 2)``, r being the distance in deviations: peaked for beta < 1, flat-topped above."""
     return _normalised(torch.exp(-(_squared_distance(size, sigma_x, sigma_y, angle) ** beta) / 2))
 
 
 def plateau(size: int, sigma_x: float, sigma_y: float, angle: float = 0.0, *, beta: float) -> Tensor:
-    """The same with ``1 / (1 + r^(2 beta))``: a flat top with long skirts."""
+    """Likewise ``1 / (1 + r^(2 beta))``: a flat top with long tails."""
     return _normalised(1 / (1 + _squared_distance(size, sigma_x, sigma_y, angle) ** beta))
 
 
 def sinc(size: int, cutoff: float) -> Tensor:
-    """Ideal circular low-pass, which rings: ``cutoff J1(cutoff r) / (2 pi r)``.
+    """Ideal circular low-pass filter, which rings: ``cutoff J1(cutoff r) / (2 pi r)``.
 
     Args:
         size: Side.
-        cutoff: Highest frequency that passes, in radians a pixel, up to pi.
+        cutoff: Highest frequency that passes, in radians per pixel, up to pi.
     """
     radius = _squared_distance(size, 1, 1, 0).sqrt()
     beyond_centre = cutoff * torch.special.bessel_j1(cutoff * radius) / (2 * math.pi * radius.clamp_min(1))
@@ -43,7 +43,7 @@ def identity() -> Tensor:
 
 
 def _squared_distance(size: int, sigma_x: float, sigma_y: float, angle: float) -> Tensor:
-    """Squared distance from the middle, in deviations along axes of which the first is turned from x to y by angle."""
+    """Squared distance from the centre, in deviations along the rotated axes."""
     offsets = torch.arange(size, dtype=torch.float64) - size // 2
     y, x = torch.meshgrid(offsets, offsets, indexing="ij")
     along, across = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)

@@ -1,4 +1,4 @@
-"""What the numbers of a degradation or augmentation may be; the messages name the setting."""
+"""Checks of the numbers of degradations and augmentations; the messages name the setting."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
-"""What spoils a picture: blur, noise and JPEG.
+"""What degrades an image: blur, noise and JPEG.
 
-One picture at a time, since each gets settings and soon a size of its own; float RGB in [0, 1], on any device. JPEG is
-the exception.
+One image at a time, since each has its own settings and soon its own size; float RGB in [0, 1], on any device. Only
+JPEG takes several.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ from srgan.pictures.rgb import to_float, to_uint8
 
 
 def blur(image: Tensor, kernel: Tensor) -> Tensor:
-    """Convolve a picture with a kernel, mirrored outwards at the borders.
+    """Convolve an image with a kernel, mirrored at the borders.
 
-    By Fourier transforms, one picture at a time: on CPUs 2 to 18 times as fast as sums for a kernel of 21 pixels.
+    By Fourier transforms: for a kernel of 21 pixels, on CPUs 2 to 18 times as fast as sums.
 
     Args:
         image: Shape (1, 3, H, W).
@@ -34,36 +34,36 @@ def blur(image: Tensor, kernel: Tensor) -> Tensor:
     outwards = mirror_pad(image, margin)
     size = [_fast_length(side) for side in outwards.shape[-2:]]
     spectrum = torch.fft.rfft2(outwards, s=size) * torch.fft.rfft2(on_device_of(image, kernel.to(image.dtype)), s=size)
-    blurred: Tensor = torch.fft.irfft2(spectrum, s=size)  # what wraps around falls into the margin that is cut off
+    blurred: Tensor = torch.fft.irfft2(spectrum, s=size)  # wraps around only in the margin, which is cut off
     return blurred[..., 2 * margin : 2 * margin + height, 2 * margin : 2 * margin + width]
 
 
-def gaussian_noise(image: Tensor, sigma: float, *, grey: bool, generator: torch.Generator) -> Tensor:
+def gaussian_noise(image: Tensor, sigma: float, *, gray: bool, generator: torch.Generator) -> Tensor:
     """Add normal noise, clamped to [0, 1].
 
     Args:
         image: Shape (1, 3, H, W).
-        sigma: Deviation, on the scale of [0, 1].
-        grey: The same noise in all channels.
-        generator: On the picture's device.
+        sigma: Standard deviation, on the scale of [0, 1].
+        gray: The same noise in all channels.
+        generator: On the image's device.
     """
-    noise = torch.empty_like(image[:, :1] if grey else image).normal_(generator=generator)
+    noise = torch.empty_like(image[:, :1] if gray else image).normal_(generator=generator)
     return (image + sigma * noise).clamp(0, 1)
 
 
-def poisson_noise(image: Tensor, weight: float, *, grey: bool, generator: torch.Generator) -> Tensor:
-    """Add photon noise, whose variance goes with brightness, clamped to [0, 1].
+def poisson_noise(image: Tensor, weight: float, *, gray: bool, generator: torch.Generator) -> Tensor:
+    """Add photon noise, whose variance is proportional to brightness, clamped to [0, 1].
 
-    As Real-ESRGAN's implementation has it, white is as many photons as the 8-bit picture has levels in use, rounded up
-    to a power of 2 (256 for most), and the noise is then weighted.
+    As in Real-ESRGAN's implementation, white is as many photons as the 8-bit image has levels in use, rounded up to a
+    power of 2 (256 for most), and the noise is then weighted.
 
     Args:
         image: Shape (1, 3, H, W).
         weight: Factor on the noise.
-        grey: The noise of the grey picture in all channels.
-        generator: On the picture's device.
+        gray: The noise of the gray image in all channels.
+        generator: On the image's device.
     """
-    seen = rgb_to_grayscale(image) if grey else image
+    seen = rgb_to_grayscale(image) if gray else image
     levels = (seen.clamp(0, 1) * 255).round()
     used = torch.zeros(256, device=image.device).scatter_(0, levels.flatten().long(), 1.0).sum()
     photons = 2 ** used.log2().ceil()
@@ -73,13 +73,13 @@ def poisson_noise(image: Tensor, weight: float, *, grey: bool, generator: torch.
 
 
 def jpegs(images: Sequence[Tensor], qualities: Sequence[int]) -> list[Tensor]:
-    """Compress pictures as JPEG and open them again.
+    """Compress images as JPEG and decode them again.
 
-    By Pillow on the CPU, on whatever device the pictures are: what comes out is what files have, several times as fast
-    as a codec made of tensor operators. They go there and come back all at once, since a device waits for that.
+    By Pillow on the CPU, for images on any device: the result is that of files, and several times as fast as a codec of
+    tensor operators. The images are moved there and back all at once, since a device waits for each move.
 
     Args:
-        images: On one device, shape (1, 3, H, W) each, of any sizes.
+        images: All on one device, shape (1, 3, H, W) each, of any sizes.
         qualities: libjpeg's, from 1 to 100.
 
     Returns:
@@ -102,12 +102,12 @@ def jpegs(images: Sequence[Tensor], qualities: Sequence[int]) -> list[Tensor]:
 
 
 def on_device_of(image: Tensor, values: Tensor) -> Tensor:
-    """Values from the CPU on a picture's device, which does not wait for them; MPS does, torch is not safe there."""
+    """Move values from the CPU to an image's device without waiting, except on MPS, where torch does so unsafely."""
     return values.to(image.device, non_blocking=image.device.type != "mps")
 
 
 def _fast_length(length: int) -> int:
-    """The next length without a prime factor above 5, of which transforms are fast."""
+    """The next length without prime factors above 5, for which transforms are fast."""
     while True:
         rest = length
         for prime in (2, 3, 5):

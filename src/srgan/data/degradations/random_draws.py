@@ -1,4 +1,4 @@
-"""Blur, resizing and noise with settings drawn at random for each picture, from a generator of its own."""
+"""Blur, resizing and noise with random settings for each image, drawn from its own generator."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from srgan.data.degradations.number_checks import (
 )
 from srgan.data.degradations.operators import gaussian_noise, poisson_noise
 
-_LOWEST_CUTOFF, _LOWEST_CUTOFF_WIDE, _WIDE = math.pi / 3, math.pi / 5, 13  # wide kernels can hold slower ringing
+_LOWEST_CUTOFF, _LOWEST_CUTOFF_WIDE, _WIDE = math.pi / 3, math.pi / 5, 13  # wide kernels have room for slower ringing
 _MODES = ("area", "bilinear", "bicubic")
 _SHAPES: dict[str, Callable[..., Tensor]] = {"": gaussian, "generalised_": generalised_gaussian, "plateau_": plateau}
 _KINDS = tuple(f"{shape}{symmetry}" for shape in _SHAPES for symmetry in ("isotropic", "anisotropic"))
@@ -28,17 +28,17 @@ class RandomBlur:
 
     Args:
         kernel_sizes: Odd sides to choose from.
-        kind_weights: How often each kind comes, in relation to the others: ``isotropic``, ``anisotropic``,
+        kind_weights: How often each kind is drawn, relative to the others: ``isotropic``, ``anisotropic``,
             ``generalised_isotropic``, ``generalised_anisotropic``, ``plateau_isotropic``, ``plateau_anisotropic``.
-        sigma_range: Deviations in pixels; two draws where anisotropic.
-        generalised_beta_range: Smallest and largest shape of the generalised kinds, around 1.
-        plateau_beta_range: The same for the plateaus.
-        sinc_probability: How often a sinc comes instead of these.
+        sigma_range: Standard deviations in pixels; two draws if anisotropic.
+        generalised_beta_range: Smallest and largest shape parameter of the generalised kinds, around 1.
+        plateau_beta_range: Likewise for the plateaus.
+        sinc_probability: How often a sinc is drawn instead.
         probability: How often there is a blur at all.
 
     Raises:
-        ValueError: If a size is even, a kind is unknown, a range is not of two numbers above 0 in order, a probability
-            is not in [0, 1], or no weight is above 0.
+        ValueError: If a size is even, a kind is unknown, a range is not two ordered numbers above 0, a probability is
+            not in [0, 1], or no weight is above 0.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class RandomBlur:
 
 
 class RandomResize:
-    """Draws factors of size: larger, smaller, or as it was.
+    """Draws resize factors: larger, smaller, or 1.
 
     Args:
         larger_probability: How often the factor is above 1.
@@ -94,8 +94,7 @@ class RandomResize:
         factor_range: Smallest and largest factor.
 
     Raises:
-        ValueError: If the probabilities are not in [0, 1], their sum included, or the range is not of two numbers
-            above 0 in order.
+        ValueError: If a probability or their sum is not in [0, 1], or the range is not two ordered numbers above 0.
     """
 
     def __init__(self, *, larger_probability: float, smaller_probability: float, factor_range: Sequence[float]) -> None:
@@ -122,16 +121,16 @@ class RandomResize:
 
 
 class RandomNoise:
-    """Adds Gaussian or Poisson noise, in colour or grey.
+    """Adds Gaussian or Poisson noise, in colour or gray.
 
     Args:
-        gaussian_probability: How often the noise is Gaussian; otherwise it is Poisson's.
-        sigma_range: Deviation of Gaussian noise, in 255ths.
+        gaussian_probability: How often the noise is Gaussian; otherwise it is Poisson.
+        sigma_range: Standard deviation of Gaussian noise, in levels of 255.
         poisson_weight_range: Factor on Poisson noise.
-        grey_probability: How often the noise is the same in all channels.
+        gray_probability: How often the noise is the same in all channels.
 
     Raises:
-        ValueError: If a probability is not in [0, 1], or a range is not of two numbers of 0 or more in order.
+        ValueError: If a probability is not in [0, 1], or a range is not two ordered numbers of 0 or more.
     """
 
     def __init__(
@@ -140,26 +139,26 @@ class RandomNoise:
         gaussian_probability: float,
         sigma_range: Sequence[float],
         poisson_weight_range: Sequence[float],
-        grey_probability: float,
+        gray_probability: float,
     ) -> None:
         require_probability("noise.gaussian_probability", gaussian_probability)
         require_range("noise.sigma_range", sigma_range, lowest=0)
         require_range("noise.poisson_weight_range", poisson_weight_range, lowest=0)
-        require_probability("noise.grey_probability", grey_probability)
+        require_probability("noise.gray_probability", gray_probability)
         self._gaussian_probability = gaussian_probability
         self._sigma_range = sigma_range
         self._poisson_weight_range = poisson_weight_range
-        self._grey_probability = grey_probability
+        self._gray_probability = gray_probability
 
     def __call__(self, image: Tensor, rng: np.random.Generator) -> Tensor:
         """Shape (1, 3, H, W) to the same, clamped to [0, 1]."""
         generator = on_device(image.device, rng)
-        grey = bool(rng.random() < self._grey_probability)
+        gray = bool(rng.random() < self._gray_probability)
         if rng.random() < self._gaussian_probability:
             sigma = uniform(self._sigma_range, rng) / 255
-            return gaussian_noise(image, sigma, grey=grey, generator=generator)
+            return gaussian_noise(image, sigma, gray=gray, generator=generator)
         weight = uniform(self._poisson_weight_range, rng)
-        return poisson_noise(image, weight, grey=grey, generator=generator)
+        return poisson_noise(image, weight, gray=gray, generator=generator)
 
 
 def uniform(between: Sequence[float], rng: np.random.Generator) -> float:
@@ -169,25 +168,25 @@ def uniform(between: Sequence[float], rng: np.random.Generator) -> float:
 
 
 def random_sinc(size: int, rng: np.random.Generator, *, lowest_cutoff: float | None = None) -> Tensor:
-    """A sinc kernel of a random cutoff, from ``lowest_cutoff``, or what suits the size, up to pi."""
+    """A sinc kernel with a random cutoff between ``lowest_cutoff``, by default one that suits the size, and pi."""
     if lowest_cutoff is None:
         lowest_cutoff = _LOWEST_CUTOFF if size < _WIDE else _LOWEST_CUTOFF_WIDE
     return sinc(size, float(rng.uniform(lowest_cutoff, math.pi)))
 
 
 def random_resize(image: Tensor, size: tuple[float, float], rng: np.random.Generator) -> Tensor:
-    """Resize (1, 3, H, W) to a size, rounded down, by averaging or linear or cubic interpolation, not antialiased."""
+    """Resize (1, 3, H, W) to a size, rounded down, by area, bilinear or bicubic at random, not antialiased."""
     mode = _MODES[rng.integers(len(_MODES))]
     height, width = (max(1, int(side)) for side in size)
     return functional.interpolate(image, size=(height, width), mode=mode)
 
 
 def on_device(device: torch.device, rng: np.random.Generator) -> torch.Generator:
-    """A generator for tensors of a device that goes on from a generator of numbers."""
+    """A generator for tensors on a device, seeded from a generator of numbers."""
     return torch.Generator(device).manual_seed(int(rng.integers(2**63)))
 
 
 def _around_1(between: Sequence[float], rng: np.random.Generator) -> float:
-    """Below 1 or above it with equal chances, however far the range reaches to each side."""
+    """Below or above 1 with equal probability, whatever the range."""
     smallest, largest = between
     return float(rng.uniform(smallest, 1) if rng.random() < 0.5 else rng.uniform(1, largest))

@@ -1,9 +1,9 @@
 """The second-order degradation of Real-ESRGAN (Wang et al. 2021, arXiv:2107.10833, §3).
 
-Blur, resize, noise and JPEG, twice; at last the resize to LR's size with a sinc filter, before or after the second
-JPEG. Each picture draws all from a generator of its own, factors of size included, which the paper's implementation
-draws for whole batches: so there is no need for its pool of pairs, which mixes batches, nor for a pool's state in
-checkpoints. Differs from the paper in that HR is not sharpened, and the border of the degraded crop stays.
+Blur, resize, noise and JPEG, twice; finally the resize to LR's size with a sinc filter, before or after the second
+JPEG. Each image draws everything from its own generator, including the resize factors, which the paper's implementation
+draws once per batch: so its pool of pairs, which mixes batches, is not needed, nor its state in checkpoints. Differs
+from the paper in that HR is not sharpened, and the border of the degraded crop is kept.
 """
 
 import math
@@ -19,12 +19,12 @@ from srgan.data.degradations.operators import blur, jpegs
 from srgan.data.degradations.random_draws import RandomBlur, RandomNoise, RandomResize, random_resize, random_sinc
 from srgan.pictures.rgb import to_float, to_uint8
 
-_NUM_JPEGS = 2  # of each picture
+_NUM_JPEGS = 2  # per image
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One of the two rounds: what it draws from, and libjpeg's lowest and highest quality, of 1 to 100."""
+    """One of the two passes: what it draws from, and libjpeg's lowest and highest quality, from 1 to 100."""
 
     blur: RandomBlur
     resize: RandomResize
@@ -34,7 +34,7 @@ class Pass:
     def __post_init__(self) -> None:
         require_range("jpeg_quality_range", self.jpeg_quality_range, lowest=1, highest=100)
 
-    def spoil(self, image: Tensor, size: tuple[int, int], rng: np.random.Generator) -> Tensor:
+    def blur_resize_noise(self, image: Tensor, size: tuple[int, int], rng: np.random.Generator) -> Tensor:
         """Blur (1, 3, H, W), resize it to a random factor times ``size``, and add noise."""
         image = blur(image, self.blur.kernel(rng))
         factor = self.resize.factor(rng)
@@ -47,12 +47,12 @@ class Pass:
 
 
 class RealDegradation:
-    """LR as photos from the wild are: blurred, resized, noisy and compressed, twice.
+    """LR like photos from the internet: blurred, resized, noisy and compressed, twice.
 
     Args:
-        first: The first round; its factors of size are of HR's.
-        second: The second; its factors are of LR's size.
-        final_sinc_probability: How often the last resize has a sinc filter behind it.
+        first: The first pass; its resize factors are relative to HR's size.
+        second: The second pass; its factors are relative to LR's size.
+        final_sinc_probability: How often a sinc filter follows the last resize.
 
     Raises:
         ValueError: If the probability is not in [0, 1].
@@ -66,7 +66,7 @@ class RealDegradation:
 
     @torch.no_grad()
     def __call__(self, hr: Tensor, *, scale: int, rngs: Sequence[np.random.Generator]) -> Tensor:
-        """As ``srgan.data.degradations.Degradation`` has it."""
+        """See ``srgan.data.degradations.Degradation``."""
         works = [self._degraded(hr[n : n + 1], scale, rng) for n, rng in enumerate(rngs)]
         wanted = [next(work) for work in works]
         for _ in range(_NUM_JPEGS):
@@ -78,12 +78,12 @@ class RealDegradation:
     def _degraded(
         self, hr: Tensor, scale: int, rng: np.random.Generator
     ) -> Generator[tuple[Tensor, int], Tensor, None]:
-        """Yield a picture and a quality wherever it is to be sent on as a JPEG of that; at last LR."""
+        """Yield an image and a quality whenever a JPEG of it is to be sent back; finally LR."""
         height, width = hr.shape[-2:]
         lr_size = (height // scale, width // scale)
-        image = self._first.spoil(hr, (height, width), rng)
+        image = self._first.blur_resize_noise(hr, (height, width), rng)
         image = yield image, self._first.quality(rng)
-        image = self._second.spoil(image, lr_size, rng)
+        image = self._second.blur_resize_noise(image, lr_size, rng)
         if rng.random() < 0.5:
             image = self._filtered(random_resize(image, lr_size, rng), rng)
             lr = yield image, self._second.quality(rng)

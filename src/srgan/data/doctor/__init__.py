@@ -1,1 +1,1 @@
-"""The doctor: ``python -m srgan.data.doctor`` checks a collection of photos before training on it."""
+"""The doctor: checks a collection of photos before training on it."""

@@ -1,4 +1,4 @@
-"""The doctor: checks a collection of photos before days of training are spent on it."""
+"""Checks all photos of a collection, and reports as a table and as JSON."""
 
 import json
 from collections import Counter
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from srgan.data.checks import MIN_VAL_SIZE
 from srgan.data.collection import num_cores
-from srgan.data.doctor.copies import TEST, TRAIN, VAL, Portrait, collection_findings, portrait
+from srgan.data.doctor.copies import TEST, TRAIN, VAL, Signature, collection_findings, signature
 from srgan.data.doctor.findings import NAMES, Finding
 from srgan.data.doctor.pairs import pair_findings
 from srgan.data.doctor.photos import photo_findings, read_or_finding
@@ -21,12 +21,12 @@ from srgan.data.photos.sources import LrRoots, Roots, labelled, require_hr
 from srgan.pictures.find import closed_folders, find_images, other_pictures
 from srgan.system.files import atomic_write
 
-_MAX_LISTED = 20  # findings of one name on the console; the JSON has all
+_MAX_LISTED = 20  # findings per name on the console; the JSON has all
 
 
 @dataclass(frozen=True)
 class Checkup:
-    """What was looked at, and what was found."""
+    """How many photos were checked, and what was found."""
 
     num_photos: Mapping[str, int]  # by side
     findings: Sequence[Finding]
@@ -43,20 +43,20 @@ def check(
     scale: int,
     min_size: int,
 ) -> Checkup:
-    """Check the photos to train, to validate and, where these are others, to test on.
+    """Check the photos for training, validation and, if they differ, the closing test.
 
     Args:
-        root: Folder or folders of HR photos, or ``sample``; and so on, as the data module has them.
+        root: Folder or folders of HR photos, or ``sample``; like all arguments, as for the data module.
         lr_root: Folder of their LR partners, if any.
-        val_root: Folder of HR photos to validate on; None for ``val_fraction`` of ``root``.
+        val_root: Folder of HR photos to validate on; None takes ``val_fraction`` of ``root``.
         val_lr_root: Folder of their LR partners, if any.
-        test_root: Folder of photos for the closing test; None for those to validate on.
-        val_fraction: Share of ``root`` to validate on where there is no ``val_root``.
+        test_root: Folder of photos for the closing test; None takes the validation photos.
+        val_fraction: Share of ``root`` to validate on if there is no ``val_root``.
         scale: Size of HR over size of LR.
-        min_size: Smallest usable side of a photo to train on, in pixels.
+        min_size: Smallest usable side of a training photo, in pixels.
 
     Raises:
-        FileNotFoundError: If a folder is missing or holds no picture.
+        FileNotFoundError: If a folder is missing or has no photos.
         ValueError: If a collection cannot be split.
     """
     found, findings = _search(root, lr_root, side=TRAIN, scale=scale)
@@ -78,7 +78,7 @@ def check(
 
 
 def table(checkup: Checkup) -> str:
-    """A line for each finding (name, file, what, how much, what to do), and how many there are of each name."""
+    """A line per finding (name, file, what, how much, what to do), and the number of each name."""
     counts = Counter(finding.name for finding in checkup.findings)
     lines = []
     for name, count in counts.items():
@@ -92,7 +92,7 @@ def table(checkup: Checkup) -> str:
 
 
 def write_report(path: Path, checkup: Checkup) -> None:
-    """Write everything as JSON: ``clean``, ``num_photos``, and each finding as in the table, with its ``values``."""
+    """Write JSON: ``clean``, ``num_photos``, and the findings as in the table, with their ``values``."""
     findings = [
         {
             "name": each.name,
@@ -106,7 +106,7 @@ def write_report(path: Path, checkup: Checkup) -> None:
     ]
     report = {"clean": not findings, "num_photos": dict(checkup.num_photos), "findings": findings}
     with atomic_write(path) as file:
-        # A name that is not UTF-8 becomes JSON's own escapes, of which a reader makes the name again.
+        # File names that are not UTF-8 become JSON escapes, which readers can decode.
         file.write((json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode(errors="backslashreplace"))
 
 
@@ -119,17 +119,18 @@ class _Job:
 
 
 def _examine_all(jobs: Sequence[_Job]) -> list[Finding]:
-    """Photos in parallel threads; of each, nothing is kept but its findings and its portrait."""
-    findings, portraits = [], []
+    """Check photos in parallel threads, keeping only the findings and the signature of each."""
+    findings: list[Finding] = []
+    signatures: list[Signature] = []
     with ThreadPoolExecutor(max_workers=num_cores()) as pool:
         for found, seen in pool.map(_examine, jobs):
             findings += found
-            portraits += [seen] if seen else []
-    return findings + collection_findings(portraits)
+            signatures += [seen] if seen else []
+    return findings + collection_findings(signatures)
 
 
-def _examine(job: _Job) -> tuple[list[Finding], Portrait | None]:
-    """All that can be said of one photo and its partner by themselves, and what to compare it with others by."""
+def _examine(job: _Job) -> tuple[list[Finding], Signature | None]:
+    """The findings of one photo and its partner, and its signature to compare with other photos."""
     file = str(job.photo.hr_path)
     hr = read_or_finding(job.photo.hr_path)
     lr = read_or_finding(job.photo.lr_path) if job.photo.lr_path else None
@@ -139,11 +140,11 @@ def _examine(job: _Job) -> tuple[list[Finding], Portrait | None]:
     findings += photo_findings(hr, min_size=job.min_size, file=file)
     if isinstance(lr, Tensor):
         findings += pair_findings(hr, lr, scale=job.scale, file=str(job.photo.lr_path))
-    return findings, portrait(hr, file=file, side=job.side)
+    return findings, signature(hr, file=file, side=job.side)
 
 
 def _search(roots: Roots, lr_roots: LrRoots | None, *, side: str, scale: int) -> tuple[list[Photo], list[Finding]]:
-    """The photos under some roots with their partners, and those on either side that have none."""
+    """The photos under some roots with their partners, and findings for files without one."""
     found, findings = [], []
     for source in make_sources(roots, lr_roots, scale=scale, split=TRAIN if side == TRAIN else VAL):
         closed = [each for root in (source.hr_root, source.lr_root) if root for each in closed_folders(root)]
@@ -159,10 +160,10 @@ def _search(roots: Roots, lr_roots: LrRoots | None, *, side: str, scale: int) ->
         else:
             photos = match_partners(photos, source.lr_root, scale=scale)
             partners = {photo.lr_path for photo in photos}
-            lonely = {photo.hr_path: source.lr_root for photo in photos if photo.lr_path is None}
+            unpaired = {photo.hr_path: source.lr_root for photo in photos if photo.lr_path is None}
             lr_paths = find_images(partner_folder(source.lr_root, scale=scale))
-            lonely |= {path: source.hr_root for path in lr_paths if path not in partners}
-            findings += [Finding("missing_partner", str(path), f"none in {other}") for path, other in lonely.items()]
+            unpaired |= {path: source.hr_root for path in lr_paths if path not in partners}
+            findings += [Finding("missing_partner", str(path), f"none in {other}") for path, other in unpaired.items()]
         found += labelled(photos, source)
     return found, findings
 

@@ -1,4 +1,4 @@
-"""Whether an LR picture has the colours of its HR picture: the order of its channels, and its tone."""
+"""Whether LR has the colours of HR: the order of its channels, and its tone."""
 
 from dataclasses import dataclass
 from itertools import permutations
@@ -12,39 +12,39 @@ RGB = "RGB"
 _BLOCK = 4  # LR pixels to average, so that a shift matters less
 _COLOURLESS = 2.0  # levels
 _CLEARLY_BETTER = 0.7  # of the error of RGB
-_BELIEVED = 0.8  # of the error before: what undoing a tone has to bring it down to
+_BELIEVED = 0.8  # of the previous error: undoing a tone must reduce it to this
 _MIN_TONE = 1.5  # levels
 _SATURATED = (4.0, 251.0)  # levels beyond which a change of tone may have clipped
 
 
 @dataclass(frozen=True)
 class Tone:
-    """``kind`` is ``gamma``, ``gain`` or ``offset`` (in levels), ``amount`` is how much of it LR has."""
+    """How LR differs from HR: ``kind`` is ``gamma``, ``gain`` or ``offset`` (in levels)."""
 
     kind: str
     amount: float
 
     def applied(self, levels: Tensor) -> Tensor:
-        """What this change makes of levels in [0, 255], before rounding."""
+        """Apply this change to levels in [0, 255], without rounding."""
         if self.kind == "gamma":
             return (levels.clamp(0, 255) / 255) ** self.amount * 255
         return levels * self.amount if self.kind == "gain" else levels + self.amount
 
     def undone(self, levels: Tensor) -> Tensor:
-        """The way back."""
+        """Undo this change."""
         inverse = -self.amount if self.kind == "offset" else 1 / self.amount
         return Tone(self.kind, inverse).applied(levels)
 
 
 def channel_order(lr: Tensor, reference: Tensor) -> str:
-    """In which order LR holds the colours: ``RGB``, ``BGR``, ….
+    """The order of the channels in LR: ``RGB``, ``BGR``, ….
 
     Args:
         lr: Levels, float, shape (3, h, w).
         reference: HR at the same size, in RGB.
 
     Returns:
-        ``RGB`` unless another order is clearly better; also where the picture has too little colour to tell.
+        ``RGB`` unless another order is clearly better, or if the image has too little colour to tell.
     """
     coarse_lr, coarse = (_chroma(avg_pool2d(each, _BLOCK)) for each in (lr, reference))
     if rms(coarse) < _COLOURLESS:
@@ -56,11 +56,11 @@ def channel_order(lr: Tensor, reference: Tensor) -> str:
 
 
 def find_tone(lr: Tensor, reference: Tensor) -> Tone | None:
-    """The change of tone that explains LR, or None where there is none to speak of.
+    """The change of tone that explains LR, or None if there is no significant one.
 
     Args:
         lr: Levels, float.
-        reference: HR at the same size and place.
+        reference: HR at the same size and position.
     """
     low, high = _SATURATED
     usable = (lr > low) & (lr < high) & (reference > low) & (reference < high)

@@ -1,11 +1,11 @@
-"""Whether a photo has been enlarged before: whole factors leave a rhythm in it, and a spectrum cut short.
+"""Whether a photo has been enlarged before: whole factors leave a rhythm and a cut-off spectrum.
 
-An interpolated pixel varies less from its neighbour than a copied one does, so that the mean difference of neighbours
-goes up and down with the factor as its period (Gallagher 2005, "Detection of linear and cubic interpolation in JPEG
-compressed images", doi:10.1109/CRV.2005.33). Bilinear interpolation by an odd factor makes even steps from one old
-pixel to the next, so that only the second differences have the rhythm. A soft photo, out of focus or compressed, has
-little energy in its upper frequencies but no such rhythm, and a photo made smaller can have a weak rhythm but keeps its
-energy. JPEG's blocks have a rhythm of their own, in which that of an enlargement compressed later is lost.
+An interpolated pixel differs less from its neighbour than a copied one, so that the mean difference of neighbours
+oscillates with the factor as its period (Gallagher 2005, "Detection of linear and cubic interpolation in JPEG
+compressed images", doi:10.1109/CRV.2005.33). Bilinear interpolation by an odd factor makes equal steps from one old
+pixel to the next, so that only the second differences oscillate. A soft photo, out of focus or compressed, has little
+energy in high frequencies but no such rhythm, and a downscaled photo can have a weak rhythm but keeps its energy.
+JPEG's blocks have a rhythm of their own, which hides that of an enlargement compressed afterwards.
 """
 
 import math
@@ -14,19 +14,19 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-_FACTORS = (4, 3, 2)  # in this order: a photo enlarged 4 times has the rhythm of 2 as well, not the reverse
-_SMALLEST = 96  # pixels a side
-_SEGMENT = 64  # pixels whose spectrum is taken at once
+_FACTORS = (4, 3, 2)  # in this order: a photo enlarged 4 times also has the rhythm of 2, but not vice versa
+_SMALLEST = 96  # pixels per side
+_SEGMENT = 64  # pixels of one spectrum
 _FLOOR = 0.25  # levels: differences below it are rounding
-_RHYTHM, _STRONG_RHYTHM = 0.03, 0.25  # of the mean difference; the second is believed without a look at the spectrum
+_RHYTHM, _STRONG_RHYTHM = 0.03, 0.25  # of the mean difference; the second suffices without the spectrum
 _CLEAR = 8.0  # times its neighbours in frequency
 _OVER_JPEG = 0.75  # times the rhythm of JPEG's blocks of 8 pixels, which has 2 and 4 among its overtones
-_DROP = 17.5  # decibels from below the cut to above it
-_BELOW, _ABOVE = (0.3, 0.4), (0.84, 1.0)  # cycles a pixel, times the factor
+_DROP = 17.5  # decibels from below the cut-off to above it
+_BELOW, _ABOVE = (0.3, 0.4), (0.84, 1.0)  # cycles per pixel, times the factor
 
 
 def find_enlargement(luma: Tensor) -> int | None:
-    """By which of the factors 2, 3 and 4 a photo has been enlarged, or None.
+    """The factor, 2, 3 or 4, by which a photo has been enlarged, or None.
 
     Args:
         luma: Levels in [0, 255], float, shape (H, W).
@@ -50,7 +50,7 @@ def find_enlargement(luma: Tensor) -> int | None:
 
 
 def _differences(luma: Tensor, *, order: int) -> Tensor:
-    """Logarithm of the mean first or second difference along rows, by column, without its slow changes."""
+    """Logarithm of the mean first or second difference along rows, by column, without slow changes."""
     profile = (torch.diff(luma, n=order, dim=1).abs().mean(dim=0) + _FLOOR).log().double()
     profile = profile[: len(profile) // 24 * 24]  # the periods 2, 3, 4 and 8 fit in
     around = torch.nn.functional.avg_pool1d(profile[None, None], 25, 1, padding=12, count_include_pad=False)[0, 0]
@@ -58,18 +58,18 @@ def _differences(luma: Tensor, *, order: int) -> Tensor:
 
 
 def _clear_rhythm(profiles: Sequence[Tensor], period: int) -> float:
-    """Amplitude of a rhythm that all profiles have; 0 where it does not stand out from its neighbours in frequency."""
+    """Amplitude of a rhythm that all profiles share; 0 if it does not stand out from neighbouring frequencies."""
     strengths, clarities = zip(*(_rhythm(profile, period) for profile in profiles), strict=True)
     return min(strengths) if min(clarities) >= _CLEAR else 0.0
 
 
 def _rhythm(profile: Tensor, period: int) -> tuple[float, float]:
-    """Amplitude of a rhythm, and how many times that of its neighbours in frequency it is."""
+    """Amplitude of a rhythm, absolute and relative to neighbouring frequencies."""
     window = torch.hann_window(len(profile), dtype=profile.dtype)
     amplitudes = torch.fft.rfft(profile * window).abs() / window.sum() * 2
     here = len(profile) // period
     if period == 2:
-        amplitudes[here] /= 2  # the last bin has no twin
+        amplitudes[here] /= 2  # the last bin has no negative counterpart
     nearby = torch.cat([amplitudes[max(1, here - 40) : here - 2], amplitudes[here + 3 : here + 40]])
     return float(amplitudes[here]), float(amplitudes[here] / nearby.median().clamp(min=1e-9))
 
@@ -86,7 +86,7 @@ def _spectrum(luma: Tensor) -> Tensor:
 
 
 def _drop(power: Tensor, factor: int) -> float:
-    """By how many decibels the power falls from below the frequency that an enlarged photo ends at to above it."""
+    """By how many decibels the power drops at the frequency where the spectrum of an enlarged photo ends."""
     below, above = (
         power[math.ceil(low / factor * _SEGMENT) : math.floor(high / factor * _SEGMENT) + 1].log10().mean()
         for low, high in (_BELOW, _ABOVE)

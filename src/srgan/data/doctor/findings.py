@@ -1,15 +1,14 @@
-"""What the doctor can find: the stable names, what each means, and what to do about it."""
+"""What the doctor can find: stable names, their meanings, and advice."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# Name → what it is, what to do, where {…} is one of the finding's values. The names are a promise: people script
-# against the JSON.
+# Name → meaning, advice; {…} is one of the finding's values. The names are stable: people script against the JSON.
 _MEANINGS: Mapping[str, tuple[str, str]] = {
     "unreadable": ("cannot be read as a picture", "replace or remove it"),
-    "truncated": ("ends before the picture does", "copy or download it again"),
-    "other_kind": ("of a kind that is not read here", "save it as PNG or JPEG, or move it away"),
-    "closed_folder": ("cannot be looked into", "change its permissions, or move it away"),
+    "truncated": ("is cut off", "copy or download it again"),
+    "other_kind": ("of an unsupported kind", "save it as PNG or JPEG, or move it away"),
+    "closed_folder": ("cannot be opened", "change its permissions, or move it away"),
     "too_small": ("smaller than a crop", "remove it, or set a smaller data.hr_crop_size"),
     "duplicate": ("the same pixels as another", "remove one of the two: it is drawn twice as often"),
     "near_duplicate": ("nearly the same picture as another", "look at both and keep the better one"),
@@ -21,13 +20,13 @@ _MEANINGS: Mapping[str, tuple[str, str]] = {
     "missing_partner": ("has no partner", "add the partner, or remove the file"),
     "size_mismatch": ("HR is not LR times the scale", "set scale to match, or make the LR picture again"),
     "other_picture": ("HR and LR show different pictures", "correct the names of the two files"),
-    "shifted": ("LR is shifted against HR", "make LR again, or without data.lr_root have it made from HR"),
-    "kernel": ("LR was not made by MATLAB's bicubic", "expect no scores as in papers, or leave out data.lr_root"),
+    "shifted": ("LR is shifted against HR", "make LR again, or leave out data.lr_root to have it made from HR"),
+    "kernel": ("LR was not made by MATLAB's bicubic", "do not compare scores with papers, or leave out data.lr_root"),
     "unknown_kernel": (
         "no known kernel makes this LR",
-        "right for camera pairs or real degradations; else make LR again",
+        "expected for camera pairs or real degradations; otherwise make LR again",
     ),
-    "channel_order": ("HR and LR differ in the order of colours", "save the one that is wrong again as RGB"),
+    "channel_order": ("HR and LR differ in channel order", "save the wrong one again as RGB"),
     "tone": ("LR is brighter or darker than HR", "undo the change of brightness, contrast or gamma in LR"),
 }
 NAMES = tuple(_MEANINGS)
@@ -39,9 +38,9 @@ class Finding:
 
     Args:
         name: One of ``NAMES``.
-        file: The path of the picture; of a pair's, the LR picture.
-        amount: How much, for a person.
-        values: How much, for a program: plain numbers and words.
+        file: The path of the file; for pairs, the LR file.
+        amount: Details, for people.
+        values: Details, for programs: plain numbers and words.
     """
 
     name: str

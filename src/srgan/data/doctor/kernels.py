@@ -1,4 +1,4 @@
-"""Which kernel made an LR picture from its HR picture: the usual ones are tried, and the one that fits is named."""
+"""Finds the kernel that made LR from HR, by trying the usual ones."""
 
 import numpy as np
 import torch
@@ -11,12 +11,12 @@ from srgan.pictures.resize import downscale
 MATLAB = "matlab_bicubic"
 UNKNOWN = "unknown"
 _ROUNDING = 0.1  # levels: two kernels that both fit this well cannot be told apart
-_CLEARLY_BETTER = 0.7  # of MATLAB's error: on smooth pictures all kernels nearly agree
-_FITS = 2.0  # levels: what an LR picture may be off by for light compression, and the kernel still be known
+_CLEARLY_BETTER = 0.7  # than MATLAB's error: on smooth photos all kernels nearly agree
+_FITS = 2.0  # levels: light compression may add this much, and the kernel can still be told
 
 
 def candidates(hr: Tensor, scale: int) -> dict[str, Tensor]:
-    """One channel of an HR picture, made smaller by each kernel.
+    """One channel of HR, downscaled by each kernel.
 
     Args:
         hr: uint8, shape (H, W), sides multiples of the scale.
@@ -30,7 +30,7 @@ def candidates(hr: Tensor, scale: int) -> dict[str, Tensor]:
     middle = scale // 2
     made = {
         MATLAB: downscale(image, scale),
-        # OpenCV's bicubic has a = -0.75, as torch's without antialias, and like it looks at no more than 4x4 pixels.
+        # OpenCV's bicubic has a = -0.75 and 4x4 pixels, like torch's without antialiasing.
         "opencv_bicubic": interpolate(image, size, mode="bicubic", antialias=False),
         "area": avg_pool2d(image, scale),
         "bilinear": interpolate(image, size, mode="bilinear", antialias=False),
@@ -43,13 +43,13 @@ def candidates(hr: Tensor, scale: int) -> dict[str, Tensor]:
 
 
 def kernel_errors(lr: Tensor, hr: Tensor, scale: int, *, margin: int) -> dict[str, float]:
-    """How far each kernel's result is from an LR picture.
+    """The error of each kernel's result against LR.
 
     Args:
         lr: One channel in levels, float, shape (h, w).
         hr: uint8, shape (scale * h, scale * w).
         scale: Factor.
-        margin: LR pixels to leave out at the borders.
+        margin: LR pixels to ignore at the borders.
 
     Returns:
         By kernel, the root mean square difference in levels.
@@ -59,7 +59,7 @@ def kernel_errors(lr: Tensor, hr: Tensor, scale: int, *, margin: int) -> dict[st
 
 
 def name_kernel(errors: dict[str, float]) -> str:
-    """The kernel whose result is close, and clearly closer than MATLAB's; ``unknown`` where none is close."""
+    """The closest kernel, or MATLAB's unless another is clearly closer; ``unknown`` if none is close."""
     best = min(errors, key=errors.__getitem__)
     if errors[best] > _FITS:
         return UNKNOWN
@@ -72,6 +72,6 @@ def rms(difference: Tensor) -> float:
 
 
 def _pillow(hr: Tensor, size: tuple[int, int], resample: Image.Resampling) -> Tensor:
-    """Pillow rounds to 8 bit between its two passes, which no formula in floats repeats."""
+    """Pillow's own resize, since it rounds to 8 bits between its two passes."""
     small = Image.fromarray(np.ascontiguousarray(hr.numpy())).resize(size[::-1], resample)
     return torch.from_numpy(np.array(small)).float()

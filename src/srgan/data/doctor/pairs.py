@@ -1,7 +1,7 @@
-"""Checks of an HR/LR pair: size, same picture, order of colours, shift, tone and the kernel that made LR.
+"""Checks of an HR/LR pair: size, same content, channel order, shift, tone, and the kernel that made LR.
 
-Pure functions of uint8 pictures. All but the size is judged in a window in the middle, so that the cost of a pair does
-not grow with its size.
+Pure functions of uint8 images. All but the size is checked in a window in the middle, so that the time does not grow
+with the size.
 """
 
 from torch import Tensor
@@ -13,26 +13,26 @@ from srgan.data.doctor.shift import Shift, border_beyond, estimate_shift, shifte
 from srgan.pictures.resize import downscale
 from srgan.pictures.rgb import to_float, to_uint8
 
-_WINDOW = 224  # LR pixels a side
-_SMALLEST = 24  # LR pixels a side: below it there is too little to judge
-_FLAT = 2.0  # levels of standard deviation: no content to compare
-_SAME = 0.5  # correlation below which two pictures are different ones
-_EXACT = 0.45  # levels: nothing but rounding between LR and a kernel's result
+_WINDOW = 224  # LR pixels per side
+_SMALLEST = 24  # LR pixels per side: smaller pairs have too little content to check
+_FLAT = 2.0  # levels of standard deviation: nothing to compare
+_SAME = 0.5  # correlation below which the content differs
+_EXACT = 0.45  # levels: LR differs from a kernel's result by rounding only
 _MIN_SHIFT = 0.04  # LR pixels
-_BELIEVED = 0.9  # of the error before: what undoing a shift has to bring it down to
+_BELIEVED = 0.9  # of the previous error: undoing a shift must reduce it to this
 
 
 def pair_findings(hr: Tensor, lr: Tensor, *, scale: int, file: str) -> list[Finding]:
-    """Check what an LR picture is of its HR picture.
+    """Check an LR image against its HR image.
 
     Args:
         hr: uint8, shape (3, H, W).
         lr: uint8, shape (3, h, w).
         scale: Size of HR over size of LR.
-        file: The LR picture's path, for the findings.
+        file: The LR file's path, for the findings.
 
     Returns:
-        Findings; none for a pair as MATLAB's bicubic makes it, or one too small or flat to judge.
+        Findings; none if MATLAB's bicubic made LR, or the pair is too small or flat to check.
     """
     mismatch = _size_finding(hr, lr, scale=scale, file=file)
     if mismatch:
@@ -50,7 +50,7 @@ def pair_findings(hr: Tensor, lr: Tensor, *, scale: int, file: str) -> list[Find
 
 
 def _inexact_findings(hr: Tensor, lr: Tensor, *, scale: int, file: str) -> list[Finding]:
-    """Undo a shift, then a change of tone, and see which kernel fits what is left."""
+    """Undo a shift, then a change of tone, and find the kernel that explains the rest."""
     shift = estimate_shift(hr[1].float(), lr[1], scale)
     if shift.correlation < _SAME:
         values = {"correlation": round(shift.correlation, 3)}
@@ -71,13 +71,13 @@ def _inexact_findings(hr: Tensor, lr: Tensor, *, scale: int, file: str) -> list[
     if tone is not None:
         findings.append(_tone_finding(tone, file))
     errors = kernel_errors(levels[1], hr[1], scale, margin=border)
-    if findings and name_kernel(errors) == UNKNOWN:  # what was undone may have left traces
+    if findings and name_kernel(errors) == UNKNOWN:  # undoing may leave traces
         return findings
     return findings + _kernel_finding(errors, file)
 
 
 def _size_finding(hr: Tensor, lr: Tensor, *, scale: int, file: str) -> list[Finding]:
-    """HR may have rows and columns beyond LR's, as long as they would make no further LR pixel."""
+    """HR may have extra rows and columns, as long as they would not make another LR pixel."""
     (hr_height, hr_width), (lr_height, lr_width) = hr.shape[1:], lr.shape[1:]
     if 0 <= hr_height - lr_height * scale < scale and 0 <= hr_width - lr_width * scale < scale:
         return []
@@ -86,7 +86,7 @@ def _size_finding(hr: Tensor, lr: Tensor, *, scale: int, file: str) -> list[Find
 
 
 def _middle(hr: Tensor, lr: Tensor, scale: int) -> tuple[Tensor, Tensor]:
-    """The same window of both: HR as it is, LR in float levels."""
+    """The same window of both: HR unchanged, LR in float levels."""
     top, left = (max(0, (side - _WINDOW) // 2) for side in lr.shape[1:])
     lr = lr[:, top : top + _WINDOW, left : left + _WINDOW]
     height, width = (side * scale for side in lr.shape[1:])
@@ -100,7 +100,7 @@ def _is_shifted(shift: Shift, lr: Tensor, still: Tensor, undone: Tensor, scale: 
 
 
 def _misfit(lr: Tensor, reference: Tensor) -> float:
-    """Root mean square difference, once brightness and contrast are made the same."""
+    """Root mean square difference after matching brightness and contrast."""
     ours, theirs = lr - lr.mean(), reference - reference.mean()
     return rms(ours - theirs * (ours * theirs).sum() / theirs.square().sum().clamp(min=1e-6))
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import torch
+from kornia.color import rgb_to_grayscale
 from torch import Tensor
 
 from srgan.data.doctor.enlargement import find_enlargement
@@ -10,11 +10,9 @@ from srgan.data.doctor.findings import Finding
 from srgan.pictures.errors import ImageReadError
 from srgan.pictures.rgb import read_rgb8
 
-_LUMA = (0.299, 0.587, 0.114)
-
 
 def read_or_finding(path: Path) -> Tensor | Finding:
-    """Read a picture, uint8 of shape (3, H, W), or say why it cannot be read."""
+    """Read a photo, uint8 of shape (3, H, W), or say why it cannot be read."""
     try:
         return read_rgb8(path)
     except ImageReadError as error:
@@ -42,5 +40,6 @@ def photo_findings(hr: Tensor, *, min_size: int, file: str) -> list[Finding]:
 
 
 def luma(image: Tensor) -> Tensor:
-    """Luma in levels, float, shape (H, W), of a uint8 picture (3, H, W)."""
-    return (image.float() * torch.tensor(_LUMA).view(3, 1, 1)).sum(dim=0)
+    """Luma in levels, float, shape (H, W), of a uint8 image (3, H, W)."""
+    gray: Tensor = rgb_to_grayscale(image.float())[0]
+    return gray

@@ -1,8 +1,8 @@
-"""How far an LR picture is shifted against its HR picture, to hundredths of an HR pixel.
+"""How far LR is shifted against HR, to hundredths of an HR pixel.
 
 Phase correlation (Kuglin and Hines 1975) finds whole LR pixels; least squares on the LR grid the rest (Lucas and
-Kanade 1981), with brightness and contrast free. HR is moved and made smaller anew in each round, so that it has LR's
-aliasing, which biases nothing then.
+Kanade 1981), with brightness and contrast free. Each round shifts and downscales HR again, so that it has the same
+aliasing as LR, which would otherwise bias the result.
 """
 
 import math
@@ -14,15 +14,15 @@ from torch.nn.functional import conv1d, pad
 
 from srgan.pictures.resize import downscale
 
-_REACH = 6  # taps each side of the windowed sinc that moves a picture by part of a pixel
+_REACH = 6  # taps on each side of the windowed sinc that shifts an image by a fraction of a pixel
 _NUM_ROUNDS = 8
 _DONE = 0.01  # HR pixels
-_BORDER = 4  # LR pixels, besides those that moved in from outside
+_BORDER = 4  # LR pixels, besides those shifted in from outside
 
 
 @dataclass(frozen=True)
 class Shift:
-    """LR's content lies ``dx`` HR pixels to the right and ``dy`` below HR's; ``correlation`` is theirs, once undone."""
+    """LR's content is ``dx`` HR pixels to the right of HR's and ``dy`` below; ``correlation`` is after undoing that."""
 
     dx: float
     dy: float
@@ -30,7 +30,7 @@ class Shift:
 
 
 def estimate_shift(hr: Tensor, lr: Tensor, scale: int) -> Shift:
-    """Find the shift that makes two pictures agree best.
+    """Find the shift that makes two images agree best.
 
     Args:
         hr: One channel, float, shape (scale * h, scale * w).
@@ -53,24 +53,24 @@ def estimate_shift(hr: Tensor, lr: Tensor, scale: int) -> Shift:
 
 
 def border_beyond(dx: float, dy: float, scale: int) -> int:
-    """LR pixels at each border that say nothing once HR is moved."""
+    """LR pixels at each border that are undefined once HR is shifted."""
     return _BORDER + math.ceil(max(abs(dx), abs(dy)) / scale)
 
 
 def shifted(images: Tensor, dx: float, dy: float) -> Tensor:
-    """Move float pictures (..., H, W) right by ``dx`` and down by ``dy`` pixels; what comes in from outside is void."""
+    """Shift float images (..., H, W) right by ``dx`` and down by ``dy`` pixels; pixels from outside are undefined."""
     return _along_rows(_along_rows(images, dx).mT, dy).mT
 
 
 def correlation(a: Tensor, b: Tensor) -> float:
-    """Pearson's correlation of two pictures; 0 where one is flat."""
+    """Pearson's correlation of two images; 0 if one is flat."""
     a, b = (each.flatten().double() - each.double().mean() for each in (a, b))
     norm = float(a.norm() * b.norm())
     return float(a @ b) / norm if norm else 0.0
 
 
 def _whole_pixels(reference: Tensor, lr: Tensor) -> tuple[int, int]:
-    """The shift (dx, dy) in whole LR pixels, 0 unless that correlates better."""
+    """The shift (dx, dy) in whole LR pixels; 0 unless shifting increases the correlation."""
     height, width = lr.shape
     window = torch.hann_window(height)[:, None] * torch.hann_window(width)
     a, b = (torch.fft.rfft2((each - each.mean()) * window) for each in (reference, lr))
@@ -87,17 +87,19 @@ def _whole_pixels(reference: Tensor, lr: Tensor) -> tuple[int, int]:
 
 
 def _refine(hr: Tensor, lr: Tensor, scale: int, border: int) -> tuple[float, tuple[float, float] | None]:
-    """The correlation reached, and the step (dx, dy) in HR pixels that least squares takes from here, if any."""
+    """The correlation so far, and the least-squares step (dx, dy) in HR pixels from here, if any."""
     neighbours = [hr, hr.roll(1, -1), hr.roll(-1, -1), hr.roll(1, -2), hr.roll(-1, -2)]
     inside = (slice(border, -border), slice(border, -border))
     here, right, left, down, up = (_small(each, scale)[inside].flatten().double() for each in neighbours)
     target = lr[inside].flatten().double()
     columns = torch.stack([(right - left) / 2, (down - up) / 2, here, torch.ones_like(here)], dim=1)
     moments = columns.mT @ columns
-    moments += 1e-6 * moments.diagonal().mean() * torch.eye(4, dtype=torch.float64)  # flat in one direction: stay there
+    moments += (
+        1e-6 * moments.diagonal().mean() * torch.eye(4, dtype=torch.float64)
+    )  # no step in a direction without content
     dx, dy, contrast, _ = torch.linalg.solve(moments, columns.mT @ target).tolist()
     reached = correlation(here, target)
-    if contrast <= 0.05:  # nothing in common
+    if contrast <= 0.05:  # no common content
         return reached, None
     dx, dy = (max(-scale, min(scale, each / contrast)) for each in (dx, dy))
     return reached, (dx, dy)

@@ -1,4 +1,4 @@
-"""Archives of photos: downloaded with resume, checked and unpacked."""
+"""Archives of photos: downloaded (resumably), checked and unpacked."""
 
 from srgan.data.download.archives import Archive, DownloadError, fetch
 

@@ -1,4 +1,4 @@
-"""Photo collections from their official addresses: downloaded once, checked, unpacked. ``conf/archive`` names them."""
+"""Photo collections from their official addresses, listed in ``conf/archive``: downloaded once, checked, unpacked."""
 
 import logging
 import shutil
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class DownloadError(OSError):
-    """A collection could not be had; the message says why, and where to put it by hand."""
+    """A collection is unavailable; the message says why, and where to put it by hand."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Archive:
 
     Args:
         url: Its address; the last part is the file's name.
-        unpacked: The folder in it that is wanted, for instance ``DIV2K_train_LR_bicubic/X4``.
-        num_bytes: Its size, where known.
-        sha256: Its checksum, where published; otherwise that of the file which came is written down beside it.
+        unpacked: The folder in it to keep, such as ``DIV2K_train_LR_bicubic/X4``.
+        num_bytes: Its size, if known.
+        sha256: Its checksum, if published; otherwise the checksum of the downloaded file is stored next to it.
     """
 
     url: str
@@ -40,22 +40,22 @@ class Archive:
 
 
 def fetch(archive: Archive, folder: str | Path, subfolder: str = "") -> Path:
-    """Have a collection unpacked in a folder: nothing happens where it is, else it is downloaded.
+    """Download and unpack a collection into a folder, unless it is there already.
 
-    A file of the archive's name that lies in the folder is taken instead of a download. Of several processes that ask
-    at once one does the work and the others wait. A kill leaves the part that has come, to go on from, but no half
-    collection. A downloaded archive is removed as soon as it is unpacked; one that was put there by hand stays.
+    If the folder has a file of the archive's name, that is used instead of a download. Of several processes that call
+    this at once, one does the work and the others wait. A kill leaves a partial download, which is resumed, but never
+    half a collection. A downloaded archive is removed once it is unpacked; one that was put there by hand stays.
 
     Args:
         archive: What to fetch.
-        folder: Where collections lie; made if need be.
-        subfolder: The part of the unpacked folder that is wanted.
+        folder: Folder of collections, created if necessary.
+        subfolder: The part of the unpacked folder to return.
 
     Returns:
         The folder of the collection, or of the part.
 
     Raises:
-        DownloadError: If it cannot be had, is not what it should be, or cannot be written.
+        DownloadError: If the collection is unavailable, not the expected one, or cannot be written.
     """
     folder = Path(folder).expanduser().absolute()
     target = folder / archive.unpacked
@@ -63,21 +63,21 @@ def fetch(archive: Archive, folder: str | Path, subfolder: str = "") -> Path:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with alone(folder / f".lock-{archive.name}"):
-                if not _is_filled(target):  # as it may be after another's work
+                if not _is_filled(target):  # by another process, meanwhile
                     _download_and_unpack(archive, folder)
         except DownloadError:
             raise
         except OSError as error:
             raise DownloadError(
-                f"Cannot write {archive.name} to {folder}: {error}. Name another folder with download_dir=…."
+                f"Cannot write {archive.name} to {folder}: {error}. Choose another folder with download_dir=…."
             ) from error
     if not (target / subfolder).is_dir():
-        raise DownloadError(f"Expected a folder {subfolder} in {target}. Remove {target} to have it fetched anew.")
+        raise DownloadError(f"Expected a folder {subfolder} in {target}. Remove {target} to fetch it again.")
     return target / subfolder
 
 
 def _download_and_unpack(archive: Archive, folder: Path) -> None:
-    # What was downloaded has a name of its own, so that the next run, after a kill, knows it from what was put there.
+    # A download has a different name, so that after a kill the next run can tell it from a file put there by hand.
     placed, downloaded = folder / archive.name, folder / f".downloaded-{archive.name}"
     file = placed if placed.exists() else downloaded
     if placed.exists():
@@ -85,7 +85,7 @@ def _download_and_unpack(archive: Archive, folder: Path) -> None:
     elif not (downloaded.exists() and _is_right(archive, downloaded)):
         _download(archive, downloaded)
     temporary = folder / f".unpacking-{archive.name}"
-    shutil.rmtree(temporary, ignore_errors=True)  # what a kill has left
+    shutil.rmtree(temporary, ignore_errors=True)  # left by a kill
     try:
         unpack(file, temporary)
         _put_in_place(temporary / archive.unpacked, folder / archive.unpacked)
@@ -101,14 +101,14 @@ def _download_and_unpack(archive: Archive, folder: Path) -> None:
 
 
 def _download(archive: Archive, file: Path) -> None:
-    """Leave the whole, checked file under its name, or nothing under that name."""
+    """Leave the complete, checked file under its name, or nothing under that name."""
     unfinished = file.with_name(f".unfinished-{archive.name}")
     size = f" ({archive.num_bytes / 1e6:,.0f} MB)" if archive.num_bytes else ""
     log.info("Downloading %s%s to %s", archive.url, size, file.parent)
     try:
         transfer(archive.url, unfinished, num_bytes=archive.num_bytes)
     except TransferError as error:
-        kept = " What has come of it is kept to go on from." if unfinished.exists() else ""
+        kept = " The partial file is kept and will be resumed." if unfinished.exists() else ""
         message = f"Cannot download {archive.url}: {error}. {_by_hand(archive, file.parent)}{kept}"
         raise DownloadError(message) from error
     try:
@@ -123,7 +123,7 @@ def _check(archive: Archive, file: Path) -> None:
     if not _is_right(archive, file):
         num_bytes, sha256 = file.stat().st_size, archive.sha256 and file_digest(file)
         raise DownloadError(
-            f"The file {file} from {archive.url} is not the one expected: it has {num_bytes} bytes"
+            f"The file {file} from {archive.url} is not the expected one: it has {num_bytes} bytes"
             f"{f' and sha256 {sha256}' if sha256 else ''}. {_by_hand(archive, file.parent)}"
         )
 
@@ -136,7 +136,7 @@ def _is_right(archive: Archive, file: Path) -> bool:
 
 def _put_in_place(unpacked: Path, target: Path) -> None:
     if not unpacked.is_dir():
-        raise UnpackError(f"The archive has no folder {target.name} where it is expected")
+        raise UnpackError(f"The archive does not have the expected folder {target.name}")
     target.parent.mkdir(parents=True, exist_ok=True)
     unpacked.replace(target)
 
@@ -147,13 +147,13 @@ def _by_hand(archive: Archive, folder: Path) -> str:
         f"sha256 {archive.sha256}" if archive.sha256 else "no published checksum",
     ]
     return (
-        f"To put it there by hand: {archive.url} ({', '.join(known)}) belongs at {folder / archive.name}, or what it"
-        f" holds at {folder / archive.unpacked}; then start again."
+        f"To put it there by hand, save {archive.url} ({', '.join(known)}) as {folder / archive.name}, or its content"
+        f" as {folder / archive.unpacked}; then start again."
     )
 
 
 def _write_checksum(file: Path, path: Path, name: str) -> None:
-    """In the format of ``sha256sum``, so that two machines can be compared."""
+    """In the format of ``sha256sum``, to compare two machines."""
     path.write_text(f"{file_digest(file)}  {name}\n", encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Unpacks zip and tar archives whose content is not trusted, with a progress bar."""
+"""Unpacks untrusted zip and tar archives, with a progress bar."""
 
 import io
 import lzma
@@ -13,18 +13,18 @@ _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EO
 
 
 class UnpackError(ValueError):
-    """An archive is damaged, of another kind, or wants to write outside of its folder; the message says which."""
+    """An archive is damaged, of another kind, or tries to write outside its folder; the message says which."""
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip or a tar, also a compressed one, told apart by content.
+    """Unpack a zip or a (compressed) tar file, recognised by its content.
 
     Args:
         archive: The file.
-        folder: Where to; made if need be.
+        folder: Created if necessary.
 
     Raises:
-        UnpackError: If the archive cannot be unpacked or is not safe to; members before the one at fault are left.
+        UnpackError: If the archive is damaged or not safe; members before the faulty one stay.
         OSError: If ``folder`` cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -41,8 +41,8 @@ def _unzip(archive: Path, folder: Path) -> None:
     with zipfile.ZipFile(archive) as opened:
         for member in opened.infolist():
             path = PurePosixPath(member.filename.replace("\\", "/"))
-            if path.is_absolute() or ".." in path.parts:  # zipfile itself would bend these to lie inside
-                raise UnpackError(f"{archive} is not safe to unpack: {member.filename!r} lies outside of its folder")
+            if path.is_absolute() or ".." in path.parts:  # zipfile itself would silently rewrite such paths
+                raise UnpackError(f"{archive} is not safe to unpack: {member.filename!r} is outside its folder")
         for member in tqdm(opened.infolist(), desc=f"Unpacking {archive.name}", unit=" files", disable=None):
             opened.extract(member, folder)
 
@@ -50,9 +50,9 @@ def _unzip(archive: Path, folder: Path) -> None:
 def _untar(archive: Path, folder: Path) -> None:
     with tarfile.open(archive) as opened:
         for member in tqdm(opened, desc=f"Unpacking {archive.name}", unit=" files", disable=None):
-            opened.extract(member, folder, filter="data")  # refuses what lies or links outside, and devices
-        # A plain tar that was cut between two files looks whole, but for the zeros that it ends with.
+            opened.extract(member, folder, filter="data")  # refuses devices, and files and links outside the folder
+        # A plain tar cut off between two files looks complete except for the zeros at its end.
         if isinstance(opened.fileobj, io.BufferedReader):
             opened.fileobj.seek(opened.offset)
             if opened.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-                raise UnpackError(f"{archive} cannot be unpacked: it ends before the archive does")
+                raise UnpackError(f"{archive} cannot be unpacked: it is cut off")

@@ -1,4 +1,4 @@
-"""Which photos there are, where they come from, and the pair that each makes."""
+"""Finding photos, splitting them, and making each a pair."""
 
 from srgan.data.photos.find import Photo, find_pairs, find_photos
 from srgan.data.photos.sources import joined, make_sources, weighted

@@ -1,4 +1,4 @@
-"""Which photos there are: found in folders, paired, reduced, split; nothing is read yet."""
+"""Finds photos in folders, pairs, reduces and splits them, without reading any file."""
 
 import hashlib
 import warnings
@@ -14,8 +14,8 @@ from srgan.system.files import listed
 class Photo:
     """One HR file and, for paired data, its LR partner; ``name`` is unique within its collection.
 
-    ``reduction`` is the factor by which the picture is made smaller before it serves as HR; ``weight`` is how often it
-    is drawn, next to the others.
+    ``reduction`` is the factor by which the photo is reduced before it serves as HR; ``weight`` is how often it is
+    drawn, relative to the others.
     """
 
     name: str
@@ -33,15 +33,15 @@ def find_photos(root: Path) -> list[Photo]:
 def find_pairs(hr_root: Path, lr_root: Path, *, scale: int) -> list[Photo]:
     """All HR photos under one folder with their LR partners under another.
 
-    A partner has the same relative path, with any picture extension, or with ``x<scale>`` behind the stem as in
-    DIV2K (``0801.png`` and ``0801x4.png``). Where ``lr_root`` holds a folder ``X<scale>``, as in DIV2K, that is meant.
+    A partner has the same relative path, with any picture extension, or with ``x<scale>`` after the stem as in DIV2K
+    (``0801.png`` and ``0801x4.png``). If ``lr_root`` has a folder ``X<scale>``, as in DIV2K, that is used.
 
     Raises:
         FileNotFoundError: If a folder is missing or empty, or partners are missing; names the first.
-        ValueError: If the names leave open which picture belongs to which.
+        ValueError: If the names are ambiguous.
 
     Warns:
-        LeftOutWarning: If LR pictures are nobody's partner.
+        LeftOutWarning: If LR files have no HR photo.
     """
     partners = by_stem(partner_folder(lr_root, scale=scale))
     photos = _matched(find_photos(hr_root), partners, scale=scale)
@@ -54,17 +54,17 @@ def find_pairs(hr_root: Path, lr_root: Path, *, scale: int) -> list[Photo]:
 
 
 def match_partners(photos: Sequence[Photo], lr_root: Path, *, scale: int) -> list[Photo]:
-    """HR photos with their LR partners under a folder, named as for ``find_pairs``; None for those that have none.
+    """HR photos with their LR partners under a folder, named as for ``find_pairs``, or None without one.
 
     Raises:
         FileNotFoundError: If the folder is missing or empty.
-        ValueError: If the names leave open which picture belongs to which.
+        ValueError: If the names are ambiguous.
     """
     return _matched(photos, by_stem(partner_folder(lr_root, scale=scale)), scale=scale)
 
 
 def partner_folder(lr_root: Path, *, scale: int) -> Path:
-    """Where the LR pictures of a scale lie: in ``X<scale>`` where there is one, as in DIV2K."""
+    """The folder of a scale's LR files: ``X<scale>`` if there is one, as in DIV2K."""
     folder = lr_root / f"X{scale}"
     return folder if folder.is_dir() else lr_root
 
@@ -76,8 +76,8 @@ def _matched(photos: Sequence[Photo], partners: Mapping[str, Path], *, scale: in
         path = lr_partner(_stem(photo), partners, scale=scale)
         if path is not None and owners.setdefault(path, photo.hr_path) != photo.hr_path:
             raise ValueError(
-                f"Expected an LR partner of its own for each HR photo, but by their names {owners[path]} and"
-                f" {photo.hr_path} both have {path}. Remove one, or rename it and its partner."
+                f"Expected an LR partner for each HR photo, but the names of {owners[path]} and {photo.hr_path} both"
+                f" match {path}. Remove one, or rename it and its partner."
             )
         matched.append(replace(photo, lr_path=path))
     return matched
@@ -86,9 +86,9 @@ def _matched(photos: Sequence[Photo], partners: Mapping[str, Path], *, scale: in
 def _no_partner(missing: list[Photo], num_hr: int, lr_root: Path, partners: Mapping[str, Path], *, scale: int) -> str:
     first, stem = missing[0].hr_path, _stem(missing[0])
     others = [factor for factor in (2, 3, 4, 8) if factor != scale and f"{stem}x{factor}" in partners]
-    hint = f" Its partner at another scale is there: is scale={others[0]} meant?" if others else ""
+    hint = f" There is one at another scale: did you mean scale={others[0]}?" if others else ""
     return (
-        f"Expected an LR partner of each of {num_hr} HR photos among the {len(partners)} pictures in {lr_root}, but"
+        f"Expected an LR partner for each of {num_hr} HR photos among the {len(partners)} files in {lr_root}, but"
         f" {len(missing)} have none. The first is {first}: its partner would be named {stem} or {stem}x{scale}, with"
         f" one of {', '.join(sorted(EXTENSIONS))}. Add it or remove the HR file.{hint}"
     )
@@ -97,7 +97,7 @@ def _no_partner(missing: list[Photo], num_hr: int, lr_root: Path, partners: Mapp
 def _report_spare(spare: list[Path], hr_root: Path) -> None:
     if spare:
         paths = listed([str(path) for path in spare])
-        message = f"Left out {len(spare)} LR pictures that have no HR photo in {hr_root}:{paths}"
+        message = f"Left out {len(spare)} LR files that have no HR photo in {hr_root}:{paths}"
         warnings.warn(message, LeftOutWarning, stacklevel=3)
 
 
@@ -106,14 +106,14 @@ def _stem(photo: Photo) -> str:
 
 
 def with_reductions(photos: Sequence[Photo], reductions: Sequence[float]) -> list[Photo]:
-    """Each photo once for each factor, made smaller by it: at full size most photos are soft, reduced they are crisp.
+    """Each photo once per factor, reduced by it: at full size most photos are soft, reduced ones are crisp.
 
     Args:
         photos: Photos without LR partners.
-        reductions: Factors, for instance ``[1, 1.5, 2]`` for each photo in full, two thirds and half of its size.
+        reductions: Factors, such as ``[1, 1.5, 2]`` for full size, two thirds and half.
 
     Raises:
-        ValueError: If a photo has an LR partner, which fits its full size alone.
+        ValueError: If a photo has an LR partner, which only fits its full size.
     """
     paired = next((photo for photo in photos if photo.lr_path is not None), None)
     if paired is not None and list(reductions) != [1]:
@@ -126,7 +126,7 @@ def with_reductions(photos: Sequence[Photo], reductions: Sequence[float]) -> lis
 
 
 def without(photos: Sequence[Photo], held_out: Sequence[Photo]) -> list[Photo]:
-    """The photos to train on where those to validate or to test on lie among them.
+    """The training photos: all but those to validate or test on.
 
     Raises:
         ValueError: If none is left.
@@ -137,8 +137,8 @@ def without(photos: Sequence[Photo], held_out: Sequence[Photo]) -> list[Photo]:
     left = [photo for photo in photos if photo.hr_path.resolve() not in files]
     if not left:
         raise ValueError(
-            f"Expected photos in data.root that are not those to validate or to test on, found none: all {len(photos)},"
-            f" of which {photos[0].hr_path} is the first, are in data.val_root or data.test_root as well."
+            f"Expected photos in data.root that are not used for validation or testing, found none: all {len(photos)},"
+            f" such as {photos[0].hr_path}, are also in data.val_root or data.test_root."
         )
     return left
 
@@ -146,16 +146,16 @@ def without(photos: Sequence[Photo], held_out: Sequence[Photo]) -> list[Photo]:
 def divided(
     photos: Sequence[Photo], *, val: Sequence[Photo] | None, test: Sequence[Photo], val_fraction: float
 ) -> tuple[list[Photo], list[Photo]]:
-    """The photos to train and to validate on.
+    """The training and the validation photos.
 
     Args:
-        photos: All that lie where those to train on do.
-        val: Those to validate on; None sets ``val_fraction`` of ``photos`` aside by name.
-        test: Those to test on, which may be those to validate on but not those to train on.
-        val_fraction: Share to set aside where ``val`` is None.
+        photos: All photos in the training folders.
+        val: The validation photos; None sets ``val_fraction`` of ``photos`` aside by name.
+        test: The test photos, which may be validated on, but not trained on.
+        val_fraction: Share to set aside if ``val`` is None.
 
     Raises:
-        ValueError: If none is left to train on, or the collection cannot be split.
+        ValueError: If no photo is left to train on, or the collection cannot be split.
     """
     if val is None:
         train, held_out = split_by_name(photos, val_fraction=val_fraction)
@@ -164,9 +164,9 @@ def divided(
 
 
 def split_by_name(photos: Sequence[Photo], *, val_fraction: float) -> tuple[list[Photo], list[Photo]]:
-    """Set part of a collection aside for validation, by a hash of each name, so that new files move no old one.
+    """Set part of a collection aside for validation, by a hash of each name, so that new files do not move old ones.
 
-    Only where that leaves one side empty is its share filled up to one photo, which later files can free again.
+    Only if that leaves one side empty, it gets one photo, which may move back when files are added.
 
     Args:
         photos: The whole collection, two or more.
@@ -183,7 +183,7 @@ def split_by_name(photos: Sequence[Photo], *, val_fraction: float) -> tuple[list
     if len(photos) < 2:
         raise ValueError(
             f"Expected at least two photos to set one aside for validation, got {len(photos)}."
-            " Add photos or name a folder of others with data.val_root."
+            " Add photos, or set data.val_root to a folder of others."
         )
     ranked = sorted(photos, key=_rank)
     num_val = sum(_rank(photo) < val_fraction for photo in photos)
@@ -192,5 +192,5 @@ def split_by_name(photos: Sequence[Photo], *, val_fraction: float) -> tuple[list
 
 
 def _rank(photo: Photo) -> float:
-    """A number in [0, 1) that depends on nothing but the photo's name."""
+    """A number in [0, 1) that depends on the photo's name only."""
     return int.from_bytes(hashlib.sha256(photo.name.encode(errors="surrogateescape")).digest()[:6], "big") / 2**48

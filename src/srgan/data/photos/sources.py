@@ -1,4 +1,4 @@
-"""Where photos come from: one folder or several, mixed by weight, alone or with LR partners, in the known layouts."""
+"""Where photos come from: folders, mixed by weight, with or without LR partners, also in known layouts."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,14 +11,14 @@ from typing import TypeVar
 from srgan.data.photos.find import Photo, find_pairs, find_photos
 from srgan.pictures.find import require_folder
 
-SAMPLE_PHOTOS = "sample"  # as a root: the photos that come with the package
-# HR and LR below a data set's folder: BasicSR's, and that of EDSR's benchmark sets.
+SAMPLE_PHOTOS = "sample"  # as a root: the included photos
+# HR and LR in a data set's folder: BasicSR's layout, and that of EDSR's benchmark sets.
 _LAYOUTS = (("GTmod12", "LRbicx{scale}"), ("HR", "LR_bicubic/X{scale}"))
 _LR_SUFFIX = re.compile(r"x[2348]$")
 _LR_NAME = re.compile(r"(?:^|/)(?:[^/]*LR_bicubic|LRbicx\d|LR|lr|LR_[^/]*|[xX][2348])/|x[2348]\.[^./]+$")
 
 Root = str | Path
-# One folder, several, or several with the weight at which photos of each are drawn.
+# One folder, several, or several with the weights at which their photos are drawn.
 Roots = Root | Sequence[Root] | Mapping[str, float]
 LrRoots = Root | Sequence[Root | None]
 _RootOrNone = TypeVar("_RootOrNone", Root, Root | None)
@@ -26,10 +26,10 @@ _RootOrNone = TypeVar("_RootOrNone", Root, Root | None)
 
 @dataclass(frozen=True)
 class Source:
-    """A folder of HR photos and, if they have LR partners, the folder of these.
+    """A folder of HR photos and, if they have LR partners, the folder of those.
 
-    ``label`` goes before the names of its photos, to tell them from those of other folders; ``weight`` is how often one
-    of them is drawn, next to photos of other folders.
+    ``label`` precedes the names of its photos, to tell them from those of other folders; ``weight`` is how often one of
+    them is drawn, relative to photos of other folders.
     """
 
     hr_root: Path
@@ -39,37 +39,67 @@ class Source:
 
 
 def joined(**roots: Root | None) -> list[Root | None]:
-    """LR roots as a list, in the order of the HR roots: Hydra can put parts together only where they have names."""
+    """LR roots as a list, in the order of the HR roots: Hydra can only merge parts that have names."""
     return list(roots.values())
 
 
 def weighted(weights: Mapping[str, float] | None = None, **roots: Root) -> dict[Root, float]:
-    """Named roots as a mapping to the weights at which their photos are drawn, for ``conf/data/div2k.yaml`` and others.
+    """Map named roots to the weights at which their photos are drawn, for ``conf/data/div2k.yaml`` and others.
 
     Args:
-        weights: By name; 1 for those that it does not name.
+        weights: By name; 1 for the others.
         **roots: Folders by name; a command line adds ``+data.root.mine=/photos +data.root.weights.mine=3``.
 
     Raises:
-        ValueError: If a weight is that of no root, or two roots are one folder.
+        ValueError: If a weight belongs to no root, or two roots are the same folder.
     """
     weights = weights or {}
-    nobodys = sorted(weights.keys() - roots.keys())
-    if nobodys:
-        raise ValueError(f"Expected data.root.weights of {', '.join(roots)} alone, got one of {', '.join(nobodys)}.")
+    unknown = sorted(weights.keys() - roots.keys())
+    if unknown:
+        raise ValueError(f"Expected data.root.weights only for {', '.join(roots)}, got one for {', '.join(unknown)}.")
     if len(set(map(str, roots.values()))) < len(roots):
         raise ValueError(f"Expected different folders in data.root, got {[str(root) for root in roots.values()]}.")
     return {root: weights.get(name, 1) for name, root in roots.items()}
 
 
+def sources_by_purpose(
+    root: Roots,
+    lr_root: LrRoots | None,
+    *,
+    val_root: Roots | None,
+    val_lr_root: LrRoots | None,
+    test_root: Roots | None,
+    scale: int,
+) -> dict[str, list[Source]]:
+    """The sources by purpose, ``training``, ``validation`` and ``test``; the arguments are the data module's.
+
+    Raises:
+        FileNotFoundError: If a folder does not exist.
+        ValueError: As ``make_sources``, and if HR or LR to validate on is missing.
+    """
+    if val_lr_root is not None and val_root is None:
+        raise ValueError("Expected data.val_root, the HR photos of data.val_lr_root, got none.")
+    val = [] if val_root is None else make_sources(val_root, val_lr_root, scale=scale, split="val")
+    without_lr = [str(source.hr_root) for source in val if source.lr_root is None]
+    if lr_root is not None and val_lr_root is None and without_lr:
+        raise ValueError(
+            f"Expected data.val_lr_root, the LR partners of {', '.join(without_lr)} in data.val_root, since"
+            " data.lr_root is given."
+        )
+    return {
+        "training": make_sources(root, lr_root, scale=scale, split="train"),
+        "validation": val,
+        "test": [] if test_root is None else make_sources(test_root, scale=scale, split="val"),
+    }
+
+
 def make_sources(roots: Roots, lr_roots: LrRoots | None = None, *, scale: int, split: str) -> list[Source]:
-    """Check the folders that a user names, and recognise the layouts of known data sets.
+    """Check the folders that a user names, and recognise layouts of known data sets.
 
     Args:
         roots: Folders of HR photos, or of a data set in a known layout: ``GTmod12`` and ``LRbicx4``, or ``HR`` and
-            ``LR_bicubic/X4``, whose LR is used unless there is none of this scale. ``sample`` stands for the photos
-            that come with the package.
-        lr_roots: Folders of LR partners, one for each of ``roots``; None, also within a list, has LR made.
+            ``LR_bicubic/X4``, whose LR is used if it has this scale. ``sample`` is the included photos.
+        lr_roots: Folders of LR partners, one for each of ``roots``; None, also within a list, means that LR is made.
         scale: Size of HR over size of LR.
         split: Which of the sample photos: ``train`` or ``val``.
 
@@ -105,7 +135,7 @@ def find(sources: Sequence[Source], *, scale: int) -> list[Photo]:
 
     Raises:
         FileNotFoundError: If a folder holds no picture, or a partner is missing.
-        ValueError: If what should be HR photos are LR pictures, or both.
+        ValueError: If LR files are among what should be HR photos.
     """
     photos = []
     for source in sources:
@@ -119,7 +149,7 @@ def find(sources: Sequence[Source], *, scale: int) -> list[Photo]:
 
 
 def labelled(photos: Sequence[Photo], source: Source) -> list[Photo]:
-    """The photos of a source under the names and with the weight that they have among those of all sources."""
+    """The photos of a source, with the names and the weight that they have among those of all sources."""
     prefix = f"{source.label}/" if source.label else ""
     return [replace(photo, name=f"{prefix}{photo.name}", weight=source.weight) for photo in photos]
 
@@ -142,7 +172,7 @@ def _listed(roots: Root | Sequence[_RootOrNone]) -> list[Root | _RootOrNone]:
 
 def _folder(root: Root, split: str) -> Path:
     if root is None or not str(root).strip():
-        raise ValueError(f"Expected a folder of photos, got {root!r}. Is a variable of the shell not set?")
+        raise ValueError(f"Expected a folder of photos, got {root!r}. Is a shell variable not set?")
     if str(root) == SAMPLE_PHOTOS:
         return Path(str(files("srgan") / "assets" / "photos" / split))
     folder = Path(str(root)).expanduser()
@@ -157,7 +187,7 @@ def _refuse_overlap(folders: Sequence[Path]) -> None:
 
 
 def _labels(folders: Sequence[Path]) -> list[str]:
-    """The shortest ends of the paths, of one length for all, that tell them apart."""
+    """The shortest ends of the paths, all of the same length, that tell them apart."""
     paths = [folder.absolute().parts[1:] for folder in folders]
     ends = (["/".join(parts[-depth:]) for parts in paths] for depth in count(1))
     return next(labels for labels in ends if len(set(labels)) == len(labels))
@@ -172,17 +202,17 @@ def _recognised(folder: Path, *, scale: int) -> tuple[Path, Path | None]:
 
 
 def require_hr(photos: Sequence[Photo], root: Path) -> None:
-    """A folder that holds LR pictures as well would train on them as if they were HR."""
+    """Raise ValueError if LR files are among HR photos, which would be trained on as if they were HR."""
     low = [photo for photo in photos if _LR_NAME.search(f"{root.absolute().name}/{photo.name}")]
     stems = {photo.hr_path.stem for photo in set(photos).difference(low)}
     if len(low) == len(photos):
         raise ValueError(
-            f"Expected HR photos in {root}, but by their names all {len(low)} are LR pictures, as {low[0].hr_path}."
-            " Name the folder of HR photos with data.root=…, and this one with data.lr_root=…."
+            f"Expected HR photos in {root}, but all {len(low)} are named like LR files, such as {low[0].hr_path}."
+            " Set data.root to the folder of HR photos, and data.lr_root to this one."
         )
     partner = next((photo for photo in low if _LR_SUFFIX.sub("", photo.hr_path.stem) in stems), None)
     if partner is not None:
         raise ValueError(
-            f"Expected HR photos alone in {root}, but {partner.hr_path} is, by its name, the LR partner of another."
-            " Name the folders apart: data.root=… for HR, data.lr_root=… for LR."
+            f"Expected only HR photos in {root}, but {partner.hr_path} is named like the LR partner of another."
+            " Keep them in two folders: data.root=… for HR, data.lr_root=… for LR."
         )

@@ -1,4 +1,4 @@
-"""Checkpoints: the run's last state, from which it goes on exactly, and its best."""
+"""Checkpoints: the run's last state, to resume from exactly, and its best."""
 
 import time
 from pathlib import Path
@@ -12,21 +12,21 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from srgan.system.files import atomic_write, disk_full
 from srgan.training.callbacks.signals import StopSignals
 
-_CLOCK_STEPS = 10  # steps between two looks at the clock, on which all processes must agree
+_CLOCK_STEPS = 10  # steps between two reads of the clock, on which all processes must agree
 
 
 class WholeFileIO(TorchCheckpointIO):
-    """Write a checkpoint beside its place, then rename it: it is there whole or not at all.
+    """Write a checkpoint under a temporary name in its folder, then rename it: it is there whole or not at all.
 
-    Lightning writes to the system's temporary folder. Where that is another disk it then copies the file over the older
-    one: a run killed meanwhile, or a full disk, leaves half of the newer one and nothing of the older.
+    Lightning writes to the system's temporary folder. If that is on another disk, it then copies the file over the old
+    one: a kill or a full disk leaves half of the new checkpoint and nothing of the old.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write a checkpoint; called on the first process alone.
+        """Write a checkpoint; called on the first process only.
 
         Raises:
-            OSError: If it cannot be written; names the file. torch's own writer says of a full disk "unexpected pos".
+            OSError: If it cannot be written; names the file. Of a full disk, torch itself only says "unexpected pos".
         """
         try:
             with atomic_write(Path(path)) as file:
@@ -41,14 +41,14 @@ class WholeFileIO(TorchCheckpointIO):
 class LastCheckpoint(Checkpoint):
     """Keep ``last.ckpt``: every N steps or minutes, at the end, and when training is interrupted or fails.
 
-    It is only ever written between two steps, when both networks have taken part in each of them alike: a run that
-    goes on from it goes on exactly. So Ctrl-C and SIGTERM wait for the step to end (see ``StopSignals``).
-    Lightning's own ModelCheckpoint, in manual optimization, asks for the weights from before the step.
+    It is only written between two steps, when both networks have done the same steps: a run resumed from it continues
+    exactly. So Ctrl-C and SIGTERM wait for the end of the step (see ``StopSignals``). Lightning's own ModelCheckpoint
+    wants the weights from before the step in manual optimization.
 
     Args:
         dirpath: Folder of the checkpoints.
         every_n_steps: Steps between two writes.
-        every_minutes: Minutes between two writes, for slow steps; None for no clock.
+        every_minutes: Minutes between two writes, for slow steps; None counts steps only.
 
     Raises:
         ValueError: If an interval is not positive.
@@ -66,23 +66,23 @@ class LastCheckpoint(Checkpoint):
         self._signals = StopSignals()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Have all checkpoints of this run written whole."""
+        """Write all checkpoints of this run whole or not at all."""
         trainer.strategy.checkpoint_io = WholeFileIO()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock, and let signals wait for the step's end; a run from another folder begins with a file."""
+        """Start the clock and handle signals; a run resumed from another folder begins with a checkpoint of its own."""
         self._last_step_saved, self._last_time_saved = trainer.global_step, time.monotonic()
         origin = trainer.ckpt_path
         if origin is not None and Path(origin).resolve().parent != self.path.resolve().parent:
-            trainer.save_checkpoint(self.path)  # so that there is one to roll back to before the first that is due
+            trainer.save_checkpoint(self.path)  # to roll back to before the first one is due
         self._signals.install(trainer)
 
     def on_train_batch_start(self, *_: Any) -> None:
-        """From here to the batch's end the state is neither before nor after the step."""
+        """From here to the end of the batch, the state is neither before nor after the step."""
         self._signals.mid_step = True
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        """Save when it is time; never while gradients are not finite, since that state may be the cause."""
+        """Save when it is due; never while gradients are not finite, since this state may be the cause."""
         known_to_be_good = getattr(pl_module, "has_looked", True) and not getattr(pl_module, "non_finite_phases", {})
         if self._is_due(trainer) and known_to_be_good:
             self._save(trainer)
@@ -96,14 +96,14 @@ class LastCheckpoint(Checkpoint):
         self._signals.restore()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Save where the run broke off, if that was between two steps, or if there is nothing better."""
+        """Save the state at the failure, if that was between two steps or there is no checkpoint yet."""
         self._signals.restore()
         if (self._signals.mid_step and self.path.exists()) or disk_full(exception):
             return
         if trainer.world_size == 1 or self._signals.agreed:
-            self._save(trainer)  # every process comes by here
+            self._save(trainer)  # every process gets here
         elif isinstance(exception, KeyboardInterrupt) and trainer.is_global_zero:
-            # The others may be elsewhere: written without Trainer.save_checkpoint's wait for them.
+            # The others may be elsewhere, and Trainer.save_checkpoint would wait for them.
             content = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
             trainer.strategy.save_checkpoint(content, self.path)
 
@@ -127,7 +127,7 @@ class BestCheckpoint(ModelCheckpoint):
 
     Args:
         dirpath: Folder of the checkpoints.
-        monitor: The score, as it is logged: ``val/psnr_y``, or ``val/detail_distance`` for the adversarial phase.
+        monitor: The logged score: ``val/psnr_y``, or ``val/detail_distance`` for the adversarial phase.
         mode: Which score is better, the largest (``max``) or the smallest (``min``).
     """
 
@@ -143,10 +143,10 @@ class BestCheckpoint(ModelCheckpoint):
         )
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Before the first step, refuse a score that no validation would have.
+        """Refuse a score that no validation will log, before the first step.
 
         Raises:
-            ValueError: If the score is measured by a content loss, and there is none.
+            ValueError: If the score needs a content loss and there is none.
         """
         if self.monitor == "val/detail_distance" and pl_module.generator_loss.content is None:  # type: ignore[union-attr]
             raise ValueError(
@@ -156,11 +156,11 @@ class BestCheckpoint(ModelCheckpoint):
         super().setup(trainer, pl_module, stage)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the best score of a resumed run, unless it resumes in another folder, which has its own best."""
+        """Keep the best score of a resumed run, unless it resumes in another folder, which has a best of its own."""
         if state_dict.get("dirpath") != self.dirpath:
             return
         best = Path(str(self.dirpath)) / "best.ckpt"
-        if best.is_file():  # newer than the checkpoint that is resumed from, if that was written before its validation
+        if best.is_file():  # newer than the checkpoint resumed from, if that was written before its validation
             newer = torch.load(best, map_location="cpu", weights_only=True, mmap=True)["callbacks"]
             state_dict = newer.get(self.state_key, state_dict)
         super().load_state_dict(state_dict)

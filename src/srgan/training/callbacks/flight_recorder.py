@@ -1,4 +1,4 @@
-"""Watches the training for what usually goes wrong, writes it down, and rolls back what has diverged."""
+"""Watches training for what usually goes wrong, records it, and rolls back if training has diverged."""
 
 import copy
 import csv
@@ -14,33 +14,33 @@ from srgan.system.files import atomic_write
 
 log = logging.getLogger(__name__)
 
-_WATCH_STEPS = 10  # steps between two looks at values; at such the module looks on accelerators as well
-_SATURATED_LOOKS = 3  # a single batch may be easy
-_MAX_BATCHES = 10  # files a process keeps: what fails for hours must not fill the disk
+_WATCH_STEPS = 10  # steps between two checks of values; a multiple of the module's own period
+_SATURATED_CHECKS = 3  # a single batch may be easy
+_MAX_BATCHES = 10  # files per process: failing for hours must not fill the disk
 _COLUMNS = ("step", "event", "detail")
 
 
 class DivergedError(ValueError):
-    """Training cannot go on; the message names the step and what was saved."""
+    """Training cannot continue; the message names the step and what was saved."""
 
 
 class FlightRecorder(Callback):
-    """Note events in ``events.csv`` and the loggers, save the batch behind a step that was dropped, and roll back.
+    """Record events in ``events.csv`` and the loggers, save the batches of dropped steps, and roll back.
 
-    A step whose gradient is not finite has been dropped by the module already. After ``max_dropped`` of them in a row
-    the networks and optimizers go back to ``last.ckpt`` and the learning rates are halved; the step counter and the
-    data go on, so that the same batches are not met again. After ``max_rollbacks`` of that, training stops. The first
-    ten batches of a run are kept; where a file cannot be written, training goes on without it.
+    The module drops a step whose gradient is not finite. After ``max_dropped`` of them in a row, the networks and
+    optimizers go back to ``last.ckpt`` and the learning rates are halved; the step counter and the data continue, so
+    that the same batches do not come again. After ``max_rollbacks`` of these, training stops. The first ten batches of
+    a run are kept; if a file cannot be written, training continues without it.
 
     Args:
         dirpath: Folder for the events and the saved batches.
         checkpoint: The file to roll back to.
         max_dropped: Dropped steps in a row before a rollback.
         max_rollbacks: Rollbacks before training stops.
-        saturated_loss: A discriminator loss below this, at three looks (every ten steps) in a row, has stopped teaching
-            the generator.
-        colour_limit: Mean colour error, in units of the picture's [0, 1], from which on it is an event.
-        checkerboard_limit: Checkerboard, likewise.
+        saturated_loss: A discriminator loss below this at three checks in a row, every ten steps, is an event: the
+            discriminator no longer teaches the generator.
+        colour_limit: A colour drift above this, in units of [0, 1], is an event.
+        checkerboard_limit: Likewise for the checkerboard.
     """
 
     def __init__(
@@ -60,24 +60,22 @@ class FlightRecorder(Callback):
         self._dirpath = Path(dirpath)
         self._checkpoint = Path(checkpoint)
         self._max_dropped, self._max_rollbacks = max_dropped, max_rollbacks
-        # Value that is watched → limit, whether it is an event below or above it.
+        # Value → limit, and on which side of it the event is.
         self._limits = {
             "discriminator_loss": (saturated_loss, "below"),
             "colour_drift": (colour_limit, "above"),
             "checkerboard": (checkerboard_limit, "above"),
         }
-        self._num_beyond = dict.fromkeys(self._limits, 0)  # looks in a row
+        self._num_beyond = dict.fromkeys(self._limits, 0)  # checks in a row
         self._num_dropped = 0
         self._num_rollbacks = 0
         self._last_lr: Tensor | None = None
-        self._batches: dict[
-            int, dict[str, Any]
-        ] = {}  # step → batch, of steps of which it is not known what came of them
+        self._batches: dict[int, dict[str, Any]] = {}  # step → batch, of steps whose outcome is not known yet
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: dict[str, Any], batch_idx: int
     ) -> None:
-        """Look at the step that was done."""
+        """Check the steps whose outcome is known now."""
         self._last_lr = batch["lr"]
         self._batches[trainer.global_step] = batch
         if not pl_module.has_looked:
@@ -94,22 +92,22 @@ class FlightRecorder(Callback):
             self._watch(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Measure how differently BatchNorm lets the generator answer in training and in evaluation."""
+        """Log how much BatchNorm makes the generator differ between training and evaluation mode."""
         generator = pl_module.generator
         assert isinstance(generator, nn.Module)
         norms = [module for module in generator.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
         if self._last_lr is None or not norms:
             return
-        twin = copy.deepcopy(generator)  # whose running statistics may move
+        twin = copy.deepcopy(generator)  # since training mode changes the running statistics
         gap = (twin.eval()(self._last_lr) - twin.train()(self._last_lr)).square().mean().sqrt()
         self._log(trainer, {"train/batchnorm_gap": float(gap)})
 
     def state_dict(self) -> dict[str, Any]:
-        """How often was rolled back."""
+        """The number of rollbacks."""
         return {"num_rollbacks": self._num_rollbacks}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on counting."""
+        """Restore the number of rollbacks."""
         self._num_rollbacks = state_dict["num_rollbacks"]
 
     def _dropped(
@@ -143,13 +141,13 @@ class FlightRecorder(Callback):
                 continue
             beyond = bool(value < limit) if side == "below" else bool(value > limit)
             self._num_beyond[name] = self._num_beyond[name] + 1 if beyond else 0
-            if self._num_beyond[name] == (_SATURATED_LOOKS if name == "discriminator_loss" else 1):
+            if self._num_beyond[name] == (_SATURATED_CHECKS if name == "discriminator_loss" else 1):
                 self._event(trainer, name, f"{float(value):.4g} is {side} {limit}")
 
     def _save_batch(self, trainer: Trainer, step: int, batch: dict[str, Any]) -> str:
         rank = trainer.global_rank
         if len(list(self._dirpath.glob(f"batch_*_{rank}.pt"))) >= _MAX_BATCHES:
-            return f"batch not kept, there are {_MAX_BATCHES} already"
+            return f"batch not saved: there are {_MAX_BATCHES} already"
         path = self._dirpath / f"batch_{step:07d}_{rank}.pt"
         try:
             with atomic_write(path) as file:
@@ -159,7 +157,7 @@ class FlightRecorder(Callback):
         return f"batch in {path}"
 
     def _event(self, trainer: Trainer, event: str, detail: str, *, step: int | None = None) -> None:
-        """Note what happened at a step, the present one where none is given."""
+        """Record what happened at a step, by default the current one."""
         if not trainer.is_global_zero:
             return
         step = trainer.global_step if step is None else step
@@ -167,7 +165,7 @@ class FlightRecorder(Callback):
         try:
             self._write_down((step, event, detail))
         except OSError as error:
-            log.warning("This could not be written down: %s", error)
+            log.warning("The event could not be recorded: %s", error)
         self._log(trainer, {f"events/{event.replace(' ', '_')}": 1.0})
 
     def _write_down(self, row: tuple[int, str, str]) -> None:
@@ -184,10 +182,10 @@ class FlightRecorder(Callback):
 
 
 def roll_back(trainer: Trainer, pl_module: LightningModule, path: Path) -> int:
-    """Put the networks and optimizers of a checkpoint back in place and halve the learning rates; the step stays.
+    """Restore the networks and optimizers of a checkpoint and halve the learning rates; the step counter stays.
 
     Returns:
-        The step that the checkpoint is of.
+        The checkpoint's step.
     """
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     pl_module.load_state_dict(checkpoint["state_dict"])
@@ -195,6 +193,6 @@ def roll_back(trainer: Trainer, pl_module: LightningModule, path: Path) -> int:
         optimizer.load_state_dict(state)
     step = int(checkpoint["global_step"])
     if step <= pl_module.pretrain_steps < trainer.global_step:  # type: ignore[operator] # an int of SRGAN
-        trainer.optimizers[0].state.clear()  # moments of the pixel loss, see SRGAN
+        trainer.optimizers[0].state.clear()  # moments of the pixel loss, as in SRGAN
     pl_module.learning_rate_scale = pl_module.learning_rate_scale / 2  # type: ignore[assignment, operator]
     return step

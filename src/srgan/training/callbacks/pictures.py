@@ -1,4 +1,4 @@
-"""Pictures of the validation, so that progress can be seen: LR | bicubic | SR | HR."""
+"""Sheets of validation photos that show progress: LR | bicubic | SR | HR."""
 
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ from srgan.pictures.sheet import Panel, comparison_sheet, most_detailed_window
 
 
 class ValidationPictures(Callback):
-    """Write ``step_<n>.png`` at each validation, and log it to W&B where that is on.
+    """Write ``step_<n>.png`` at each validation, and log it to W&B if that is on.
 
     Args:
-        dirpath: Folder for the pictures.
-        num_pictures: How many of the validation pictures to show, the first of process 0.
-        window_size: Side of the detail shown, in pixels of the HR picture.
+        dirpath: Folder of the sheets.
+        num_pictures: How many validation photos to show, the first of process 0.
+        window_size: Side of the window shown, in HR pixels.
     """
 
     def __init__(self, *, dirpath: str | Path, num_pictures: int = 4, window_size: int = 192) -> None:
@@ -29,20 +29,14 @@ class ValidationPictures(Callback):
         self._rows: list[list[Panel]] = []
 
     def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: dict[str, Any],
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: dict[str, Any], batch_idx: int, *_: Any
     ) -> None:
-        """Keep the detail of the first pictures."""
+        """Keep a window of the first photos."""
         if trainer.is_global_zero and batch_idx < self._num_pictures:
             self._rows.append(self._row(batch["lr"].cpu(), outputs, batch["hr"].cpu()))
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write and log what was kept."""
+        """Write and log the sheet."""
         rows, self._rows = self._rows, []
         if not rows or trainer.state.fn != "fit":
             return
@@ -50,7 +44,7 @@ class ValidationPictures(Callback):
         write_image(path, comparison_sheet(rows))
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
-                logger.log_image("val/pictures", [str(path)], step=trainer.global_step - 1)  # as the scores
+                logger.log_image("val/pictures", [str(path)], step=trainer.global_step - 1)  # the scores' step
 
     def _row(self, lr: Tensor, sr: Tensor, hr: Tensor) -> list[Panel]:
         scale = hr.shape[-1] // lr.shape[-1]

@@ -1,4 +1,4 @@
-"""Says when the validation has stopped getting better, for those who ask when to stop."""
+"""Reports when validation scores have stopped improving."""
 
 import logging
 import math
@@ -17,9 +17,9 @@ _MEANING = {
 
 
 class Point(NamedTuple):
-    """A validation between distortion and perception: PSNR in dB, higher is better, and a distance, lower is better.
+    """A validation's distortion and perception: PSNR in dB, higher is better, and a distance, lower is better.
 
-    A distance that was not measured is infinite, so that PSNR alone decides.
+    A distance that was not measured is infinite, so that only PSNR counts.
     """
 
     step: int
@@ -28,17 +28,17 @@ class Point(NamedTuple):
 
 
 class Plateau(Callback):
-    """Report, once, when no validation has been a gain for some time. Training goes on; what to do is for you to say.
+    """Report, once, that no validation has been a gain for some time. Training continues: stopping is up to you.
 
-    A validation is a gain if none before it comes near: each is behind in PSNR or in perception. So a step along the
-    trade between the two counts as well, and so do small steps once they add up. The adversarial phase gives PSNR away
-    for perception and is judged anew, by itself; where its perception is not measured, it is not judged.
+    A validation is a gain if it beats each earlier one clearly, in PSNR or in perception. So trading one for the other
+    counts, and so do small steps once they add up. The adversarial phase gives up PSNR for perception, and is judged
+    separately; if its perception is not measured, it is not judged.
 
     Args:
         patience: Validations without a gain before the report.
         min_psnr_gain: What counts as better in PSNR, in dB.
-        min_perception_gain: What counts as better in perception, as a share of the distance before.
-        perception: The logged value to take for perception, lower is better.
+        min_perception_gain: What counts as better in perception, relative to the earlier distance.
+        perception: The logged value that measures perception, lower is better.
 
     Raises:
         ValueError: If the patience is below 1 or a gain is negative.
@@ -63,15 +63,15 @@ class Plateau(Callback):
         self._min_gains = (min_psnr_gain, min_perception_gain)
         self._perception = perception
         self._phase = ""
-        self._front: list[Point] = []  # the gains that none after them has beaten
-        self._best: list[Point] = []  # that of the highest PSNR and that of the smallest distance
+        self._front: list[Point] = []  # the gains that no later one has beaten
+        self._best: list[Point] = []  # those with the highest PSNR and with the smallest distance
         self._num_without = 0
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look at the scores."""
+        """Compare the scores with those before."""
         if trainer.state.fn != "fit" or _PSNR not in trainer.callback_metrics:
             return
-        # A validation right at the end of the pretraining is still of pretrained weights.
+        # A validation right at the end of pretraining still has pretrained weights.
         pretraining = trainer.global_step <= pl_module.pretrain_steps  # type: ignore[operator] # an int of SRGAN
         distance = float(trainer.callback_metrics.get(self._perception, math.inf))
         if not pretraining and math.isinf(distance) and pl_module.generator_loss.needs_discriminator:  # type: ignore[union-attr]
@@ -86,7 +86,7 @@ class Plateau(Callback):
             log.info("%s", self._report())
 
     def state_dict(self) -> dict[str, Any]:
-        """What was seen in this phase, as plain values."""
+        """The points of this phase, as plain values."""
         return {
             "phase": self._phase,
             "front": [list(point) for point in self._front],
@@ -95,7 +95,7 @@ class Plateau(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on waiting."""
+        """Restore the points of this phase."""
         self._phase = state_dict["phase"]
         self._front = [Point(*values) for values in state_dict["front"]]
         self._best = [Point(*values) for values in state_dict["best"]]
@@ -119,19 +119,19 @@ class Plateau(Callback):
 
     def _report(self) -> str:
         if not self._front:
-            return f"{self._phase}: the last {self._num_without} validations gave no numbers. Training goes on."
+            return f"{self._phase}: the last {self._num_without} validations gave no numbers. Training continues."
         psnr, distance = self._best
         best = f"best {_PSNR} {psnr.psnr:.2f} at step {psnr.step}"
         if math.isfinite(distance.perception):
             best += f", best {self._perception} {distance.perception:.4g} at step {distance.step}"
         return (
             f"{self._phase}: no gain since step {self._front[-1].step} ({best}); by these scores"
-            f" {_MEANING[self._phase]}. Training goes on."
+            f" {_MEANING[self._phase]}. Training continues."
         )
 
 
 def is_gain(point: Point, front: Sequence[Point], min_psnr_gain: float, min_perception_gain: float) -> bool:
-    """Whether a point is better than each of others, in PSNR by so many dB or in perception by such a share."""
+    """Whether a point beats each of the others by a minimum, in PSNR (in dB) or in perception (relative)."""
     return all(
         point.psnr > other.psnr + min_psnr_gain or point.perception < other.perception * (1 - min_perception_gain)
         for other in front

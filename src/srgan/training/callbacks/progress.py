@@ -7,7 +7,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 
 _REFRESH_STEPS = 5
-_REFRESH_STEPS_IN_A_LOG = 50  # where each refresh stays as a line of its own
+_REFRESH_STEPS_IN_A_LOG = 50  # where each refresh is a new line
 
 
 class StepProgressBar(TQDMProgressBar):
@@ -22,7 +22,7 @@ class StepProgressBar(TQDMProgressBar):
         return self.trainer.max_steps
 
     def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
-        """Begin where a resumed run begins."""
+        """Start at the step that a resumed run starts at."""
         self.train_progress_bar.reset(total=trainer.max_steps)
         self.train_progress_bar.initial = trainer.global_step
 
@@ -35,11 +35,11 @@ class StepProgressBar(TQDMProgressBar):
         super().on_train_batch_end(trainer, pl_module, outputs, batch, trainer.global_step - 1)
 
     def on_exception(self, *_: Any) -> None:
-        """Let go of the bar, which would else be drawn again below whatever is said last."""
+        """Close the bar, which would otherwise be drawn again below the last message."""
         if self._train_progress_bar is not None:
             self._train_progress_bar.close()
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        """The values beside the bar, without Lightning's version number."""
+        """The values next to the bar, without Lightning's version number."""
         metrics = super().get_metrics(trainer, pl_module)
         return {name: value for name, value in metrics.items() if name != "v_num"}

@@ -1,4 +1,4 @@
-"""Remembers a run's settings in its checkpoints, and says what is different when the run goes on."""
+"""Stores a run's settings in its checkpoints, and reports changed ones on resume."""
 
 import logging
 import re
@@ -10,7 +10,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 log = logging.getLogger(__name__)
 
-# Where a run lies, not what it does.
+# Settings that say where things are, not what the run does.
 _PLACES = re.compile(
     r"(ckpt_path|resume|generator_weights|discriminator_weights|output_dir|logger|trainer\.default_root_dir"
     r"|callbacks\.\w+\.(dirpath|checkpoint))\b"
@@ -18,7 +18,7 @@ _PLACES = re.compile(
 
 
 class Settings(Callback):
-    """Store a run's settings in its checkpoints; on going on, warn of each that has changed and takes effect now.
+    """Store a run's settings in its checkpoints; on resume, warn of each that has changed, and takes effect.
 
     Args:
         settings: Plain values, nested by name.
@@ -34,17 +34,17 @@ class Settings(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Compare with the settings of the checkpoint."""
         for line in changes(state_dict, self._settings):
-            rank_zero_only(log.warning)("Going on with another setting than before: %s", line)
+            rank_zero_only(log.warning)("Resuming with a changed setting: %s", line)
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What is different between two flat settings, in words: ``model.pretrain_steps was 450, now 600``."""
+    """The differences of two flat settings, in words: ``model.pretrain_steps was 450, now 600``."""
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     return [f"{name} was {before.get(name)}, now {now.get(name)}" for name in names]
 
 
 def stored_settings(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """The flat settings that a checkpoint holds; empty if it was made without them."""
+    """The flat settings in a checkpoint; empty if it has none."""
     stored = checkpoint.get("callbacks", {}).get(Settings.__qualname__, {})
     assert isinstance(stored, dict)
     return stored

@@ -1,4 +1,4 @@
-"""Keeps the generator of the last validations, so that the best one can be chosen by other means than one score."""
+"""Keeps the generators of the last validations, to choose the best by more than one score."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from srgan.weights import save_generator
 class Snapshots(Callback):
     """Write ``step_<step>.safetensors`` at each validation and keep the newest few.
 
-    Adversarial training wanders: its last weights are seldom its best, and the one with the highest PSNR is the one
-    with the least texture. ``python -m benchmarks.realism`` compares the files.
+    The training fluctuates: the last weights are seldom the best, and those with the highest PSNR have the least
+    texture. ``python -m benchmarks.realism`` compares the files.
 
     Args:
         dirpath: Folder of the files.
@@ -28,7 +28,7 @@ class Snapshots(Callback):
         self._num_kept = num_kept
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write one file and remove those that are too many."""
+        """Write one file and remove the oldest beyond ``num_kept``."""
         if trainer.sanity_checking or not trainer.is_global_zero or not self._num_kept:
             return
         self._dirpath.mkdir(parents=True, exist_ok=True)

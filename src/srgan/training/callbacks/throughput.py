@@ -1,4 +1,4 @@
-"""How fast the training is, what it waits for, how much memory it takes, and how long it will be."""
+"""Logs how fast training is, how long it waits for data, how much memory it takes, and when it will end."""
 
 import logging
 import math
@@ -15,10 +15,10 @@ _FORECAST_AFTER = 10  # steps of a phase; the first ones are slower
 
 
 class Throughput(Callback):
-    """Log images a second over all processes, the share of time spent waiting for data, and the peak of memory.
+    """Log images per second over all processes, the share of time spent waiting for data, and the peak memory.
 
-    A step lasts from the end of the one before to its own end, validation left out. Ten steps into each phase the rest
-    of the phase is forecast: in words on the console, and as ``train/forecast_hours``.
+    A step lasts from the end of the previous one to its own end, without validations. After ten steps of each phase,
+    its remaining time is forecast: on the console, and as ``train/forecast_hours``.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Throughput(Callback):
         self._previous_end = time.perf_counter()
 
     def on_train_batch_start(self, *_: Any) -> None:
-        """The data is there."""
+        """The data has arrived."""
         self._start = time.perf_counter()
 
     def on_train_batch_end(
@@ -46,13 +46,13 @@ class Throughput(Callback):
             "data_wait_percent": 100 * (self._start - self._previous_end) / duration,
             "peak_memory_gb": peak_memory_gb(pl_module.device),
         }
-        # As tensors on the CPU: of numbers Lightning makes some on the device, which waits for each.
+        # Tensors on the CPU: Lightning would put numbers on the device, which waits for each.
         pl_module.log_dict({f"train/{name}": torch.tensor(value) for name, value in values.items()})
         self._forecast(trainer, pl_module, duration)
         self._previous_end = time.perf_counter()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave the time of a validation out."""
+        """Leave out the time of a validation."""
         self._previous_end = time.perf_counter()
 
     def _forecast(self, trainer: Trainer, pl_module: LightningModule, duration: float) -> None:
@@ -70,19 +70,19 @@ class Throughput(Callback):
         for logger in trainer.loggers:
             logger.log_metrics({"train/forecast_hours": left / 3600}, step=trainer.global_step - 1)
         if trainer.is_global_zero:
-            # Of adversarial steps nothing is known before the first one.
-            where = f"of the pretraining, {steps_after} longer steps follow" if steps_after else "of the run"
+            # The duration of adversarial steps is not known before the first one.
+            where = f"in pretraining, {steps_after} longer steps follow" if steps_after else "in the run"
             memory = peak_memory_gb(pl_module.device)
             log.info(
-                "%s: %.2f s a step, about %s to go %s, peak %.1f GB", phase, seconds, in_words(left), where, memory
+                "%s: %.2f s per step, about %s left %s, peak %.1f GB", phase, seconds, in_words(left), where, memory
             )
 
 
 def peak_memory_gb(device: torch.device) -> float:
-    """Most memory taken so far in GB: of the GPU, or of this process where there is none."""
+    """Peak memory so far in GB: of the GPU, or of this process without one."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e9
-    if sys.platform == "win32":  # where the standard library does not count it
+    if sys.platform == "win32":  # whose standard library does not report it
         return math.nan
     import resource
 
