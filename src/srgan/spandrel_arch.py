@@ -20,7 +20,7 @@ from srgan.networks import Generator
 SKIP = "skip.kernels"  # of the bicubic skip: no weight, but the only trace of it in the tensors
 
 
-class SRResNetArchitecture(Architecture[Generator]):
+class SRResNetArchitecture(Architecture[Generator]):  # type: ignore[misc] # spandrel has no stubs
     """The paper's generator: recognised by the names of its tensors, its size read from their shapes."""
 
     def __init__(self) -> None:

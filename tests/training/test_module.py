@@ -155,9 +155,11 @@ def test_losses_see_windows_at_every_place_in_turn(make_model: MakeModel, fit: C
     seen: list[tuple[Tensor, Tensor]] = []
 
     class Watched(GeneratorLoss):
-        def terms(self, sr: Tensor, hr: Tensor, fake_logits: Tensor | None) -> dict[str, Tensor]:
+        def terms(
+            self, sr: Tensor, hr: Tensor, fake_logits: Tensor | None, real_logits: Tensor | None = None
+        ) -> dict[str, Tensor]:
             seen.append((sr.detach(), hr))
-            return super().terms(sr, hr, fake_logits)
+            return super().terms(sr, hr, fake_logits, real_logits)
 
     class Batches(Callback):
         def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, _: int) -> None:

@@ -17,7 +17,7 @@ from srgan.networks import Adapted, Generator, compact, rrdb
 from srgan.weights import WeightsError, blend, generator_from_file, load_generator, load_into, save_generator
 from tests.weights.community_files import write_compact, write_rrdb, write_span
 
-WRITERS = {"rrdb": write_rrdb, "compact": write_compact, "span": write_span}
+WRITERS: dict[str, Callable[..., Path]] = {"rrdb": write_rrdb, "compact": write_compact, "span": write_span}
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from srgan.networks import Generator
+from srgan.networks import AnyGenerator, Generator
 from srgan.weights import WeightsError, blend, load_generator, load_into, save_generator
 
 
@@ -43,7 +43,7 @@ def _write(path: Path, generator: Generator) -> Path:
     return path
 
 
-def _assert_same(loaded: Generator, original: Generator) -> None:
+def _assert_same(loaded: AnyGenerator, original: Generator) -> None:
     lr = torch.rand(1, 3, 5, 7)
     assert loaded.config == original.config
     assert not loaded.training
