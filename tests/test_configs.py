@@ -31,6 +31,7 @@ def options(group: str) -> list[str]:
         f"{group}={option}"
         for group in ("generator", "discriminator", "loss", "model", "trainer", "logger")
         for option in options(group)
+        if option != "from_file"  # which needs one: test_train.py
     ],
 )
 def test_every_option_builds(compose_train: Compose, override: str) -> None:

@@ -11,7 +11,7 @@ from torch.nn import functional
 from srgan.evaluation.scorecard import Distance, ScoreCard, Scores
 from srgan.inference import for_inference
 from srgan.inference import upscale as super_resolve
-from srgan.networks import Generator
+from srgan.networks import AnyGenerator
 from srgan.pictures.resize import upscale
 from srgan.pictures.sheet import Panel, comparison_sheet, most_detailed_window
 
@@ -40,7 +40,7 @@ class Evaluation:
 
 @torch.no_grad()
 def evaluate(
-    generators: Mapping[str, Generator],
+    generators: Mapping[str, AnyGenerator],
     batches: Iterable[Mapping[str, Any]],
     *,
     distances: Mapping[str, Distance] | None = None,
