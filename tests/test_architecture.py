@@ -23,7 +23,9 @@ ALLOWED: dict[str, set[str]] = {
     "sweeps": {"system", "pictures", "evaluation"},
     "prediction": {"system", "pictures", "weights", "inference", "evaluation"},
     "serve": {"system", "pictures", "inference", "prediction"},
-    "export": {"system", "networks", "weights"},
+    "spandrel_arch": {"networks"},
+    "export_darktable": {"system"},
+    "export": {"system", "networks", "weights", "spandrel_arch", "export_darktable"},
     # The layer above them all, which alone composes settings.
     "commands": {
         "system",

@@ -8,6 +8,7 @@ import pytest
 from srgan.pictures.find import LeftOutWarning
 from srgan.prediction import Ledger, Shard, naming_note, plan_jobs
 from srgan.prediction.place import Place, find_place, in_folder
+from srgan.system.files import file_digest
 
 
 def make(folder: Path, *names: str) -> Path:
@@ -200,6 +201,6 @@ def test_an_output_that_ends_like_a_picture_is_the_file(tmp_path: Path) -> None:
 def test_a_named_result_among_photos_is_no_input_and_hides_none(tmp_path: Path) -> None:
     source = make(tmp_path / "in", "a.jpg", "sub/b.jpg", "sub/large.png")
     ledger = Ledger(source / "sub", among_others=True)
-    with (source / "sub" / "large.png").open("rb") as file:
-        ledger.record(source / "sub" / "large.png", file, key="k", source=source / "sub" / "b.jpg", overwrite=True)
+    digest = file_digest(source / "sub" / "large.png")
+    ledger.record(source / "sub" / "large.png", digest, key="k", source=source / "sub" / "b.jpg", overwrite=True)
     assert targets(source, tmp_path / "out") == {"a.jpg": "a.png", "sub/b.jpg": "sub/b.png"}

@@ -176,7 +176,8 @@ def _read_frame(image: Image.Image, stored: Stored, index: int) -> Picture:
 def _without_pillow_limit() -> Iterator[None]:
     """Lift Pillow's own limit, which knows nothing of ours; one reader at a time, since it is one for the process."""
     with _pillow_limit, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd EXIF blocks and the like; what matters raises
+        # Of odd EXIF blocks and the like; what matters raises. Pillow's alone, since other threads may warn meanwhile.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             yield

@@ -31,7 +31,9 @@ _FULL_CHROMA_QUALITY = 90
 _LARGEST_JPEG_EXIF = 65533
 
 
-def write_pictures(target: Path | BinaryIO, frames: Sequence[Picture], *, format: str, quality: int) -> None:
+def write_pictures(
+    target: Path | BinaryIO, frames: Sequence[Picture], *, format: str, quality: int, png_level: int = 1
+) -> None:
     """Write a picture, the frames of an animation, or pages; a path whole or not at all.
 
     Args:
@@ -39,29 +41,33 @@ def write_pictures(target: Path | BinaryIO, frames: Sequence[Picture], *, format
         frames: What `read_pictures` gave, enlarged or not.
         format: ``png``, ``jpg``, ``webp``, ``avif``, ``tiff`` or ``same`` as the file that was read.
         quality: Of JPEG, WebP and AVIF, 1 to 100.
+        png_level: Of PNG, 1 (fast) to 9 (small).
 
     Raises:
         PictureFormatError: If the format cannot hold the pictures.
         OSError: If they cannot be written.
     """
     pillow_format = require_writable(frames, format=format)
-    require_quality(quality)
+    require_quality(quality, png_level)
+    write, number = _WRITERS[pillow_format], png_level if pillow_format == "PNG" else quality
     if isinstance(target, Path):
         with atomic_write(target) as file:
-            _WRITERS[pillow_format](file, frames, quality)
+            write(file, frames, number)
         return
     if target.seekable() and target.tell() == 0:
-        _WRITERS[pillow_format](target, frames, quality)
+        write(target, frames, number)
         return
     encoded = io.BytesIO()  # encoders go back and forth
-    _WRITERS[pillow_format](encoded, frames, quality)
+    write(encoded, frames, number)
     target.write(encoded.getbuffer())
 
 
-def require_quality(quality: int) -> None:
-    """Raise ValueError unless it is a quality that JPEG, WebP and AVIF have."""
+def require_quality(quality: int, png_level: int = 1) -> None:
+    """Raise ValueError unless it is a quality that JPEG, WebP and AVIF have, and a level that PNG has."""
     if not 1 <= quality <= 100:
         raise ValueError(f"Expected quality from 1 to 100, got {quality}.")
+    if not 1 <= png_level <= 9:
+        raise ValueError(f"Expected png_level from 1 to 9, got {png_level}.")
 
 
 def require_writable(frames: Sequence[Picture], *, format: str, side: int | None = None) -> str:
@@ -126,11 +132,11 @@ def _is_clear_somewhere(picture: Picture) -> bool:
     return picture.alpha is not None and bool(as_shares(picture.alpha).min() < 1)
 
 
-def _write_png(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
+def _write_png(file: BinaryIO, frames: Sequence[Picture], level: int) -> None:
     if len(frames) > 1:
-        _write_moving(file, frames, "PNG")
+        _write_moving(file, frames, "PNG", compress_level=level)
     else:
-        write_png(file, frames[0], icc_profile=profile_of(frames[0], gray=frames[0].gray))
+        write_png(file, frames[0], icc_profile=profile_of(frames[0], gray=frames[0].gray), level=level)
 
 
 def _write_tiff(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:

@@ -44,12 +44,13 @@ class Enlarger:
         upscaler: The network.
         format: ``same``, ``png``, ``jpg``, ``webp``, ``avif`` or ``tiff``.
         quality: Of JPEG, WebP and AVIF, 1 to 100.
+        png_level: Of PNG, 1 (fast) to 9 (small).
         max_pixels: The most pixels a file may have.
         scratch: A folder for results that are too large for the memory.
         size: How large the results are to be; None for what the network gives.
 
     Raises:
-        ValueError: If there is no such quality.
+        ValueError: If there is no such quality or level.
     """
 
     def __init__(
@@ -60,15 +61,18 @@ class Enlarger:
         quality: int,
         max_pixels: int,
         scratch: Path,
+        png_level: int = 1,
         size: Size | None = None,
     ) -> None:
-        require_quality(quality)  # once, rather than of each picture
+        require_quality(quality, png_level)  # once, rather than of each picture
         self._size = size
         self._upscaler, self._max_pixels, self._scratch = upscaler, max_pixels, scratch
         self._batches = Batches(upscaler, max_pixels=max_pixels)
         self.look_ahead = self._batches.look_ahead  # how many of the jobs to come it has use for
         self.seconds: dict[str, float] = {}  # by the job's name, of those done
-        self._format, self._write = format, partial(write_pictures, format=format, quality=quality)
+        self._num_bytes: dict[str, int] = {}  # of results that nobody asked the size of yet
+        self._format = format
+        self._write = partial(write_pictures, format=format, quality=quality, png_level=png_level)
 
     def __call__(self, job: Job, ahead: Sequence[Job] = ()) -> dict[Path, Callable[[BinaryIO], None]]:
         """Enlarge a job's input; for each of its targets, how to write it.
@@ -84,10 +88,15 @@ class Enlarger:
         start = time.perf_counter()
         lr, sr = self._enlarge(self._batches.frames(job.source, [other.source for other in ahead]), str(job.source))
         self.seconds[job.name] = time.perf_counter() - start + self._batches.settle(job.source)
-        writers: dict[Path, Callable[[BinaryIO], None]] = {job.picture: partial(self._write, frames=sr)}
+        self._num_bytes[job.name] = sum(frame.rgb.nbytes for frame in sr)
+        writers: dict[Path, Callable[[BinaryIO], None]] = {}
         for target in job.targets[:-1]:
             writers[target] = partial(_write_png, self._trust_map(lr[0], sr[0]))
-        return writers
+        return {**writers, job.picture: partial(self._write, frames=sr)}
+
+    def num_bytes(self, job: Job) -> int:
+        """How much memory the result of a job takes, once after it was enlarged; 0 if there is none."""
+        return self._num_bytes.pop(job.name, 0)
 
     def stream(self, source: BinaryIO, target: BinaryIO) -> None:
         """Enlarge the picture that one stream holds into another. Raises as above."""
@@ -181,4 +190,4 @@ def _colours(picture: Picture) -> Tensor:
 
 
 def _write_png(image: Tensor, file: BinaryIO) -> None:
-    Image.fromarray(to_uint8(image[0]).permute(1, 2, 0).numpy()).save(file, format="PNG")
+    Image.fromarray(to_uint8(image[0]).permute(1, 2, 0).numpy()).save(file, format="PNG", compress_level=1)

@@ -29,6 +29,7 @@ def predict(
     output: Path,
     format: str | None = None,
     quality: int = 95,
+    png_level: int = 1,
     size: str | None = None,
     overwrite: bool = False,
     max_pixels: int = 100_000_000,
@@ -47,6 +48,7 @@ def predict(
         format: ``png``, ``jpg``, ``webp``, ``avif``, ``tiff`` or ``same``; None for what ``output`` ends in, and PNG in
             a folder.
         quality: Of JPEG, WebP and AVIF, 1 to 100.
+        png_level: Of PNG, 1 (fast) to 9 (small).
         size: How large the results are to be, as ``Size`` reads it; None for what the network gives.
         overwrite: Replace files in ``output`` that are not ours, or another picture's.
         max_pixels: The most pixels an input may have.
@@ -90,7 +92,15 @@ def predict(
     companions, records = [TRUST] if trust_map else [], Records(output)
     plan = partial(_plan, sources, place, format=format, shard=part, companions=companions, records=records)
     jobs = [] if watch and all(each.exists() for each in sources) else plan()  # a folder to watch may be empty
-    enlarger = Enlarger(upscaler, format=format, quality=quality, max_pixels=max_pixels, scratch=output, size=wanted)
+    enlarger = Enlarger(
+        upscaler,
+        format=format,
+        quality=quality,
+        png_level=png_level,
+        max_pixels=max_pixels,
+        scratch=output,
+        size=wanted,
+    )
     deciding = {name: value for name, value in network.items() if name not in _INDIFFERENT}
     deciding |= {} if size is None else {"size": size}  # without one, ledgers of before it was there hold
     made_with = fingerprint({**deciding, "format": format, "quality": quality}, _weights(**network))
@@ -106,6 +116,7 @@ def predict(
         overwrite=overwrite,
         title=title,
         look_ahead=enlarger.look_ahead,
+        num_bytes=enlarger.num_bytes,
     )
     if watch:
         print(f"Watching {', '.join(map(str, sources))}; Ctrl-C ends it.", flush=True)  # noqa: T201
@@ -163,6 +174,7 @@ def predict_stream(
     *,
     format: str | None = None,
     quality: int = 95,
+    png_level: int = 1,
     size: str | None = None,
     max_pixels: int = 100_000_000,
     overwrite: bool = False,
@@ -179,14 +191,13 @@ def predict_stream(
             "Expected none of trust_map, report, reference, shard and watch with input=-: there is one picture and no"
             " folder."
         )
-    scratch = Path(tempfile.gettempdir())
-    upscaler = Upscaler(**network)
     enlarger = Enlarger(
-        upscaler,
+        Upscaler(**network),
         format=format or "png",
         quality=quality,
+        png_level=png_level,
         max_pixels=max_pixels,
-        scratch=scratch,
+        scratch=Path(tempfile.gettempdir()),
         size=None if size is None else Size(size),
     )
     enlarger.stream(source, target)
