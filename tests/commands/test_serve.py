@@ -1,5 +1,6 @@
 """Tests of ``srgan serve`` as a process: it says where it is, answers those who know, and ends in one line."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -24,6 +25,24 @@ def fetch(address: str) -> tuple[int, str]:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_pictures_do_not_outlive_it(tmp_path: Path, name: str) -> None:
+    torch.manual_seed(0)
+    save_generator(tmp_path / "tiny.safetensors", Generator(num_blocks=1, channels=4))
+    (tmp_path / "temporary").mkdir()
+    line = [*COMMAND, f"ckpt={tmp_path / 'tiny.safetensors'}", "device=cpu", "open=false"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        assert fetch(process.stdout.readline().strip())[0] == 200
+        assert list((tmp_path / "temporary").glob("srgan-serve-*"))
+        process.send_signal(getattr(signal, name))
+        rest, _ = process.communicate(timeout=60)
+    assert (process.returncode, rest.splitlines()[-1]) == (0, "Stopped.")
+    assert not list((tmp_path / "temporary").glob("srgan-serve-*"))
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Tests of the server's addresses: each picture comes back or is refused in words, whoever else is at work."""
 
+import errno
 import io
 import threading
 import time
@@ -127,7 +128,7 @@ def test_what_is_no_picture_or_too_large_is_refused(client: TestClient, tmp_path
         (b"", 400, "nothing came"),
         (broken, 422, "x.png: its content is no picture"),
         (cut, 422, "x.png"),
-        (picture(101, 100), 422, "at most 10000 pixels, but it has 100x101"),
+        (picture(101, 100), 422, "x.png: expected at most max_pixels=10000 pixels, but it has 100x101"),
         (bytes(100_001), 413, "at most 100000 bytes"),
     ):
         answer = client.post("/enlarge", params={"name": "x.png"}, content=content)
@@ -165,6 +166,59 @@ def test_names_that_meet_are_numbered_in_the_archive(client: TestClient) -> None
     wait(client)
     with zipfile.ZipFile(io.BytesIO(client.get("/results.zip").content)) as archive:
         assert archive.namelist() == ["a.png", "a (2).png", "a (3).png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "inside"),
+    [
+        ("../../up.png", "up.png"),
+        ("C:\\x\\y.jpg", "C/x/y.png"),
+        ("a\0b\r\nc.png", "abc.png"),
+        ("😀" * 300, "😀" * 50 + ".png"),
+        ("n" * 296 + ".png", "n" * 200 + ".png"),
+        ("..", "picture.png"),
+        ("page.svg", "page.png"),
+    ],
+)
+def test_no_name_leads_out_of_an_archive(client: TestClient, name: str, inside: str) -> None:
+    client.post("/tasks", params={"name": name, "format": "same"}, content=picture())
+    wait(client)
+    archive = zipfile.ZipFile(io.BytesIO(client.get("/results.zip").content))
+    assert archive.namelist() == [inside.replace("y.png", "y.jpg")]
+
+
+def test_names_that_differ_in_case_meet_in_the_archive(client: TestClient) -> None:
+    for name in ("a.png", "A.png", "a (2).png"):
+        client.post("/tasks", params={"name": name}, content=picture())
+    wait(client)
+    names = zipfile.ZipFile(io.BytesIO(client.get("/results.zip").content)).namelist()
+    assert len({name.lower() for name in names}) == 3
+
+
+def test_a_crop_of_what_cannot_be_read_tells_no_path(client: TestClient, tmp_path: Path) -> None:
+    task = client.post("/tasks", params={"name": "bad.png"}, content=b"no picture").json()
+    answer = client.get(f"/tasks/{task['id']}/crop", params={"x": 0, "y": 0, "width": 4, "height": 4})
+    assert (answer.status_code, "bad.png" in answer.text, str(tmp_path) in answer.text) == (400, True, False)
+
+
+def test_max_pixels_alone_limits_pixels(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)  # of which Pillow refuses twice as many
+    server = make_server(weights, tmp_path, Limits(max_pixels=200))
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with TestClient(server.app(), base_url="http://127.0.0.1", headers=headers) as client:
+        assert client.post("/enlarge", content=picture(9, 12)).status_code == 200
+        refused = client.post("/enlarge", content=picture(20, 20), params={"name": "x.png"})
+    assert refused.status_code == 422
+    assert "x.png: expected at most max_pixels=200 pixels, but it has 20x20" in refused.text
+
+
+def test_a_full_disk_is_said(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", full)
+    answer = client.post("/tasks", content=picture())
+    assert (answer.status_code, "No space left on device" in answer.text) == (507, True)
 
 
 def test_the_view_has_layers_and_the_trust_map(client: TestClient) -> None:

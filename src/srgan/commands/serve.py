@@ -7,6 +7,7 @@ Only this machine is answered, and only who knows the token in the address.
 """
 
 import secrets
+import signal
 import socket
 import sys
 import tempfile
@@ -72,8 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{address}\nCtrl-C ends it; results that were not downloaded are gone then.", flush=True)
         if own.get("open", "true") != "false":
             threading.Timer(0.5, webbrowser.open, [address]).start()
+        running = uvicorn.Server(config)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # or the pictures in the folder would outlive it
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, running.handle_exit)
         with suppress(KeyboardInterrupt):  # which uvicorn hands on when it has ended
-            uvicorn.Server(config).run(sockets=[bound])
+            running.run(sockets=[bound])
     print("Stopped.")
     return 0
 

@@ -79,6 +79,18 @@ def read_levels(path: Path, *, max_pixels: int | None) -> Pixels:
     )
 
 
+def read_size(path: Path, *, max_pixels: int) -> tuple[tuple[int, int], int]:
+    """What the head of a picture file says: height and width of its first frame, and how many frames it has.
+
+    Raises:
+        ImageReadError: If it is no picture, or its first frame has more than ``max_pixels``.
+    """
+    with reading(path), _without_pillow_limit(), opened(readable(path), max_pixels=max_pixels) as image:
+        if image.width * image.height > max_pixels:
+            raise ImageReadError(_too_large(image, path, image.width * image.height, max_pixels, scale=4))
+        return (image.height, image.width), len(_frames(image))
+
+
 def _first_frame(image: ImageFile.ImageFile) -> int:
     """Go to the first frame that is no preview, of a file of previews to the last; returns its number."""
     index = 0

@@ -90,6 +90,8 @@ class Server:
                 response = PlainTextResponse(f"{error}\n", 503, {"Retry-After": "10"})
             except ValueError as error:
                 response = PlainTextResponse(f"{error}\n", 400)
+            except OSError as error:
+                response = PlainTextResponse(f"This cannot be stored here: {error.strerror or error}.\n", 507)
             except ClientDisconnect:
                 response = Response(status_code=400)  # to nobody
             response.headers.update(_HEADERS)
@@ -166,7 +168,10 @@ class Server:
             raise ValueError("Expected x, y, width and height as whole numbers, in pixels of the picture.") from None
         make = partial(self._work.crop, task, wish, left=left, top=top, width=width, height=height)
         encoded = io.BytesIO()
-        (await run_in_threadpool(make)).save(encoded, "PNG")
+        try:
+            (await run_in_threadpool(make)).save(encoded, "PNG")
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(task.source), task.name)) from error
         return Response(encoded.getvalue(), media_type="image/png")
 
     async def _result(self, request: Request) -> Response:

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from srgan.inference.trust import undrawn
 from srgan.pictures.browser_view import Rows, Seen, read_seen, reduce_rows
-from srgan.pictures.errors import reading
-from srgan.pictures.open_file import opened, readable
+from srgan.pictures.read import read_size
 from srgan.pictures.rgb import read_image, to_float, to_uint8
 from srgan.prediction.enlarger import TRUST, Enlarger
 from srgan.prediction.jobs import Job
@@ -54,12 +53,7 @@ class Work:
         Raises:
             ImageReadError: If it is no picture, or is too large.
         """
-        with reading(source), opened(readable(source), max_pixels=self._limits.max_pixels) as image:
-            width, height, frames = image.width, image.height, getattr(image, "n_frames", 1)
-        if width * height > self._limits.max_pixels:
-            raise ValueError(
-                f"Expected {source} to have at most {self._limits.max_pixels} pixels, but it has {width}x{height}."
-            )
+        (height, width), frames = read_size(source, max_pixels=self._limits.max_pixels)
         once = math.ceil(width / TILE) * math.ceil(height / TILE) * frames
         scale = 4
         passes = 1 if wish.size is None else wish.size.passes((height, width), scale)
