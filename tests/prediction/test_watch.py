@@ -14,6 +14,7 @@ from PIL import Image
 
 from srgan.networks import Generator
 from srgan.prediction import Job, Summary
+from srgan.prediction.jobs import plan_jobs
 from srgan.prediction.predict import predict
 from srgan.prediction.watch import keep_up_to_date
 from srgan.weights import save_generator
@@ -100,6 +101,35 @@ def test_a_folder_that_cannot_be_listed_is_told_of_once(tmp_path: Path) -> None:
     assert len(folder.told) == 1
     assert str(away) in folder.told[0]
     assert folder.runs == [["a.in"]]
+
+
+def test_names_that_meet_later_do_not_end_it(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, nothing, (tmp_path / "b.in").touch, nothing, (tmp_path / "b.in").unlink, nothing)
+    (tmp_path / "a.in").touch()
+
+    def plan() -> list[Job]:
+        if (tmp_path / "b.in").exists():
+            raise ValueError("a and b would both be written to c.")
+        return folder.plan()
+
+    keep_up_to_date(plan, folder.run, wait=folder.wait, tell=folder.told.append)
+    assert (folder.told, folder.runs) == (["a and b would both be written to c."], [["a.in"]])
+
+
+def test_what_cannot_be_is_said_at_the_first_look(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="another folder than the input's"):
+        predict(source=tmp_path, output=tmp_path, watch=True, ckpt="srresnet", device="cpu")
+
+
+def test_an_empty_folder_keeps_no_other_waiting(tmp_path: Path) -> None:
+    for name in ("full", "empty"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "full" / "a.png").touch()
+    sources, output = [tmp_path / "full", tmp_path / "empty"], tmp_path / "out"
+    (job,) = plan_jobs(sources, output, format="png", may_be_empty=True)
+    assert job.picture == output / "a.png"
+    with pytest.raises(FileNotFoundError, match=r"under .*empty, found none"):
+        plan_jobs(sources, output, format="png")
 
 
 def test_a_full_disk_ends_it_with_what_is_left(tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ def plan_jobs(
     companions: Sequence[str] = (),
     owners: Mapping[str, Path] | None = None,
     file: str | None = None,
+    may_be_empty: bool = False,
 ) -> list[Job]:
     """List the jobs of a picture or a folder, or of several, in the order of their names.
 
@@ -100,6 +101,7 @@ def plan_jobs(
         companions: Endings of further files for each picture, written beside it.
         owners: The pictures that names in ``output`` belong to, as ``Records.owners`` has them.
         file: What to call the result of one picture; None for its own name.
+        may_be_empty: Whether a folder without a picture is none to complain of.
 
     Raises:
         FileNotFoundError: If there is no picture.
@@ -114,7 +116,7 @@ def plan_jobs(
     names: dict[Path, PurePath] = {}
     seen: set[str] = set()
     for each in [source] if isinstance(source, Path) else source:
-        inputs, root = _find_inputs(each, output)
+        inputs, root = _find_inputs(each, output, may_be_empty=may_be_empty)
         new = [path for path in inputs if _identity(path) not in seen]  # a folder and a picture in it, say
         names |= {path: path.relative_to(root) for path in new}
         seen |= {_identity(path) for path in new}
@@ -146,7 +148,7 @@ def naming_note(jobs: Sequence[Job]) -> str | None:
     )
 
 
-def _find_inputs(source: Path, output: Path) -> tuple[list[Path], Path]:
+def _find_inputs(source: Path, output: Path, *, may_be_empty: bool) -> tuple[list[Path], Path]:
     """All inputs, sorted, and the folder that they are named from."""
     if not source.exists():
         raise FileNotFoundError(
@@ -162,7 +164,7 @@ def _find_inputs(source: Path, output: Path) -> tuple[list[Path], Path]:
     files = list(walk(source, on_error=_unlistable, choose=_no_results(source, output)))
     inputs = sorted(path for path in files if path.suffix.lower() in EXTENSIONS)
     others = left_out(files, taken=EXTENSIONS)
-    if not inputs:
+    if not inputs and not may_be_empty:
         kinds, told = ", ".join(sorted(EXTENSIONS)), f" {others}" if others else ""
         raise FileNotFoundError(f"Expected pictures ({kinds}) under {source}, found none{_outside(source)}.{told}")
     if others:

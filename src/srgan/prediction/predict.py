@@ -90,7 +90,9 @@ def predict(
         if not overwrite:
             require_own(output, page=report, scores=references is not None)
     companions, records = [TRUST] if trust_map else [], Records(output)
-    plan = partial(_plan, sources, place, format=format, shard=part, companions=companions, records=records)
+    plan = partial(
+        _plan, sources, place, format=format, shard=part, companions=companions, records=records, watch=watch
+    )
     jobs = [] if watch and all(each.exists() for each in sources) else plan()  # a folder to watch may be empty
     enlarger = Enlarger(
         upscaler,
@@ -140,6 +142,7 @@ def _plan(
     shard: Shard | None,
     companions: Sequence[str],
     records: Records,
+    watch: bool,
 ) -> list[Job]:
     """The jobs there are now, with the names that the ledger knows."""
     records.read_on()
@@ -151,6 +154,7 @@ def _plan(
         companions=companions,
         owners=records.owners,
         file=place.file,
+        may_be_empty=watch,
     )
 
 

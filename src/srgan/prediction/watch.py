@@ -40,14 +40,19 @@ def keep_up_to_date(
 
     Returns:
         What came of it, all rounds together.
+
+    Raises:
+        ValueError: If the first look finds that what is asked for cannot be.
     """
-    total, looks, trouble = WatchSummary(interrupted=True), _Looks(), ""
+    total, looks, trouble, looked = WatchSummary(interrupted=True), _Looks(), "", False
     try:
         while True:
             start = time.monotonic()
             try:
-                due, now = looks.due(plan()), ""
-            except OSError as error:
+                due, now, looked = looks.due(plan()), "", True
+            except (OSError, ValueError) as error:
+                if isinstance(error, ValueError) and not looked:
+                    raise  # what is asked for cannot be; later, it is what has come into the folders
                 due, now = [], str(error)
             if now and now != trouble:
                 tell(now)
