@@ -28,7 +28,6 @@ KILLS = (10, 21)  # before the first adversarial step, to resume in the pretrain
 _PARTS = ("generator", "discriminator", "average", "generator's optimizer", "discriminator's optimizer")
 _RECIPE = (
     "seed=7",
-    "data.batch_size=2",
     "vgg_weights=random",
     "model.pretrain_steps=10",
     "trainer.max_steps=30",
@@ -74,7 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for processes in (1,) if options.quick else (1, 2):
         with tempfile.TemporaryDirectory() as folder:
             first, second, killed, photos = (Path(folder) / name for name in ("first", "second", "killed", "photos"))
-            settings = (*_RECIPE, *tiny, f"trainer.devices={processes}", f"data.val_root={photos}")
+            shares = (f"trainer.devices={processes}", f"data.batch_size={2 // processes}")
+            settings = (*_RECIPE, *tiny, *shares, f"data.val_root={photos}")
             cut_out(photos)
             for run in (first, second):
                 train(run, *settings)
