@@ -8,7 +8,7 @@ help:
 	@echo "make train  train both phases on the sample photos and show the result (about ten minutes on two cores)"
 	@echo "make test   run all tests"
 	@echo "make check  lint, types and tests: what CI runs"
-	@echo "make bench  measure speed and memory against the textbook (about twelve minutes, on an idle machine)"
+	@echo "make bench  measure speed and memory against the textbook and other engines (about a quarter of an hour, on an idle machine)"
 	@echo "make docs   build the pages and the API into site/"
 
 train: $(VENV)/installed
@@ -30,6 +30,8 @@ bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.train_step
 	$(BIN)/python -m benchmarks.inference
+	$(BIN)/python -m benchmarks.engines
+	$(BIN)/python -m benchmarks.folder
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.degradation
 	$(BIN)/python -m benchmarks.data_loading

@@ -22,7 +22,10 @@ ALLOWED: dict[str, set[str]] = {
     "training": {"system", "losses", "pictures", "weights", "evaluation"},
     "sweeps": {"system", "pictures", "evaluation"},
     "prediction": {"system", "pictures", "weights", "inference", "evaluation"},
-    "export": {"system", "networks", "weights"},
+    "serve": {"system", "pictures", "inference", "prediction"},
+    "spandrel_arch": {"networks"},
+    "export_darktable": {"system"},
+    "export": {"system", "networks", "weights", "spandrel_arch", "export_darktable"},
     # The layer above them all, which alone composes settings.
     "commands": {
         "system",
@@ -34,6 +37,7 @@ ALLOWED: dict[str, set[str]] = {
         "training",
         "sweeps",
         "prediction",
+        "serve",
         "export",
     },
 }

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor
 from srgan.commands.export import main
 from srgan.export import DESCRIPTION, TOLERANCE, ExportError, export_generator, largest_difference
 from srgan.networks import Generator
+from srgan.networks.generator import GlobalSkip
 from srgan.weights import WeightsError, load_generator, save_generator
 
 Reader = Callable[[Path], tuple[Callable[[Tensor], Tensor], dict[str, str]]]
@@ -139,3 +141,63 @@ def test_a_missing_package_is_named(weights: Path, tmp_path: Path, monkeypatch: 
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ExportError, match=r"onnxruntime is not installed: pip install .*'srgan\[export\]'"):
         export_generator(weights, kind="onnx", out=tmp_path / "g.onnx")
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("global_skip", ["none", "bicubic"])
+def test_a_clean_process_with_spandrel_loads_ours(tmp_path: Path, scale: int, global_skip: GlobalSkip) -> None:
+    torch.manual_seed(0)
+    generator = Generator(scale=scale, num_blocks=2, channels=4, global_skip=global_skip).eval()
+    save_generator(tmp_path / "g.safetensors", generator)
+    assert export_generator(tmp_path / "g.safetensors", kind="spandrel", out=tmp_path / "s.safetensors") < TOLERANCE
+    lr = torch.rand(1, 3, 5, 7)
+    torch.save(lr, tmp_path / "lr.pt")
+    program = (
+        "import sys, torch, spandrel; from srgan.spandrel_arch import register; register(); register()\n"
+        "model = spandrel.ModelLoader().load_from_file(sys.argv[1] + '/s.safetensors')\n"
+        "torch.save(model(torch.load(sys.argv[1] + '/lr.pt')).clone(), sys.argv[1] + '/sr.pt')\n"
+        "assert not {'lightning', 'hydra', 'srgan.weights'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
+    assert torch.allclose(torch.load(tmp_path / "sr.pt"), generator(lr).clamp(0, 1), atol=TOLERANCE)
+    assert torch.allclose(load_generator(tmp_path / "s.safetensors")(lr), generator(lr), atol=TOLERANCE)
+
+
+def test_an_onnx_of_one_size_in_float16(weights: Path, tmp_path: Path) -> None:
+    out = tmp_path / "fixed.onnx"
+    main([f"ckpt={weights}", "format=onnx", f"out={out}", "size=32", "half=true"])
+    session = onnxruntime.InferenceSession(out, providers=["CPUExecutionProvider"])
+    assert session.get_inputs()[0].shape == [1, 3, 32, 32]
+    lr = torch.rand(1, 3, 32, 32)
+    sr = torch.from_numpy(session.run(None, {"lr": lr.numpy()})[0])
+    assert 0 < (sr - load_generator(weights)(lr).clamp(0, 1)).abs().max() < 0.5 / 255
+    kinds = {onnx.TensorProto.DataType.Name(each.data_type) for each in onnx.load(out).graph.initializer}
+    assert "FLOAT16" in kinds
+
+
+def test_darktables_folder_holds_what_it_asks_for(weights: Path, tmp_path: Path) -> None:
+    out = tmp_path / "my-model"
+    export_generator(weights, kind="darktable", out=out)
+    config = json.loads((out / "config.json").read_text())
+    assert config["id"] == "my-model"
+    assert (config["task"], config["backend"], config["num_inputs"]) == ("upscale", "onnx", 1)
+    session = onnxruntime.InferenceSession(out / "model_x4.onnx", providers=["CPUExecutionProvider"])
+    assert session.get_inputs()[0].shape == [1, 3, 256, 256]
+    export_generator(weights, kind="darktable", out=out)  # its own it replaces
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="Expected out to be a new folder"):
+        export_generator(weights, kind="darktable", out=out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["format=torchscript", "size=32"], "Expected size and half with format=onnx alone"),
+        (["format=onnx", "size=many"], "Expected size to be a whole number of pixels, got many"),
+        (["format=onnx", "size=0"], "Expected size of 1 or more, got 0"),
+        (["format=onnx", "half=yes"], "Expected half to be true or false, got yes"),
+    ],
+)
+def test_wrong_options_are_refused(weights: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+    with pytest.raises(SystemExit, match=message):
+        main([f"ckpt={weights}", f"out={tmp_path / 'x'}", *arguments])

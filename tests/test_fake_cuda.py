@@ -18,7 +18,7 @@ from srgan.inference import Consistent, Precision, SelfEnsemble, for_inference, 
 from srgan.inference import upscale as enlarge
 from srgan.inference.tile_layout import windows
 from srgan.losses import ContentLoss, GeneratorLoss
-from srgan.networks import Discriminator, Generator, UNetDiscriminator
+from srgan.networks import AnyGenerator, Discriminator, Generator, UNetDiscriminator
 from srgan.training import SRGAN, updates
 from srgan.training.callbacks import DetailDistance, FlightRecorder
 from tests.fake_cuda import pretended_card
@@ -124,13 +124,13 @@ def test_degrading_a_batch_waits_for_jpeg_alone(
 
 
 @pytest.fixture
-def generator() -> Generator:
+def generator() -> AnyGenerator:
     return for_inference(Generator(num_blocks=1, channels=4).eval())
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 @pytest.mark.parametrize("device", ["cuda", "mps", "xpu"])
-def test_tiles_are_waited_for_once_each(generator: Generator, device: str, precision: Precision) -> None:
+def test_tiles_are_waited_for_once_each(generator: AnyGenerator, device: str, precision: Precision) -> None:
     lr = torch.rand(1, 3, 60, 24)
     num_tiles = len(windows(60, 8, generator.receptive_radius)) * len(windows(24, 8, generator.receptive_radius))
     with pretended_card(device) as card:
@@ -143,7 +143,7 @@ def test_tiles_are_waited_for_once_each(generator: Generator, device: str, preci
     assert len(card.waits) == (2 if device == "mps" else 1) * num_tiles + 1, card.waits
 
 
-def test_every_option_of_prediction_runs(generator: Generator) -> None:
+def test_every_option_of_prediction_runs(generator: AnyGenerator) -> None:
     lr = torch.rand(1, 3, 24, 24)
     with pretended_card("cuda") as card:
         plain = with_precision(generator.to(card.device), "bf16")

@@ -14,7 +14,7 @@ from pathlib import Path
 from srgan.data import SuperResolutionDataModule
 from srgan.evaluation.evaluate import evaluate
 from srgan.evaluation.table import score_table
-from srgan.networks import Discriminator, Generator
+from srgan.networks import AnyGenerator, Discriminator
 from srgan.system.git import git_commit
 from srgan.weights import (
     blend,
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(write_release(weights, output, **options))  # noqa: T201
 
 
-def _sample(generator: Generator) -> SuperResolutionDataModule:
+def _sample(generator: AnyGenerator) -> SuperResolutionDataModule:
     datamodule = SuperResolutionDataModule(root="sample", val_root="sample", scale=generator.scale)
     datamodule.setup("test")
     return datamodule

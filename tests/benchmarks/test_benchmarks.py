@@ -16,7 +16,17 @@ from srgan.data.degradations.random_draws import random_sinc
 from srgan.networks import Generator
 from srgan.weights import save_generator
 
-NAMES = ("train_step", "inference", "scaling", "startup", "degradation", "data_loading", "exact")
+NAMES = (
+    "train_step",
+    "inference",
+    "engines",
+    "folder",
+    "scaling",
+    "startup",
+    "degradation",
+    "data_loading",
+    "exact",
+)
 
 
 @pytest.fixture

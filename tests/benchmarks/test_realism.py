@@ -1,10 +1,13 @@
 """Tests of the scores that see texture."""
 
 import math
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from benchmarks._texture import colour_error, detail_energy, kernel_distance, lattice, lr_error
@@ -80,3 +83,15 @@ def test_weights_are_measured_photo_by_photo(tmp_path: Path) -> None:
     assert mean["detail"] == pytest.approx(math.prod(each["detail"] for each in by_photo.values()) ** (1 / 3))
     assert mean["kid"] > 0
     assert sheet.shape[:2] == (1, 3)
+    given = measure([str(weights)], pictures, Judge(), jpeg=20)[0]
+    by_hand = measure([str(weights)], [{**each, "lr": _as_jpeg(each["lr"], quality=20)} for each in pictures], Judge())[
+        0
+    ]
+    assert given == by_hand
+    assert given != figures
+
+
+def _as_jpeg(lr: Tensor, *, quality: int) -> Tensor:
+    file = BytesIO()
+    Image.fromarray((lr[0] * 255).round().byte().permute(1, 2, 0).numpy()).save(file, "JPEG", quality=quality)
+    return torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)[None] / 255

@@ -41,7 +41,7 @@ def test_white_disc_on_clear_black_has_no_fringe() -> None:
     assert on_white(upscale_picture(picture(white_where_seen, alpha), lambda lr: bicubic(white_where_seen))).min() < 0.9
 
 
-def test_disc_of_a_gradient_has_the_gradients_colours_up_to_its_edge() -> None:
+def test_disc_of_a_gradient_has_its_colours_up_to_the_edge() -> None:
     alpha = disc()
     across = torch.linspace(0.2, 0.8, 33).view(1, 1, 1, 33).expand(1, 3, 33, 33)
     found = upscale_picture(picture(across * (alpha > 0), alpha), bicubic)

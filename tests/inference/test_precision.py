@@ -56,10 +56,10 @@ def test_an_overflow_falls_back_to_float32_with_one_warning() -> None:
 
 
 @pytest.mark.parametrize(
-    ("global_skip", "amx", "expected"), [("bicubic", True, "bf16"), ("bicubic", False, "fp32"), ("none", True, "fp32")]
+    ("global_skip", "fast", "expected"), [("bicubic", True, "bf16"), ("bicubic", False, "fp32"), ("none", True, "fp32")]
 )
-def test_auto_on_a_cpu(global_skip: str, amx: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision, "_has_amx", lambda: amx)
+def test_auto_on_a_cpu(global_skip: str, fast: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "has_fast_bf16", lambda: fast)
     generator = Generator(num_blocks=1, channels=4, global_skip=global_skip).eval()  # type: ignore[arg-type]
     dtype = getattr(with_precision(generator, "auto"), "dtype", None)
     assert dtype == {"bf16": torch.bfloat16, "fp32": None}[expected]

@@ -35,7 +35,7 @@ def test_windows_cover_the_side_once_with_margins(length: int, size: int, start:
         (0.001, 32),  # nothing fits: the smallest is tried
     ],
 )
-def test_auto_takes_the_largest_tile_that_half_of_the_memory_holds(
+def test_auto_takes_the_largest_tile_that_half_the_memory_holds(
     gigabytes: float | None, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     generator = Generator(norm="none")
@@ -49,7 +49,11 @@ def test_auto_takes_the_smaller_of_two_that_cost_the_same(monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "available_memory", lambda device: None)
     # Without the margins 320 pixels are left: two tiles of 160, whether 192 or 256 are allowed.
     assert auto_tile_size(Generator(), 400, 90, batch_size=1, device=torch.device("cpu")) == 192
-    assert auto_tile_size(Generator(), 60, 60, batch_size=1, device=torch.device("cpu")) == 32
+
+
+def test_auto_takes_a_small_picture_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "available_memory", lambda device: None)
+    assert auto_tile_size(Generator(), 60, 50, batch_size=1, device=torch.device("cpu")) == 60
 
 
 def test_more_tiles_at_once_are_smaller_ones(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ def test_tiled_equals_whole_for_the_paper_s_depth(norm: str) -> None:
 
 
 @pytest.mark.parametrize("scale", [2, 8])
-def test_tiled_equals_whole_at_other_scales_with_a_skip_and_a_batch(scale: int) -> None:
+def test_tiled_equals_whole_at_other_scales_with_skip_and_batch(scale: int) -> None:
     torch.manual_seed(0)
     generator = Generator(scale=scale, num_blocks=1, channels=4, norm="none", global_skip="bicubic").eval()
     lr = torch.rand(2, 3, 40, 45)

@@ -185,7 +185,7 @@ def test_anything_else_raises(upscaler: Upscaler, picture: object, got: str) -> 
     ],
     ids=["array", "negative", "nan", "tensor", "nan tensor", "image"],
 )
-def test_floats_beyond_their_range_are_refused_rather_than_clipped(upscaler: Upscaler, picture: Any) -> None:
+def test_floats_beyond_their_range_are_refused_not_clipped(upscaler: Upscaler, picture: Any) -> None:
     with pytest.raises(ValueError, match=r"expected .* in \[0, 1\], got values from .*/255"):
         upscaler(picture)
 
@@ -226,7 +226,7 @@ def test_strength_lies_between_two_weights(weights: Path, tmp_path: Path) -> Non
         Upscaler(weights, blend_with=_saved(tmp_path / "wide.safetensors", seed=1, channels=6), strength=0.5)
 
 
-def test_only_the_weights_of_the_package_have_a_second_to_be_blended_with(weights: Path) -> None:
+def test_only_the_packages_weights_have_a_second_to_blend_with(weights: Path) -> None:
     lr = torch.rand(1, 3, 8, 8)
     none = Upscaler("srgan", strength=0.0, device="cpu", precision="fp32").enlarge(lr)
     torch.testing.assert_close(none, Upscaler("srresnet", device="cpu", precision="fp32").enlarge(lr))

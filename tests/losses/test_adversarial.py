@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from srgan.losses import adversarial_loss, discriminator_loss
+from srgan.losses.adversarial import Gan, r1_penalty
 
 
 def _logits(*values: float) -> torch.Tensor:
@@ -40,3 +41,29 @@ def test_a_sure_discriminator_leaves_finite_losses_and_gradients() -> None:
     assert loss.item() == pytest.approx(200)
     assert torch.autograd.grad(loss, fake)[0].item() == pytest.approx(-1)
     assert discriminator_loss(_logits(200.0), _logits(-200.0)).item() == 0
+
+
+@pytest.mark.parametrize(
+    ("gan", "judged", "fooling"),
+    [
+        ("lsgan", (1.0 + 4.0) / 2 + (0.25 + 9.0) / 2, (0.25 + 16.0) / 2),
+        ("hinge", (0.0 + 2.0) / 2 + (1.5 + 0.0) / 2, -(0.5 - 3.0) / 2),
+    ],
+)
+def test_other_games_by_hand(gan: Gan, judged: float, fooling: float) -> None:
+    real, fake = _logits(2.0, -1.0), _logits(0.5, -3.0)
+    assert discriminator_loss(real, fake, gan=gan).item() == pytest.approx(judged)
+    assert adversarial_loss(fake, gan=gan).item() == pytest.approx(fooling)
+
+
+def test_the_relativistic_game_by_hand() -> None:
+    real, fake = _logits(2.0, 0.0), _logits(-1.0, -1.0)
+    judged = (math.log(1 + math.exp(-3)) + math.log(1 + math.exp(-1))) / 2 + math.log(1 + math.exp(-2))
+    fooling = ((math.log(1 + math.exp(3)) + math.log(1 + math.exp(1))) / 2 + math.log(1 + math.exp(2))) / 2
+    assert discriminator_loss(real, fake, gan="relativistic").item() == pytest.approx(judged)
+    assert adversarial_loss(fake, real, gan="relativistic").item() == pytest.approx(fooling)
+
+
+def test_r1_is_half_the_squared_gradient_of_an_image() -> None:
+    hr = torch.rand(2, 3, 4, 4, requires_grad=True)
+    assert r1_penalty((3 * hr).sum(dim=(1, 2, 3)), hr).item() == pytest.approx(9 * 48 / 2)

@@ -13,7 +13,7 @@ from torch import Tensor
 from srgan.inference.channels import upscale_picture
 from srgan.pictures import PictureFormatError, read_pictures, write_pictures
 
-SUFFIXES = {"png": ".png", "webp": ".webp", "tiff": ".tif", "same": ".gif", "jpg": ".jpg"}
+SUFFIXES = {"png": ".png", "webp": ".webp", "avif": ".avif", "tiff": ".tif", "same": ".gif", "jpg": ".jpg"}
 DURATIONS = [50, 70, 200]
 
 
@@ -71,6 +71,14 @@ def test_every_frame_is_kept_with_durations_and_loop(
     assert durations == DURATIONS
 
 
+def test_an_avif_keeps_frames_and_durations_but_no_loop(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.gif", moving_square("RGBA"), duration=DURATIONS, loop=3)
+    frames = read_pictures(convert(path, "avif"), max_pixels=10**6)
+    assert [frame.duration for frame in frames] == DURATIONS
+    assert [frame.size for frame in frames] == [(64, 192)] * 3
+    assert all(frame.alpha is not None for frame in frames)
+
+
 @pytest.mark.parametrize("format", ["png", "webp"])
 def test_profile_of_an_animation_is_kept(tmp_path: Path, format: str) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -120,8 +128,8 @@ def test_phone_pictures_give_the_picture_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "format", "advice"),
     [
-        ("x.gif", "jpg", "png or webp"),
-        ("x.gif", "tiff", "png or webp"),
+        ("x.gif", "jpg", "png, webp or avif"),
+        ("x.gif", "tiff", "png, webp or avif"),
         ("x.tif", "png", "tiff"),
         ("x.tif", "webp", "tiff"),
     ],

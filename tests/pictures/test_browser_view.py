@@ -67,7 +67,7 @@ def test_colours_of_another_profile_are_seen_in_srgb(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "broken", [b"no profile at all", exchanging_profile()[:200], b"\0" * 16 + b"RGB " + b"\0" * 200]
 )
-def test_a_profile_that_says_nothing_sensible_is_left_out_of_account(tmp_path: Path, broken: bytes) -> None:
+def test_a_senseless_profile_is_left_out_of_account(tmp_path: Path, broken: bytes) -> None:
     values = RANDOM.integers(0, 256, (5, 6, 3), dtype=np.uint8)
     Image.fromarray(values).save(tmp_path / "a.png", icc_profile=broken)
     assert np.array_equal(seen(tmp_path / "a.png"), values)

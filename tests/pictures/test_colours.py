@@ -27,7 +27,7 @@ STATED = {
     "pq": [PQ, (b"mDCV", bytes(24)), (b"cLLI", bytes(8))],
     "srgb": [(b"sRGB", b"\1"), (b"gAMA", GAMMA_22), (b"cHRM", SRGB)],
 }
-SUFFIXES = {"jpg": ".jpg", "webp": ".webp", "tiff": ".tif"}
+SUFFIXES = {"jpg": ".jpg", "webp": ".webp", "avif": ".avif", "tiff": ".tif"}
 
 
 def colour_png(path: Path, chunks: list[Chunk], *, colour: tuple[int, ...] = COLOUR) -> Path:

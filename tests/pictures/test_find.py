@@ -34,16 +34,16 @@ def test_pictures_of_all_kinds_that_are_read_are_found(tmp_path: Path) -> None:
 
 
 def test_pictures_that_are_not_read_are_counted_and_named(tmp_path: Path) -> None:
-    for name in ("a.png", "IMG_0001.HEIC", "IMG_0002.HEIC", "c.jxl", "notes.txt", ".d.heic"):
+    for name in ("a.png", "IMG_0001.CR3", "IMG_0002.CR3", "c.svg", "notes.txt", ".d.cr3"):
         (tmp_path / name).touch()
     with pytest.warns(LeftOutWarning) as told:
         assert find_images(tmp_path) == [tmp_path / "a.png"]
     assert str(told.pop(LeftOutWarning).message) == (
-        "Left out 3 pictures of kinds that are not read here (2 .heic, 1 .jxl); save them as PNG or JPEG:"
-        f"\n  {tmp_path}/IMG_0001.HEIC\n  {tmp_path}/IMG_0002.HEIC\n  {tmp_path}/c.jxl"
+        "Left out 3 pictures of kinds that are not read here (2 .cr3, 1 .svg); save them as PNG or JPEG:"
+        f"\n  {tmp_path}/IMG_0001.CR3\n  {tmp_path}/IMG_0002.CR3\n  {tmp_path}/c.svg"
     )
     (tmp_path / "a.png").unlink()
-    with pytest.raises(FileNotFoundError, match=r"found none.*\(2 \.heic"):
+    with pytest.raises(FileNotFoundError, match=r"found none.*\(2 \.cr3"):
         find_images(tmp_path)
 
 
@@ -98,7 +98,7 @@ def test_a_root_that_is_a_link_or_hidden_is_searched(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["album.png", ".thumbnails"])
-def test_folder_named_like_a_picture_and_hidden_folder_are_left_out(tmp_path: Path, folder: str) -> None:
+def test_folder_named_like_a_picture_and_hidden_one_are_left_out(tmp_path: Path, folder: str) -> None:
     (tmp_path / "x.png").touch()
     (tmp_path / folder).mkdir()
     if folder == ".thumbnails":

@@ -13,7 +13,7 @@ from srgan.pictures import read_pictures, write_pictures
 from tests.profiles import cmyk_profile
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
-SUFFIXES = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tif"}
+SUFFIXES = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "avif": ".avif", "tiff": ".tif"}
 ORIENTATION = ExifTags.Base.Orientation
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -89,7 +89,7 @@ def test_a_tiff_without_a_resolution_gets_none(tmp_path: Path, target: str, opti
 
 
 def with_resolution(format: str) -> dict[str, Any]:
-    if format != "webp":
+    if format not in ("webp", "avif"):
         return {"dpi": (300, 150)}
     exif = Image.Exif()
     exif[ExifTags.Base.XResolution], exif[ExifTags.Base.YResolution] = 300 / 2.54, 150 / 2.54
@@ -101,7 +101,7 @@ def with_resolution(format: str) -> dict[str, Any]:
 def test_profile_of_other_colours_is_left_out(tmp_path: Path, target: str) -> None:
     Image.fromarray(PIXELS[..., 0]).save(tmp_path / "x.png", icc_profile=SRGB)  # RGB profile, gray picture
     with Image.open(convert(tmp_path / "x.png", target)) as out:
-        assert ("icc_profile" in out.info) == (target == "webp")  # which is RGB always
+        assert ("icc_profile" in out.info) == (target in ("webp", "avif"))  # which are RGB always
 
 
 def test_cmyk_goes_through_its_profile(tmp_path: Path) -> None:

@@ -60,15 +60,15 @@ def test_written_picture_is_read_back_exactly(tmp_path: Path, shape: tuple[int, 
     ("make", "name", "expected"),
     [
         pytest.param(solid("RGB", (1, 2, 3)), "x.png", (1, 2, 3), id="rgb"),
-        pytest.param(solid("L", 100), "x.png", (100, 100, 100), id="grey"),
+        pytest.param(solid("L", 100), "x.png", (100, 100, 100), id="gray"),
         pytest.param(solid("1", 1), "x.png", WHITE, id="one-bit"),
         pytest.param(lambda: palette_image(transparent=False), "x.png", RED, id="palette"),
         pytest.param(lambda: palette_image(transparent=True), "x.png", WHITE, id="transparent-palette"),
         pytest.param(solid("RGBA", (*RED, 255)), "x.png", RED, id="opaque-rgba"),
         pytest.param(solid("RGBA", (*RED, 0)), "x.png", WHITE, id="transparent-rgba"),
         pytest.param(solid("RGBA", (0, 0, 0, 51)), "x.png", (204, 204, 204), id="translucent-rgba"),
-        pytest.param(solid("LA", (100, 0)), "x.png", WHITE, id="transparent-grey"),
-        pytest.param(solid("LA", (100, 255)), "x.png", (100, 100, 100), id="opaque-grey"),
+        pytest.param(solid("LA", (100, 0)), "x.png", WHITE, id="transparent-gray"),
+        pytest.param(solid("LA", (100, 255)), "x.png", (100, 100, 100), id="opaque-gray"),
         pytest.param(solid("CMYK", (0, 255, 255, 0)), "x.tif", RED, id="cmyk"),
         pytest.param(solid("I;16", 32896), "x.png", (128, 128, 128), id="16-bit-png"),
         pytest.param(solid("I;16", 32896), "x.tif", (128, 128, 128), id="16-bit-tiff"),
@@ -168,7 +168,7 @@ def test_values_are_clamped_and_rounded_to_the_nearest_level() -> None:
     assert to_uint8(levels).tolist() == [0, 0, 1, 100, 255, 255]
 
 
-def test_missing_folders_are_made_and_the_file_is_as_accessible_as_any_other(tmp_path: Path) -> None:
+def test_missing_folders_are_made_and_the_file_has_usual_rights(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "x.png"
     write_image(path, torch.zeros(1, 3, 4, 4))
     (tmp_path / "other").touch()

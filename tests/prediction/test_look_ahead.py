@@ -60,7 +60,7 @@ def pixels(folder: Path) -> dict[str, Any]:
     return {path.name: np.asarray(Image.open(path)).astype(int) for path in folder.glob("[!.]*.png")}
 
 
-def test_equal_sizes_share_a_batch_and_give_what_each_gives_alone(
+def test_equal_sizes_share_a_batch_and_give_what_each_does_alone(
     weights: Path, tmp_path: Path, batches: list[tuple[int, ...]]
 ) -> None:
     for number, mode in enumerate(("RGB", "L", "RGBA", "RGB", "LA", "RGB")):
@@ -80,7 +80,7 @@ def test_equal_sizes_share_a_batch_and_give_what_each_gives_alone(
         assert np.abs(together[name] - values).max() <= 1  # a rounding to 8 bit may fall to the other side
 
 
-def test_no_more_than_a_batch_is_held_and_each_has_its_share_of_the_time(
+def test_no_more_than_a_batch_is_held_and_each_has_its_time(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(9):
@@ -109,7 +109,7 @@ def test_sizes_that_alternate_are_sorted_out(weights: Path, tmp_path: Path, batc
     assert batches == [(4, 3, 12, 10), (4, 3, 10, 12)]
 
 
-def test_pages_of_different_sizes_leave_the_batch_to_the_files_after_them(
+def test_pages_of_different_sizes_leave_the_batch_to_later_files(
     weights: Path, tmp_path: Path, batches: list[tuple[int, ...]]
 ) -> None:
     for number in range(1, 3):

@@ -100,7 +100,7 @@ def test_wheel_buttons_and_fingers_zoom(browser: Browser) -> None:
     assert zoom() == 100
 
 
-def test_a_zoomed_picture_is_moved_by_dragging_it_and_stays_in_sight(browser: Browser) -> None:
+def test_a_zoomed_picture_is_dragged_and_stays_in_sight(browser: Browser) -> None:
     left = "return document.querySelector('#right img').getBoundingClientRect().x"
     x, y = centre(browser)
     browser.wheel((x, y), -600)

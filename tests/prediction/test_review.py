@@ -97,7 +97,7 @@ def test_what_is_shown_and_scored_is_what_the_files_hold(folder: Path, weights: 
 def test_some_rows_of_bicubic_are_those_of_the_whole() -> None:
     lr = torch.rand(1, 3, 12, 9, generator=torch.Generator().manual_seed(0))
     whole = to_uint8(upscale(lr, 4)[0]).permute(1, 2, 0).numpy()
-    rows = bicubic_rows(lr, 4)
+    rows = bicubic_rows(lr, (4 * lr.shape[-2], 4 * lr.shape[-1]))
     for first, last in ((0, 48), (0, 5), (21, 23), (17, 30), (47, 48)):
         assert np.array_equal(rows(first, last), whole[first:last])
 
@@ -112,7 +112,7 @@ def of_another_size(path: Path) -> None:
 
 @pytest.mark.parametrize(("spoil", "reason"), [(broken, "no picture"), (of_another_size, "80x64")])
 @pytest.mark.parametrize("report", [True, False])
-def test_a_bad_original_leaves_its_picture_unscored_and_on_the_page(
+def test_a_bad_original_leaves_its_picture_unscored_but_shown(
     folder: Path, weights: Path, spoil: Callable[[Path], None], reason: str, report: bool
 ) -> None:
     spoil(folder / "hr" / "a.png")
@@ -129,7 +129,7 @@ def test_a_bad_original_leaves_its_picture_unscored_and_on_the_page(
         assert reason in shown(folder)["a.png"]["facts"]
 
 
-def test_one_that_is_too_small_or_too_large_to_score_is_shown_beside_its_original(
+def test_too_small_or_large_to_score_is_shown_with_its_original(
     folder: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.new("RGB", (3, 3), "teal").save(folder / "lr" / "a.png")

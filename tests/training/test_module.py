@@ -155,9 +155,11 @@ def test_losses_see_windows_at_every_place_in_turn(make_model: MakeModel, fit: C
     seen: list[tuple[Tensor, Tensor]] = []
 
     class Watched(GeneratorLoss):
-        def terms(self, sr: Tensor, hr: Tensor, fake_logits: Tensor | None) -> dict[str, Tensor]:
+        def terms(
+            self, sr: Tensor, hr: Tensor, fake_logits: Tensor | None, real_logits: Tensor | None = None
+        ) -> dict[str, Tensor]:
             seen.append((sr.detach(), hr))
-            return super().terms(sr, hr, fake_logits)
+            return super().terms(sr, hr, fake_logits, real_logits)
 
     class Batches(Callback):
         def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, _: int) -> None:
@@ -302,3 +304,13 @@ def test_checkpoint_holds_plain_values_and_no_vgg(
 def test_settings_without_sense_are_refused(make_model: MakeModel, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_model(**changes)
+
+
+@pytest.mark.parametrize("gan", ["relativistic", "lsgan", "hinge"])
+def test_every_game_trains_both_networks(make_model: MakeModel, fit: Callable[..., Trainer], gan: str) -> None:
+    loss = GeneratorLoss(content=None, content_weight=0, adversarial_weight=1.0, gan=gan, r1_weight=1.0)  # type: ignore[arg-type]
+    model, recorder = make_model(generator_loss=loss), Recorder()
+    before = parameters(model)
+    fit(model, steps=1, callbacks=(recorder,))
+    assert changed(before, parameters(model), "generator")
+    assert changed(before, parameters(model), "discriminator")

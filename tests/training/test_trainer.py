@@ -148,3 +148,9 @@ def test_overfitting_repeats_its_batches(make_model: Callable[..., SRGAN], fit: 
 def test_weights_in_16_bits_are_refused_before_training(precision: str) -> None:
     with pytest.raises(ValueError, match=f"weights in 32 bits, got {precision}.* Set bf16-mixed or 16-mixed"):
         build_trainer(max_steps=1, accelerator="cpu", precision=precision)
+
+
+@pytest.mark.parametrize(("fast", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_auto_precision_is_bf16_where_that_is_fast(fast: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("srgan.training.trainer.has_fast_bf16", lambda: fast)
+    assert build_trainer(max_steps=1, precision="auto", accelerator="cpu").precision == expected

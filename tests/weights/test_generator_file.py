@@ -11,7 +11,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from srgan.networks import Generator
+from srgan.networks import AnyGenerator, Generator
 from srgan.weights import WeightsError, blend, load_generator, load_into, save_generator
 
 
@@ -43,7 +43,7 @@ def _write(path: Path, generator: Generator) -> Path:
     return path
 
 
-def _assert_same(loaded: Generator, original: Generator) -> None:
+def _assert_same(loaded: AnyGenerator, original: Generator) -> None:
     lr = torch.rand(1, 3, 5, 7)
     assert loaded.config == original.config
     assert not loaded.training
@@ -159,17 +159,25 @@ def test_a_file_with_the_wrong_ending_is_named(tmp_path: Path, written: str, ren
         load_generator(tmp_path / renamed)
 
 
-@pytest.mark.parametrize("metadata", [None, {"format": "pt"}, {"generator_config": "{"}])
-def test_safetensors_of_another_project_are_refused(tmp_path: Path, metadata: dict[str, str] | None) -> None:
+@pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
+def test_safetensors_of_no_generator_are_refused(tmp_path: Path, metadata: dict[str, str] | None) -> None:
     save_file({"weight": torch.zeros(3)}, tmp_path / "other.safetensors", metadata=metadata)
-    with pytest.raises(WeightsError, match=r"other\.safetensors is not a generator of this project"):
+    with pytest.raises(WeightsError, match=r"other\.safetensors is of no known architecture: .*'weight'.*ESRGAN"):
         load_generator(tmp_path / "other.safetensors")
 
 
-@pytest.mark.parametrize("content", [{"state_dict": {}}, {"generator_config": {}}, [1, 2], torch.zeros(3)])
-def test_checkpoints_of_another_project_are_refused(tmp_path: Path, content: object) -> None:
+def test_a_damaged_header_is_named(tmp_path: Path) -> None:
+    save_file({"weight": torch.zeros(3)}, tmp_path / "g.safetensors", metadata={"generator_config": "{"})
+    with pytest.raises(WeightsError, match=r"g\.safetensors is damaged: its header's 'generator_config'"):
+        load_generator(tmp_path / "g.safetensors")
+
+
+@pytest.mark.parametrize(
+    "content", [{}, {"state_dict": {}}, {"generator_config": {}}, {"epoch": 3}, [1, 2], torch.zeros(3)]
+)
+def test_checkpoints_without_tensors_are_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "other.ckpt")
-    with pytest.raises(WeightsError, match=r"other\.ckpt is not a checkpoint of this project: .*made by train\.py"):
+    with pytest.raises(WeightsError, match=r"other\.ckpt is not a (checkpoint|generator).*train\.py"):
         load_generator(tmp_path / "other.ckpt")
 
 
@@ -182,12 +190,10 @@ def test_a_state_dict_that_names_no_tensors_is_refused(tmp_path: Path, state: ob
 
 def test_weights_of_another_project_are_told_by_their_keys(tmp_path: Path) -> None:
     weights = {name: torch.zeros(1) for name in ("conv_first.weight", "conv_first.bias", "body.0.x", "body.1.x", "z")}
-    for content, keys in (
-        (weights, "'conv_first.weight', .*'body.0.x' and 2 more"),
-        ({"params_ema": weights}, "'pa.*"),
-    ):
+    keys = "'conv_first.weight', .*'body.0.x' and 2 more"
+    for content in (weights, {"params_ema": weights}):
         torch.save(content, tmp_path / "RRDB.pth")
-        with pytest.raises(WeightsError, match=rf"RRDB\.pth .*expected .*'generator_config'.*got {keys}\. Was it"):
+        with pytest.raises(WeightsError, match=rf"RRDB\.pth .*5 tensors begin with {keys}\. Expected .*Compact"):
             load_generator(tmp_path / "RRDB.pth")
 
 
@@ -242,7 +248,7 @@ def test_tensors_that_do_not_fit_the_architecture_are_refused(tmp_path: Path) ->
 
 def test_a_pickle_in_a_checkpoint_is_not_executed(tmp_path: Path) -> None:
     torch.save({**_checkpoint(_generator()), "callbacks": Bomb(tmp_path / "executed")}, tmp_path / "bomb.ckpt")
-    with pytest.raises(WeightsError, match=r"bomb\.ckpt is not a checkpoint of this project: .*more than plain values"):
+    with pytest.raises(WeightsError, match=r"bomb\.ckpt is not a checkpoint of this project, .*more than plain values"):
         load_generator(tmp_path / "bomb.ckpt")
     assert not (tmp_path / "executed").exists()
 

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from srgan.commands.command_line import run_with_hydra
 from srgan.sweeps.hydra_job import folder_of_settings, is_sweep, mistakes_in_a_sentence
 from srgan.system.files import show_any_name
+from srgan.system.memory import keep_memory
 from srgan.system.overrides import bare_inputs, quoted_paths, require_paths
 
 if TYPE_CHECKING:  # imported where it is used, so that `--help` answers at once
@@ -21,11 +22,11 @@ _INTERRUPTED = 130  # as shells report Ctrl-C
 _UNREAD = 141  # as shells report a broken pipe
 _STREAM = "-"
 _PATHS = ("input", "output", "reference", "ckpt", "blend_with")
-_TEXTS = ("output", "ckpt", "blend_with", "format", "device", "precision", "shard", "reference")
+_TEXTS = ("output", "ckpt", "blend_with", "format", "size", "device", "precision", "shard", "reference")
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
 _TYPES = {
-    **dict.fromkeys(("overwrite", "trust_map", "report", "self_ensemble", "consistency"), bool),
-    **dict.fromkeys(("quality", "max_pixels", "batch_size"), int),
+    **dict.fromkeys(("overwrite", "trust_map", "report", "watch", "self_ensemble", "consistency"), bool),
+    **dict.fromkeys(("quality", "png_level", "max_pixels", "batch_size"), int),
     "strength": float,
 }
 
@@ -39,6 +40,7 @@ def _job(cfg: DictConfig) -> None:
     """Run, with the exit code that a shell expects."""
     warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
     show_any_name()
+    keep_memory()
     with mistakes_in_a_sentence("predict", ValueError, OSError):
         try:
             _conclude(enlarge(**_settings(cfg)))

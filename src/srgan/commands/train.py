@@ -56,9 +56,11 @@ def train(cfg: DictConfig) -> tuple[float, ...] | None:
     from lightning import seed_everything
 
     from srgan.system.files import show_any_name
+    from srgan.system.memory import keep_memory
     from srgan.training.console import quieten
 
     quieten()
+    keep_memory()
     show_any_name()
     require_paths({name: _plain(OmegaConf.select(cfg, name)) for name in TRAIN_PATHS if not name.startswith("hydra.")})
     torch.set_float32_matmul_precision("high")

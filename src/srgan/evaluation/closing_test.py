@@ -12,7 +12,7 @@ from srgan.evaluation.lpips import Lpips, NoBackboneError
 from srgan.evaluation.score_file import SCORES, read_scores, write_scores
 from srgan.evaluation.scorecard import Distance, Scores
 from srgan.losses import ContentLoss
-from srgan.networks import Generator
+from srgan.networks import AnyGenerator
 from srgan.pictures.rgb import write_image
 from srgan.weights import load_generator, save_generator
 
@@ -33,7 +33,7 @@ def close_run(
 
     Args:
         output_dir: The run's folder; ``checkpoints/best.ckpt`` in it, if it exists, is scored as well.
-        last: The ``Generator`` at the end of training, in evaluation mode; exported as ``generator.safetensors``.
+        last: The generator at the end of training, in evaluation mode; exported as ``generator.safetensors``.
         content: Also measures the distance in features, if given.
         batches: Batches of one picture each: ``lr``, ``hr`` and ``name``.
         step: The step that training has reached.
@@ -42,7 +42,7 @@ def close_run(
     Returns:
         The scores by method (``bicubic``, ``best``, ``last``), picture (and ``mean``) and score.
     """
-    assert isinstance(last, Generator), "conf/generator/*.yaml build srgan.networks.Generator"
+    assert isinstance(last, AnyGenerator), "conf/generator/*.yaml build srgan.networks.AnyGenerator"
     generators, device = {"last": last}, next(last.parameters()).device
     best_path = output_dir / "checkpoints" / "best.ckpt"
     if best_path.is_file():
@@ -65,7 +65,7 @@ def is_closed(output_dir: Path, *, step: int) -> bool:
     return (output_dir / SCORES).is_file() and read_scores(output_dir).get("step") in (step, None)
 
 
-def load_side_by_side(paths: Sequence[Path], *, scale: int, device: torch.device) -> dict[str, Generator]:
+def load_side_by_side(paths: Sequence[Path], *, scale: int, device: torch.device) -> dict[str, AnyGenerator]:
     """Load generators to compare.
 
     Args:
@@ -92,7 +92,7 @@ def load_side_by_side(paths: Sequence[Path], *, scale: int, device: torch.device
 def score_weights(
     output_dir: Path,
     *,
-    generators: Mapping[str, Generator],
+    generators: Mapping[str, AnyGenerator],
     content: ContentLoss | None,
     batches: Iterable[Mapping[str, Any]],
 ) -> Scores:

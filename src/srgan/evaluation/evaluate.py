@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from srgan.evaluation.scorecard import Distance, ScoreCard, Scores
+from srgan.inference import for_inference
 from srgan.inference import upscale as super_resolve
-from srgan.networks import Generator
+from srgan.networks import AnyGenerator
 from srgan.pictures.resize import upscale
 from srgan.pictures.sheet import Panel, comparison_sheet, most_detailed_window
 
@@ -39,7 +40,7 @@ class Evaluation:
 
 @torch.no_grad()
 def evaluate(
-    generators: Mapping[str, Generator],
+    generators: Mapping[str, AnyGenerator],
     batches: Iterable[Mapping[str, Any]],
     *,
     distances: Mapping[str, Distance] | None = None,
@@ -58,13 +59,14 @@ def evaluate(
         ValueError: If there is no batch.
     """
     card = ScoreCard(distances)
+    networks = {method: for_inference(generator) for method, generator in generators.items()}
     rows: list[list[Panel]] = []
     for batch in batches:
         lr, hr, name = batch["lr"], batch["hr"], batch["name"][0]
         scale = hr.shape[-1] // lr.shape[-1]
         results = {BICUBIC: upscale(lr, scale).clamp(0, 1)}
-        for method, generator in generators.items():
-            results[method] = super_resolve(generator, lr, tile_size=_TILE_SIZE)
+        for method, network in networks.items():
+            results[method] = super_resolve(network, lr, tile_size=_TILE_SIZE)
         measured = card.add(name, results, lr=lr, hr=hr)
         if len(rows) < _NUM_ROWS:
             rows.append(_row(results, hr, {method: measured[method]["psnr_y"] for method in results}, scale=scale))

@@ -46,8 +46,7 @@ def upscale_picture(
 
 
 def _with_exif(small: Picture, large: Picture) -> Picture:
-    scale = large.size[0] // small.size[0]
-    return replace(large, exif=exif_geometry.enlarged(small.exif, scale, large.size))
+    return replace(large, exif=exif_geometry.enlarged(small.exif, small.size, large.size))
 
 
 def fill_transparent(rgb: Tensor, alpha: Tensor) -> Tensor:

@@ -2,18 +2,18 @@
 
 Measured with the shipped weights on sample photos, against float32: bfloat16 differs by 0.05 of a level of 255 in the
 mean and 1.2 at most, float16 by 0.01 and 0.3; rounded to 8 bit no value differs by more than one level. On a CPU with
-AMX, bfloat16 takes a quarter of the time; float16 takes longer than float32.
+AMX, bfloat16 takes a quarter of the time, with AMD's AVX-512 half; float16 takes longer than float32.
 """
 
 import warnings
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 from srgan.inference.wrapper import Network, Wrapper
-from srgan.networks import Generator
+from srgan.networks import AnyGenerator
+from srgan.system.device import has_fast_bf16
 
 Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -51,33 +51,35 @@ class MixedPrecision(Wrapper):
         self.dtype = self.finite = None
 
 
-def with_precision(generator: Generator, precision: Precision) -> Network:
+def with_precision(generator: AnyGenerator, precision: Precision) -> Network:
     """The generator, computing as asked for.
 
     Args:
         generator: The generator, on the device it is to compute on.
-        precision: ``fp32``, ``bf16`` or ``fp16``. ``auto`` is fp16 on GPUs with tensor cores; bf16 on CPUs with AMX if
-            the bicubic skip, which stays float32, carries the picture; and otherwise fp32.
+        precision: ``fp32``, ``bf16`` or ``fp16``. ``auto`` is fp16 on GPUs with tensor cores; bf16 on CPUs that are
+            fast at it (AMX, or AMD's AVX-512) if a skip, which stays float32, carries the picture; and otherwise fp32.
 
     Raises:
-        ValueError: If ``precision`` is none of these.
+        ValueError: If ``precision`` is none of these, or one that the network cannot be computed in.
     """
     if precision not in ("auto", *_TYPES):
         raise ValueError(f"Expected precision to be one of auto, {', '.join(_TYPES)}, got {precision!r}.")
     dtype = _TYPES[_auto(generator) if precision == "auto" else precision]
+    if dtype is not None and dtype not in generator.sixteen_bit_types:
+        possible = [name for name, each in _TYPES.items() if each is None or each in generator.sixteen_bit_types]
+        raise ValueError(
+            f"Expected precision to be one of auto, {', '.join(possible)}, got {precision}: {generator.config} does not"
+            " work in it."
+        )
     return generator if dtype is None else MixedPrecision(generator, dtype=dtype)
 
 
-def _auto(generator: Generator) -> str:
+def _auto(generator: AnyGenerator) -> str:
     device = next(generator.parameters()).device
     if device.type == "cuda" and torch.cuda.get_device_capability(device) >= _TENSOR_CORES_SINCE:
-        return "fp16"
+        # bfloat16 shows where the network computes the picture itself, so it is not chosen in fp16's place.
+        return "fp16" if torch.float16 in generator.sixteen_bit_types else "fp32"
     # Without the skip the picture itself would come in bfloat16, whose steps near white are a whole level of 255.
-    if device.type == "cpu" and generator.global_skip == "bicubic" and _has_amx():
+    if device.type == "cpu" and generator.carries_picture and has_fast_bf16():
         return "bf16"
     return "fp32"
-
-
-def _has_amx() -> bool:
-    cpuinfo = Path("/proc/cpuinfo")
-    return cpuinfo.is_file() and " amx_bf16 " in cpuinfo.read_text(encoding="utf-8", errors="replace")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from srgan.inference.wrapper import Network, Wrapper
+from srgan.inference.wrapper import Network
 from srgan.system.device import available_memory
 
 # Sides that are tried for tile_size=auto. On a CPU larger ones save less work than its caches lose; see docs.
@@ -13,8 +13,6 @@ _CPU_SIDES = (32, 48, 64, 96, 128, 192, 256)
 _ACCELERATOR_SIDES = (*_CPU_SIDES, 384, 512, 768, 1024)
 _SHARE = 0.5  # of the memory that is left; the rest is for what else grows
 _TIE = 1.05
-# Measured in float32 at the peak, in the tail: the widest activation, channels · scale² values, is there 2.4 times.
-_PEAK = 2.4 * 4
 
 
 class Window(NamedTuple):
@@ -26,7 +24,7 @@ class Window(NamedTuple):
     stop: int
 
 
-def windows(length: int, size: int, margin: int, *, start: int = 0) -> list[Window]:
+def windows(length: int, size: int, margin: int, *, start: int = 0, step: int = 1) -> list[Window]:
     """Cut a side of a picture into windows of one length, of which the kept parts follow each other.
 
     A kept part has the margin to each side, but where the picture ends the window does: nothing is padded. The
@@ -37,12 +35,15 @@ def windows(length: int, size: int, margin: int, *, start: int = 0) -> list[Wind
         size: The longest window without its margins.
         margin: Pixels to compute beside a kept part.
         start: Where the kept parts begin.
+        step: Windows begin at multiples of this, and end as far from one as the side does: also mirrored, they do.
     """
-    low = max(start - margin, 0)
+    low = max(start - margin, 0) // step * step
     inner = max(length - low - 2 * margin, 1)  # what the windows without margins cover
     side = math.ceil(inner / math.ceil(inner / size))
+    side = math.ceil(side / step) * step
     number = math.ceil(inner / side)
     extent = min(side + 2 * margin, length - low)
+    extent += (length - extent) % step
     firsts = [min(low + index * side, length - extent) for index in range(number)]
     starts = [start, *(low + index * side + margin for index in range(1, number)), length]
     return [Window(first, first + extent, starts[i], starts[i + 1]) for i, first in enumerate(firsts)]
@@ -54,20 +55,17 @@ def auto_tile_size(network: Network, height: int, width: int, *, batch_size: int
     Work is what is computed, margins included: a margin of 40 pixels makes tiles of 128, 256 and 512 pixels cost
     2.6, 1.7 and 1.3 times the picture.
     """
-    margin = network.receptive_radius
     left = available_memory(device)
     sides = _CPU_SIDES if device.type == "cpu" else _ACCELERATOR_SIDES
+    fits = left is None or batch_size * height * width * network.bytes_per_pixel <= _SHARE * left
+    if max(height, width) <= sides[-1] and fits:
+        return max(height, width)  # nothing costs less, and the margin, which may have to be measured, is not needed
+    margin, step = network.receptive_radius, network.alignment
     works: dict[int, int] = {}
     for side in sides:
-        rows, columns = windows(height, side, margin), windows(width, side, margin)
+        rows, columns = windows(height, side, margin, step=step), windows(width, side, margin, step=step)
         area = (rows[0].last - rows[0].first) * (columns[0].last - columns[0].first)
-        if not works or left is None or batch_size * area * bytes_per_pixel(network) <= _SHARE * left:
+        if not works or left is None or batch_size * area * network.bytes_per_pixel <= _SHARE * left:
             works[side] = len(rows) * len(columns) * area
     least = min(works.values())
     return min(side for side, work in works.items() if work <= _TIE * least)
-
-
-def bytes_per_pixel(network: Network) -> float:
-    """Device memory that a pixel of a tile takes at the peak: 9.8 kB for the paper's network in float32."""
-    generator = network.generator if isinstance(network, Wrapper) else network
-    return _PEAK * generator.channels * generator.scale**2

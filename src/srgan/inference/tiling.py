@@ -100,12 +100,11 @@ def _fill(network: Network, lr: Tensor, canvas: Tensor, tile_size: TileSize, bat
         size = auto_tile_size(network, height, width, batch_size=batch_size, device=device)
     else:
         size = min(tile_size or max(height, width), max(height, width))
-    margin = network.receptive_radius
-    rows, halved = deque(windows(height, size, margin)), False
+    rows, halved = deque(_cut(network, lr, height, size)), False
     while rows:
         try:
             with torch.inference_mode():  # the canvas stays an ordinary tensor, which may be written to
-                finite &= _fill_row(network, lr, canvas, rows[0], windows(width, size, margin), batch_size)
+                finite &= _fill_row(network, lr, canvas, rows[0], _cut(network, lr, width, size), batch_size)
             rows.popleft()
             continue
         except (RuntimeError, MemoryError) as error:
@@ -115,8 +114,8 @@ def _fill(network: Network, lr: Tensor, canvas: Tensor, tile_size: TileSize, bat
         # Only here, outside of the handler, the failed attempt's tensors are free.
         if device.type != "cpu":
             torch.accelerator.empty_cache()
-        size, batch_size = _halved(size, batch_size, margin=margin, device=device, reason=reason)
-        rows, halved = deque(windows(height, size, margin, start=rows[0].start)), True
+        size, batch_size = _halved(size, batch_size, margin=network.receptive_radius, device=device, reason=reason)
+        rows, halved = deque(_cut(network, lr, height, size, start=rows[0].start)), True
     if halved:
         warnings.warn(
             f"Out of memory on {device}: went on with tile_size={size} batch_size={batch_size}. Set these to save the"
@@ -124,6 +123,13 @@ def _fill(network: Network, lr: Tensor, canvas: Tensor, tile_size: TileSize, bat
             stacklevel=3,
         )
     return finite
+
+
+def _cut(network: Network, lr: Tensor, length: int, size: int, *, start: int = 0) -> list[Window]:
+    """The windows of a side; of a picture in one piece without a look at the margin, which may have to be measured."""
+    if size >= max(lr.shape[-2:]):
+        return windows(length, size, 0, start=start)
+    return windows(length, size, network.receptive_radius, start=start, step=network.alignment)
 
 
 def require_tiles(tile_size: TileSize, batch_size: int) -> None:
@@ -137,8 +143,7 @@ def require_tiles(tile_size: TileSize, batch_size: int) -> None:
 
 def warn_of_small_tiles(network: Network, tile_size: TileSize) -> None:
     """Warn if tiles are smaller than their margins, so that nearly all that is computed is cut off again."""
-    margin = network.receptive_radius
-    if isinstance(tile_size, int) and tile_size < margin:
+    if isinstance(tile_size, int) and tile_size < (margin := network.receptive_radius):  # which may be measured
         warnings.warn(
             f"tile_size={tile_size} is less than the {margin} pixels that the network looks to each side: the result is"
             f" the same, but a large picture takes {(1 + 2 * margin / tile_size) ** 2:.0f} times its own work. From"

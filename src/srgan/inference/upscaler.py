@@ -6,6 +6,8 @@ large = upscaler(small)
 """
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -102,6 +104,15 @@ class Upscaler:
     def scale(self) -> int:
         """How many times larger the result is."""
         return self._network.scale
+
+    @contextmanager
+    def watched(self, call: Callable[[], None]) -> Iterator[None]:
+        """Have something called before each batch of tiles; what it raises ends the work."""
+        hook = self._plain.register_forward_pre_hook(lambda *_: call())
+        try:
+            yield
+        finally:
+            hook.remove()
 
     def __call__(self, picture: PictureT) -> PictureT:
         """Enlarge a picture, into one of the same kind.

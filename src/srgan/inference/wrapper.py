@@ -6,7 +6,7 @@ from typing import TypeAlias
 import torch
 from torch import nn
 
-from srgan.networks import Generator
+from srgan.networks import AnyGenerator, Generator
 from srgan.networks.folding import fold_batchnorm
 
 
@@ -19,9 +19,9 @@ class Wrapper(nn.Module):
         self.train(network.training)
 
     @property
-    def generator(self) -> Generator:
+    def generator(self) -> AnyGenerator:
         """The innermost network."""
-        return self.network if isinstance(self.network, Generator) else self.network.generator
+        return self.network if isinstance(self.network, AnyGenerator) else self.network.generator
 
     @property
     def scale(self) -> int:
@@ -33,11 +33,21 @@ class Wrapper(nn.Module):
         """How many input pixels to each side an output pixel can depend on."""
         return self.network.receptive_radius
 
+    @property
+    def alignment(self) -> int:
+        """The input pixels at whose multiples a tile has to begin."""
+        return self.network.alignment
 
-Network: TypeAlias = Generator | Wrapper
+    @property
+    def bytes_per_pixel(self) -> float:
+        """Device memory that an input pixel takes at the peak, in float32."""
+        return self.network.bytes_per_pixel
 
 
-def for_inference(generator: Generator) -> Generator:
+Network: TypeAlias = AnyGenerator | Wrapper
+
+
+def for_inference(generator: AnyGenerator) -> AnyGenerator:
     """The same function, faster: no BatchNorm, channels innermost in memory, activations in the place of their input.
 
     Args:
@@ -46,6 +56,8 @@ def for_inference(generator: Generator) -> Generator:
     Returns:
         A generator of its own whose outputs are the same but for rounding; for inference alone.
     """
+    if not isinstance(generator, Generator):
+        return deepcopy(generator).to(memory_format=torch.channels_last)
     fast = deepcopy(fold_batchnorm(generator)).to(memory_format=torch.channels_last)
     for module in list(fast.modules()):
         for name, child in module.named_children():

@@ -17,12 +17,13 @@ from PIL import Image, ImageFile
 
 from srgan.pictures.decoded.depths import refuse_misread
 from srgan.pictures.decoded.pillow_modes import Pixels
+from srgan.pictures.extra_kinds import deep_levels
 
 _BIG_ENDIAN = {"B": True, "L": False, "N": sys.byteorder == "big"}
 
 
 def read_deep(image: Image.Image, stored: Path | io.BytesIO, index: int) -> Pixels | None:
-    """Read 16-bit RGB, RGBA or gray with alpha at its full depth.
+    """Read 16-bit RGB, RGBA or gray with alpha at its full depth, and HEIC of more than 8 bits.
 
     Args:
         image: The opened file at a frame; not loaded yet.
@@ -36,6 +37,12 @@ def read_deep(image: Image.Image, stored: Path | io.BytesIO, index: int) -> Pixe
         ValueError: If it is a TIFF that Pillow reads wrongly.
     """
     refuse_misread(image)
+    profile = image.info.get("icc_profile") or None
+    if (levels := deep_levels(stored, image)) is not None:
+        channels = levels.shape[-1] - (levels.shape[-1] in (2, 4))
+        return Pixels(
+            levels[..., :channels], levels[..., channels:] if channels < levels.shape[-1] else None, 16, profile
+        )
     if not is_deep_colour(image):
         return None
     kind, order = _raw_mode(image)
@@ -47,7 +54,7 @@ def read_deep(image: Image.Image, stored: Path | io.BytesIO, index: int) -> Pixe
             return _load_as(again, raw)
 
     values = _read_gray_alpha(read) if kind == "LA" else _read_colours(read, kind, order)
-    profile, key = image.info.get("icc_profile") or None, image.info.get("transparency")
+    key = image.info.get("transparency")
     channels = 1 if kind == "LA" else 3
     colours, alpha = values[..., :channels], values[..., channels:] if kind != "RGBX" else None
     if kind == "RGB":

@@ -8,17 +8,19 @@ from pathlib import Path, PurePath
 
 from PIL import features
 
+from srgan.pictures import extra_kinds
 from srgan.system.files import listed
 
 _JPEG_2000 = frozenset({".jp2", ".j2k", ".jpf", ".jpx"} if features.check("jpg_2000") else ())
 _AVIF = frozenset({".avif"} if features.check("avif") else ())
 _JPEG, _PORTABLE = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"}), frozenset({".pbm", ".pgm", ".ppm", ".pnm"})
-EXTENSIONS = frozenset({".png", ".webp", ".tif", ".tiff", ".bmp"}) | _JPEG | _JPEG_2000 | _AVIF | _PORTABLE
+_EXTRA = frozenset().union(*extra_kinds.EXTENSIONS.values())
+_PLAIN = frozenset({".png", ".webp", ".tif", ".tiff", ".bmp"}) | _JPEG | _JPEG_2000 | _AVIF | _PORTABLE
+EXTENSIONS = _PLAIN | extra_kinds.readable_extensions()
 # Pictures all the same: whoever has some in a folder is told that they are left out.
 _CAMERAS_OWN = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"})
-_OTHER_PICTURES = _CAMERAS_OWN | frozenset(
-    {".gif", ".apng", ".avif", ".jp2", ".j2k", ".jpf", ".jpx", ".heic", ".heif", ".hif", ".jxl", ".jxr", ".svg", ".psd"}
-    | {".tga", ".ico", ".exr", ".hdr"}
+_OTHER_PICTURES = (_CAMERAS_OWN | _EXTRA) | frozenset(
+    {".gif", ".apng", ".avif", ".jp2", ".j2k", ".jpf", ".jpx", ".jxr", ".svg", ".psd", ".tga", ".ico", ".exr", ".hdr"}
 )
 
 
@@ -68,7 +70,10 @@ def left_out(files: Iterable[Path], *, taken: Container[str]) -> str | None:
         return None
     counts = Counter(path.suffix.lower() for path in others)
     kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(counts.items()))
-    told = f"Left out {len(others)} pictures of kinds that are not read here ({kinds}); save them as PNG or JPEG:"
+    install = f", or {extra_kinds.INSTALL}" if _EXTRA & counts.keys() else ""
+    told = (
+        f"Left out {len(others)} pictures of kinds that are not read here ({kinds}); save them as PNG or JPEG{install}:"
+    )
     return told + listed([str(path) for path in others])
 
 

@@ -10,12 +10,15 @@ from typing import BinaryIO
 from PIL import ExifTags, Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from srgan.pictures import extra_kinds
 from srgan.pictures.metadata.chunks import SIGNATURE
 
-_UNREAD_KINDS = {  # and how their files begin
-    "a HEIC picture": rb".{4}ftyp(hei[cxmsfv]|hev[cxms]|mif1|msf1)",
+_EXTRA_KINDS = {  # and how their files begin
+    extra_kinds.HEIC: re.compile(rb".{4}ftyp(hei[cxmsfv]|hev[cxms]|mif1|msf1)", re.DOTALL),
+    extra_kinds.JPEG_XL: re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "),
+}
+_UNREAD_KINDS = {
     "an AVIF picture": rb".{4}ftypavi[fs]",
-    "a JPEG XL picture": rb"\xff\x0a|\0\0\0\x0cJXL ",
     "a JPEG XR picture": rb"II\xbc",
     "a camera's own CR3 picture": rb".{4}ftypcrx",
     "an OpenEXR picture": rb"\x76\x2f\x31\x01",
@@ -54,18 +57,34 @@ def readable(stored: Stored) -> Stored:
     return io.BytesIO(b"".join(content[a:b] for a, b in zip(ends, [*(each for each, _ in damaged), None], strict=True)))
 
 
-def opened(stored: Stored) -> ImageFile.ImageFile:
+def opened(stored: Stored, *, max_pixels: int | None) -> ImageFile.ImageFile:
     """Open a picture file.
 
+    Args:
+        stored: The file.
+        max_pixels: How many pixels a JPEG XL may have, which is decoded here already; None for Pillow's own limit.
+
     Raises:
-        ValueError: If it is of a kind that Pillow does not read; the message names the kind.
+        ValueError: If it is of a kind that cannot be read, which the message names, or a JPEG XL is too large.
         UnidentifiedImageError: If it is of no kind that is known.
     """
+    with reopened(stored) as file:
+        head = file.read(1024)
+        extra = next((kind for kind, beginning in _EXTRA_KINDS.items() if beginning.match(head)), None)
+        if extra == extra_kinds.JPEG_XL:
+            _require_pixels(extra_kinds.jpeg_xl_pixels(file), max_pixels)
+    if extra is not None and not extra_kinds.load_reader(extra):
+        raise ValueError(f"it is {extra}: {extra_kinds.INSTALL}, or save it as JPEG or PNG")
     try:
         return Image.open(stored)
+    except RuntimeError as error:
+        if extra is None:
+            raise
+        raise ValueError(f"it is {extra} that is damaged") from error  # the decoder's own words are for its makers
     except UnidentifiedImageError as error:
+        if extra is not None:
+            raise ValueError(f"it is {extra} that is damaged, or of a kind that cannot be read") from error
         with reopened(stored) as file:
-            head = file.read(1024)
             page = _kind_of_page(file)
         if page is not None:
             raise ValueError(f"it is a TIFF of {page}, which cannot be read; save it as PNG, or as RGBA") from error
@@ -73,6 +92,15 @@ def opened(stored: Stored) -> ImageFile.ImageFile:
         if kind is None:
             raise
         raise ValueError(f"it is {kind}, which is not read here; save it as JPEG or PNG") from error
+
+
+def _require_pixels(pixels: int, max_pixels: int | None) -> None:
+    limit = 2 * (Image.MAX_IMAGE_PIXELS or 2**62) if max_pixels is None else max_pixels
+    if pixels > limit:
+        raise ValueError(
+            f"expected at most {'' if max_pixels is None else 'max_pixels='}{limit} pixels, but it has {pixels}. If it"
+            " is what it claims to be, raise max_pixels"
+        )
 
 
 def _kind_of_page(file: BinaryIO) -> str | None:

@@ -17,7 +17,7 @@ from srgan.pictures.decoded.pillow import from_image
 from srgan.pictures.decoded.pillow_modes import Pixels, pixels_of, prepare
 from srgan.pictures.deep_colour import read_deep
 from srgan.pictures.errors import ImageReadError, reading
-from srgan.pictures.metadata import colours
+from srgan.pictures.metadata import captions, colours
 from srgan.pictures.metadata.chunks import kept_chunks
 from srgan.pictures.metadata.colours import Chunk
 from srgan.pictures.open_file import Stored, opened, readable, reopened
@@ -60,7 +60,7 @@ def read_levels(path: Path, *, max_pixels: int | None) -> Pixels:
     """
     with reading(path), nullcontext() if max_pixels is None else _without_pillow_limit():
         stored = readable(path)
-        with opened(stored) as image:
+        with opened(stored, max_pixels=max_pixels) as image:
             index = _first_frame(image)
             if max_pixels is not None and image.width * image.height > max_pixels:
                 raise ImageReadError(
@@ -83,7 +83,8 @@ def _first_frame(image: ImageFile.ImageFile) -> int:
     """Go to the first frame that is no preview, of a file of previews to the last; returns its number."""
     index = 0
     for index in _frames(image):
-        image.seek(index)
+        if index:  # a HEIC stands at its main picture, which need not be the first
+            image.seek(index)
         if not _is_preview(image):
             break
     return index
@@ -91,8 +92,8 @@ def _first_frame(image: ImageFile.ImageFile) -> int:
 
 def _read_frames(stored: Stored, name: Path, max_pixels: int, scale: int) -> list[Picture]:
     pictures, pixels = [], 0
-    with opened(stored) as image:
-        chunks = _chunks(image, stored)
+    with opened(stored, max_pixels=max_pixels) as image:
+        chunks, (comments, iptc) = _chunks(image, stored), _captions(image, stored)
         for index in _frames(image):
             if index:
                 image.seek(index)
@@ -100,7 +101,10 @@ def _read_frames(stored: Stored, name: Path, max_pixels: int, scale: int) -> lis
             if pixels > max_pixels:
                 raise ImageReadError(_too_large(image, name, pixels, max_pixels, scale))
             if not _is_preview(image):
-                pictures.append(replace(_read_frame(image, stored, index), chunks=chunks))
+                if image.format == "TIFF":
+                    iptc = _of_page(stored, index)
+                frame = _read_frame(image, stored, index)
+                pictures.append(replace(frame, chunks=chunks, comments=comments, iptc=iptc))
     if not pictures:
         raise ValueError("it holds previews only")
     return pictures
@@ -108,12 +112,24 @@ def _read_frames(stored: Stored, name: Path, max_pixels: int, scale: int) -> lis
 
 def _chunks(image: Image.Image, stored: Stored) -> tuple[Chunk, ...]:
     """What a file says of its colours beside a profile, as a PNG says it; and the text of a PNG."""
-    if image.format not in ("PNG", "AVIF"):
+    if image.format not in ("PNG", "AVIF", "HEIF"):
         return ()
     with reopened(stored) as file:
         if image.format == "PNG":
             return kept_chunks(file)
         return () if image.info.get("icc_profile") else colours.from_nclx(file.read())
+
+
+def _captions(image: Image.Image, stored: Stored) -> tuple[tuple[bytes, ...], bytes | None]:
+    if image.format not in ("JPEG", "MPO"):
+        return (), None
+    with reopened(stored) as file:
+        return captions.of_jpeg(file)
+
+
+def _of_page(stored: Stored, index: int) -> bytes | None:
+    with reopened(stored) as file:
+        return captions.of_tiff(file, index)
 
 
 class _Stored(io.BytesIO):
@@ -160,7 +176,8 @@ def _read_frame(image: Image.Image, stored: Stored, index: int) -> Picture:
 def _without_pillow_limit() -> Iterator[None]:
     """Lift Pillow's own limit, which knows nothing of ours; one reader at a time, since it is one for the process."""
     with _pillow_limit, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd EXIF blocks and the like; what matters raises
+        # Of odd EXIF blocks and the like; what matters raises. Pillow's alone, since other threads may warn meanwhile.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             yield

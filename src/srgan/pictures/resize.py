@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
@@ -32,9 +33,9 @@ def mirror_pad(images: Tensor, margin: int) -> Tensor:
     Returns:
         Shape (..., H + 2 * margin, W + 2 * margin).
     """
-    height, width = images.shape[-2:]
-    rows = _mirrored_index(height, margin, images.device)
-    columns = _mirrored_index(width, margin, images.device)
+    rows, columns = (
+        torch.from_numpy(_mirrored(length, -margin, length + margin)).to(images.device) for length in images.shape[-2:]
+    )
     return images.index_select(-2, rows).index_select(-1, columns)
 
 
@@ -101,6 +102,37 @@ def upscale(lr: Tensor, scale: int) -> Tensor:
     return _crop(_interpolate(padded, size), margin * scale)
 
 
+def resize_rows(image: Tensor, size: tuple[int, int], first: int, last: int) -> Tensor:
+    """Some rows of an image at any other size, larger or smaller, as MATLAB's ``imresize(image, size)`` makes them.
+
+    Pillow's bicubic on floats is the same kernel; it renormalises at borders, too, and so gets a mirrored image.
+
+    Args:
+        image: Values of any type, shape (1, C, H, W), on the CPU; only the rows that are needed become floats.
+        size: Height and width of the resized image.
+        first: The first of its rows that is wanted.
+        last: The row behind the last.
+
+    Returns:
+        Float32, shape (1, C, last - first, width), in the units of ``image``. Not clamped.
+    """
+    height, width = image.shape[-2:]
+    down, across = height / size[0], width / size[1]
+    above, beside = (math.ceil(_KERNEL_RADIUS * max(step, 1)) + 1 for step in (down, across))
+    top, bottom = math.floor(first * down) - above, math.ceil(last * down) + above
+    rows, columns = (
+        _mirrored(image.shape[-2], top, bottom),
+        _mirrored(image.shape[-1], -beside, image.shape[-1] + beside),
+    )
+    box = (beside, first * down - top, beside + image.shape[-1], last * down - top)
+    planes = image[0].numpy()[:, rows][..., columns].astype(np.float32)
+    resized = [
+        np.array(Image.fromarray(plane).resize((size[1], last - first), Image.Resampling.BICUBIC, box=box))
+        for plane in planes
+    ]
+    return torch.from_numpy(np.stack(resized)).unsqueeze(0)
+
+
 def _shrink_rows(rows: npt.NDArray[np.generic], scale: int, *, top: int = 0, num_rows: int) -> npt.NDArray[np.float32]:
     """Of the h shrunk rows of (scale * h, M) those from ``top`` on: each block of them the kernel times what it needs.
 
@@ -154,6 +186,7 @@ def _crop(images: Tensor, margin: int) -> Tensor:
     return images[..., margin : images.shape[-2] - margin, margin : images.shape[-1] - margin]
 
 
-def _mirrored_index(length: int, margin: int, device: torch.device) -> Tensor:
-    position = torch.arange(-margin, length + margin, device=device) % (2 * length)
-    return torch.where(position < length, position, 2 * length - 1 - position)
+def _mirrored(length: int, first: int, last: int) -> npt.NDArray[np.int64]:
+    """Which of ``length`` pixels lie at the places from ``first`` to ``last``, of which some are beyond the borders."""
+    position = np.arange(first, last) % (2 * length)
+    return np.where(position < length, position, 2 * length - 1 - position)

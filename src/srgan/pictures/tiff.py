@@ -20,7 +20,7 @@ _LARGEST_CLASSIC = 2**32 - 2**26  # bytes of pixels, where places are of 32 bits
 _UNCOMPRESSED, _BLACK_IS_ZERO, _RGB, _UNMULTIPLIED_ALPHA = 1, 1, 2, 2
 _ORDER = "<"
 _HEADERS = {CLASSIC: b"II*\0", BIG: b"II+\0\x08\0\0\0"}  # up to the place of the first page
-_UNDEFINED = 7
+_UNDEFINED, _IPTC = 7, 33723
 _LONGS = frozenset({ExifTags.Base(tag) for tag in (256, 257, 278, 279)})  # sizes; the rest is short
 
 
@@ -78,6 +78,8 @@ def _directory(page: Picture, profile: bytes | None) -> tuple[Directory, list[in
     for tag, values in numbers.items():
         kind, word = (LONG, "I") if tag in _LONGS else (SHORT, "H")
         directory[tag] = block.entry(kind, word, *values)
+    if page.iptc:
+        directory[_IPTC] = Entry(_UNDEFINED, len(page.iptc), page.iptc)
     if profile:
         directory[tags.InterColorProfile] = Entry(_UNDEFINED, len(profile), profile)
     return directory, sizes

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
+from PIL import features
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
@@ -14,55 +15,68 @@ from srgan.pictures import metadata
 from srgan.pictures.decoded.bands import as_shares
 from srgan.pictures.decoded.picture import Picture, PictureFormatError
 from srgan.pictures.decoded.pillow import pixels_as_image, profile_of, saving_options, stated_profile
-from srgan.pictures.metadata import colours
+from srgan.pictures.metadata import captions, colours
 from srgan.pictures.metadata.exif import Block, parse
 from srgan.pictures.png import write_png
 from srgan.pictures.tiff import is_stored_gray, write_tiff
 from srgan.system.files import atomic_write
 
-FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "tiff": "TIFF"}  # what can be asked for, beside `same`
+# What can be asked for, beside `same`.
+FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "avif": "AVIF", "tiff": "TIFF"}
 _AS_BEFORE = frozenset([*FORMATS.values(), "GIF", "BMP"])  # what `same` can mean
-_LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "GIF": 65535}
-_MOVING = ("PNG", "WEBP", "GIF")
+_LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "GIF": 65535, "AVIF": 16384}  # a larger AVIF, readers refuse
+_MOVING = ("PNG", "WEBP", "GIF", "AVIF")
+_COLOURS_ALONE = ("WEBP", "AVIF")  # as Pillow reads them, gray is three colours
 _FULL_CHROMA_QUALITY = 90
 _LARGEST_JPEG_EXIF = 65533
 
 
-def write_pictures(target: Path | BinaryIO, frames: Sequence[Picture], *, format: str, quality: int) -> None:
+def write_pictures(
+    target: Path | BinaryIO, frames: Sequence[Picture], *, format: str, quality: int, png_level: int = 1
+) -> None:
     """Write a picture, the frames of an animation, or pages; a path whole or not at all.
 
     Args:
         target: The file, whose folder is made if need be, or a stream.
         frames: What `read_pictures` gave, enlarged or not.
-        format: ``png``, ``jpg``, ``webp``, ``tiff`` or ``same`` as the file that was read.
-        quality: Of JPEG and WebP, 1 to 100.
+        format: ``png``, ``jpg``, ``webp``, ``avif``, ``tiff`` or ``same`` as the file that was read.
+        quality: Of JPEG, WebP and AVIF, 1 to 100.
+        png_level: Of PNG, 1 (fast) to 9 (small).
 
     Raises:
         PictureFormatError: If the format cannot hold the pictures.
         OSError: If they cannot be written.
     """
     pillow_format = require_writable(frames, format=format)
-    require_quality(quality)
+    require_quality(quality, png_level)
+    write, number = _WRITERS[pillow_format], png_level if pillow_format == "PNG" else quality
     if isinstance(target, Path):
         with atomic_write(target) as file:
-            _WRITERS[pillow_format](file, frames, quality)
+            write(file, frames, number)
         return
     if target.seekable() and target.tell() == 0:
-        _WRITERS[pillow_format](target, frames, quality)
+        write(target, frames, number)
         return
     encoded = io.BytesIO()  # encoders go back and forth
-    _WRITERS[pillow_format](encoded, frames, quality)
+    write(encoded, frames, number)
     target.write(encoded.getbuffer())
 
 
-def require_quality(quality: int) -> None:
-    """Raise ValueError unless it is a quality that JPEG and WebP have."""
+def require_quality(quality: int, png_level: int = 1) -> None:
+    """Raise ValueError unless it is a quality that JPEG, WebP and AVIF have, and a level that PNG has."""
     if not 1 <= quality <= 100:
         raise ValueError(f"Expected quality from 1 to 100, got {quality}.")
+    if not 1 <= png_level <= 9:
+        raise ValueError(f"Expected png_level from 1 to 9, got {png_level}.")
 
 
-def require_writable(frames: Sequence[Picture], *, format: str, scale: int = 1) -> str:
-    """Check that a format can hold pictures, enlarged by ``scale``, before the work of enlarging them is done.
+def require_writable(frames: Sequence[Picture], *, format: str, side: int | None = None) -> str:
+    """Check that a format can hold pictures, before the work of enlarging them is done.
+
+    Args:
+        frames: The pictures.
+        format: As above.
+        side: The longest side that they are to have, in pixels; None for their own.
 
     Returns:
         Pillow's name of the format.
@@ -74,16 +88,21 @@ def require_writable(frames: Sequence[Picture], *, format: str, scale: int = 1) 
     pillow_format = first.format if format == "same" else FORMATS.get(format, format)
     if pillow_format not in _AS_BEFORE:
         raise PictureFormatError(f"Cannot write {pillow_format}; choose one of format={'|'.join(FORMATS)}.")
+    if pillow_format == "AVIF" and not features.check("avif"):
+        raise PictureFormatError("This Pillow writes no AVIF: update it to 11.3 or later, or choose format=webp.")
     if len(frames) > 1 and first.duration is not None and pillow_format not in _MOVING:
         raise PictureFormatError(
-            f"{pillow_format} holds no animation, but this one has {len(frames)} frames; choose format=png or webp."
+            f"{pillow_format} holds no animation, but this one has {len(frames)} frames; choose format=png, webp or"
+            " avif."
         )
     if len(frames) > 1 and first.duration is None and pillow_format != "TIFF":
         raise PictureFormatError(f"{pillow_format} holds no pages, but there are {len(frames)}; choose format=tiff.")
     if pillow_format == "JPEG" and any(_is_clear_somewhere(frame) for frame in frames):
-        raise PictureFormatError("JPEG holds no transparency, but this picture has some; choose format=png or webp.")
+        raise PictureFormatError(
+            "JPEG holds no transparency, but this picture has some; choose format=png, webp or avif."
+        )
     largest = _LARGEST_SIDE.get(pillow_format)
-    side = max(max(frame.size) for frame in frames) * scale
+    side = side or max(max(frame.size) for frame in frames)
     if largest and side > largest:
         raise PictureFormatError(
             f"{pillow_format} holds at most {largest} pixels a side, but there would be {side}; choose format=png."
@@ -98,7 +117,7 @@ def colours_lost(picture: Picture, *, format: str) -> str | None:
         picture: The picture.
         format: Pillow's name of the format, as ``require_writable`` gives it.
     """
-    gray = is_stored_gray(picture) if format == "TIFF" else picture.gray and format != "WEBP"
+    gray = is_stored_gray(picture) if format == "TIFF" else picture.gray and format not in _COLOURS_ALONE
     profile = stated_profile(picture, gray=gray)
     if picture.icc_profile and not profile_of(picture, gray=gray):
         return "its profile is not one of the colours that are written; it is left out, and the result taken for sRGB"
@@ -113,11 +132,11 @@ def _is_clear_somewhere(picture: Picture) -> bool:
     return picture.alpha is not None and bool(as_shares(picture.alpha).min() < 1)
 
 
-def _write_png(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
+def _write_png(file: BinaryIO, frames: Sequence[Picture], level: int) -> None:
     if len(frames) > 1:
-        _write_moving(file, frames, "PNG")
+        _write_moving(file, frames, "PNG", compress_level=level)
     else:
-        write_png(file, frames[0], icc_profile=profile_of(frames[0], gray=frames[0].gray))
+        write_png(file, frames[0], icc_profile=profile_of(frames[0], gray=frames[0].gray), level=level)
 
 
 def _write_tiff(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
@@ -131,6 +150,8 @@ def _write_jpeg(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None
         del options["exif"]  # a JPEG has no place for it
     if quality >= _FULL_CHROMA_QUALITY:
         options["subsampling"] = "4:4:4"
+    if segments := captions.as_segments(picture.comments, picture.iptc):
+        options["extra"] = segments
     pixels_as_image(picture, gray=picture.gray).save(file, "JPEG", quality=quality, **options)
 
 
@@ -141,11 +162,26 @@ def _write_webp(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None
         pieces = {"kmax": 1} if any(frame.alpha is not None for frame in frames) else {}
         _write_moving(file, frames, "WEBP", quality=quality, exact=True, **pieces)
         return
-    picture = frames[0]
-    options = saving_options(picture, gray=False)
+    options = _with_resolution_in_exif(frames[0])
+    pixels_as_image(frames[0], gray=False).save(file, "WEBP", quality=quality, exact=True, **options)
+
+
+def _write_avif(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
+    options: dict[str, Any] = {"subsampling": "4:4:4"} if quality >= _FULL_CHROMA_QUALITY else {}
+    if len(frames) > 1:
+        _write_moving(file, frames, "AVIF", quality=quality, **options)
+        return
+    options |= _with_resolution_in_exif(frames[0])
+    pixels_as_image(frames[0], gray=False).save(file, "AVIF", quality=quality, **options)
+
+
+def _with_resolution_in_exif(picture: Picture) -> dict[str, Any]:
+    """What Pillow's savers take, for formats that have no other place for a resolution."""
     block = (picture.exif and parse(picture.exif)) or Block("<", {})
-    options["exif"] = metadata.with_resolution(block, picture.dpi).tobytes()
-    pixels_as_image(picture, gray=False).save(file, "WEBP", quality=quality, exact=True, **options)
+    return {
+        **saving_options(picture, gray=False),
+        "exif": metadata.with_resolution(block, picture.dpi).tobytes(),
+    }
 
 
 def _write_gif(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
@@ -167,7 +203,7 @@ def _write_bmp(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
 
 def _write_moving(file: BinaryIO, frames: Sequence[Picture], pillow_format: str, **options: Any) -> None:
     first = frames[0]
-    gray = all(frame.gray and frame.alpha is None for frame in frames) and pillow_format != "WEBP"
+    gray = all(frame.gray and frame.alpha is None for frame in frames) and pillow_format not in _COLOURS_ALONE
     if len(frames) > 1:
         durations = [frame.duration or 0 for frame in frames]
         options |= {
@@ -194,6 +230,7 @@ _WRITERS: dict[str, Callable[[BinaryIO, Sequence[Picture], int], None]] = {
     "PNG": _write_png,
     "JPEG": _write_jpeg,
     "WEBP": _write_webp,
+    "AVIF": _write_avif,
     "TIFF": _write_tiff,
     "GIF": _write_gif,
     "BMP": _write_bmp,

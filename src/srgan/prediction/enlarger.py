@@ -22,6 +22,7 @@ from srgan.pictures import Picture, colours_lost, read_pictures, require_quality
 from srgan.pictures.rgb import to_uint8
 from srgan.prediction.jobs import Job
 from srgan.prediction.look_ahead import Batches
+from srgan.prediction.sizes import Size, enlarge_to
 from srgan.system.device import available_memory
 
 TRUST = ".trust.png"  # behind a picture's name: the name of its trust map
@@ -32,27 +33,46 @@ class ColoursLostWarning(UserWarning):
     """The result cannot say what the file said of its colours; the message names the file."""
 
 
+class NothingEnlargedWarning(UserWarning):
+    """A picture is as large already as its result is to be; the message names the file."""
+
+
 class Enlarger:
     """Enlarges picture files with one network and one way of writing.
 
     Args:
         upscaler: The network.
-        format: ``same``, ``png``, ``jpg``, ``webp`` or ``tiff``.
-        quality: Of JPEG and WebP, 1 to 100.
+        format: ``same``, ``png``, ``jpg``, ``webp``, ``avif`` or ``tiff``.
+        quality: Of JPEG, WebP and AVIF, 1 to 100.
+        png_level: Of PNG, 1 (fast) to 9 (small).
         max_pixels: The most pixels a file may have.
         scratch: A folder for results that are too large for the memory.
+        size: How large the results are to be; None for what the network gives.
 
     Raises:
-        ValueError: If there is no such quality.
+        ValueError: If there is no such quality or level.
     """
 
-    def __init__(self, upscaler: Upscaler, *, format: str, quality: int, max_pixels: int, scratch: Path) -> None:
-        require_quality(quality)  # once, rather than of each picture
+    def __init__(
+        self,
+        upscaler: Upscaler,
+        *,
+        format: str,
+        quality: int,
+        max_pixels: int,
+        scratch: Path,
+        png_level: int = 1,
+        size: Size | None = None,
+    ) -> None:
+        require_quality(quality, png_level)  # once, rather than of each picture
+        self._size = size
         self._upscaler, self._max_pixels, self._scratch = upscaler, max_pixels, scratch
         self._batches = Batches(upscaler, max_pixels=max_pixels)
         self.look_ahead = self._batches.look_ahead  # how many of the jobs to come it has use for
         self.seconds: dict[str, float] = {}  # by the job's name, of those done
-        self._format, self._write = format, partial(write_pictures, format=format, quality=quality)
+        self._num_bytes: dict[str, int] = {}  # of results that nobody asked the size of yet
+        self._format = format
+        self._write = partial(write_pictures, format=format, quality=quality, png_level=png_level)
 
     def __call__(self, job: Job, ahead: Sequence[Job] = ()) -> dict[Path, Callable[[BinaryIO], None]]:
         """Enlarge a job's input; for each of its targets, how to write it.
@@ -68,10 +88,15 @@ class Enlarger:
         start = time.perf_counter()
         lr, sr = self._enlarge(self._batches.frames(job.source, [other.source for other in ahead]), str(job.source))
         self.seconds[job.name] = time.perf_counter() - start + self._batches.settle(job.source)
-        writers: dict[Path, Callable[[BinaryIO], None]] = {job.picture: partial(self._write, frames=sr)}
+        self._num_bytes[job.name] = sum(frame.rgb.nbytes for frame in sr)
+        writers: dict[Path, Callable[[BinaryIO], None]] = {}
         for target in job.targets[:-1]:
-            writers[target] = partial(_write_png, self._upscaler.trust_map(_colours(lr[0]), sr[0].rgb))
-        return writers
+            writers[target] = partial(_write_png, self._trust_map(lr[0], sr[0]))
+        return {**writers, job.picture: partial(self._write, frames=sr)}
+
+    def num_bytes(self, job: Job) -> int:
+        """How much memory the result of a job takes, once after it was enlarged; 0 if there is none."""
+        return self._num_bytes.pop(job.name, 0)
 
     def stream(self, source: BinaryIO, target: BinaryIO) -> None:
         """Enlarge the picture that one stream holds into another. Raises as above."""
@@ -79,19 +104,51 @@ class Enlarger:
         _, sr = self._enlarge(lr, "The stream")
         self._write(target, frames=sr)
 
+    def _trust_map(self, lr: Picture, sr: Picture) -> Tensor:
+        """The map of what the network does in one go, whatever is made of that."""
+        if self._size is not None and self._size.passes(lr.size, self._upscaler.scale) == 0:
+            raise ValueError(
+                f"Expected no trust map of a picture that is as large as size={self._size.text} already: the network"
+                " invents nothing in it. Set trust_map=false, or a larger size."
+            )
+        once = sr if self._size is None else self._once(lr, lr.level_type)
+        return self._upscaler.trust_map(_colours(lr), once.rgb)
+
     def _enlarge(self, lr: list[Picture], name: str) -> tuple[list[Picture], list[Picture]]:
-        written = require_writable(lr, format=self._format, scale=self._upscaler.scale)  # before the work, not after it
+        side = max(max(self._wanted(frame.size, name)) for frame in lr)
+        written = require_writable(lr, format=self._format, side=side)  # before the work, not after it
         if lost := colours_lost(lr[0], format=written):
             warnings.warn(f"{name}: {lost}.", ColoursLostWarning, stacklevel=3)
         return lr, [self._frame(frame) for frame in lr]
 
+    def _wanted(self, size: tuple[int, int], name: str) -> tuple[int, int]:
+        """Height and width of the result of a picture of a size; whether they can be reached is looked at, too."""
+        scale = self._upscaler.scale
+        if self._size is None:
+            return size[0] * scale, size[1] * scale
+        wanted = self._size.of(size)
+        if self._size.passes(size, scale) == 0:
+            warnings.warn(
+                f"{name} has {size[1]}x{size[0]} pixels, so size={self._size.text} takes no network: it is resized to"
+                f" {wanted[1]}x{wanted[0]} by bicubic alone.",
+                NothingEnlargedWarning,
+                stacklevel=4,
+            )
+        return wanted
+
     def _frame(self, frame: Picture) -> Picture:
+        if self._size is None:
+            return self._once(frame, frame.level_type)
+        room = partial(make_canvas, scratch=self._scratch)
+        return enlarge_to(frame, self._size, self._once, scale=self._upscaler.scale, room=room)
+
+    def _once(self, frame: Picture, dtype: torch.dtype) -> Picture:
         # In the file's own levels a picture takes a quarter or half of float's room.
         room = partial(make_canvas, scratch=self._scratch)
         height, width = (side * self._upscaler.scale for side in frame.size)
 
         def enlarge(lr: Tensor) -> Tensor:
-            return self._batches.enlarge(lr, out=room((1, 3, height, width), dtype=frame.level_type))
+            return self._batches.enlarge(lr, out=room((1, 3, height, width), dtype=dtype))
 
         return upscale_picture(frame, enlarge, room=room)
 
@@ -101,7 +158,7 @@ def make_canvas(shape: tuple[int, int, int, int], *, dtype: torch.dtype, scratch
 
     Args:
         shape: (1, C, height, width).
-        dtype: ``torch.uint8`` or ``torch.uint16``.
+        dtype: ``torch.uint8``, ``torch.uint16`` or ``torch.float32``.
         scratch: The folder of the file; of a disk, not of memory.
 
     Returns:
@@ -133,4 +190,4 @@ def _colours(picture: Picture) -> Tensor:
 
 
 def _write_png(image: Tensor, file: BinaryIO) -> None:
-    Image.fromarray(to_uint8(image[0]).permute(1, 2, 0).numpy()).save(file, format="PNG")
+    Image.fromarray(to_uint8(image[0]).permute(1, 2, 0).numpy()).save(file, format="PNG", compress_level=1)

@@ -14,7 +14,7 @@ from srgan.prediction.names import result_names
 from srgan.prediction.records import FILE_LEDGER, LEDGER, results_among_others
 
 # Format → the ending of its files; "same" keeps the input's whole name.
-SUFFIXES = {"same": None, "png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff"}
+SUFFIXES = {"same": None, "png": ".png", "jpg": ".jpg", "webp": ".webp", "avif": ".avif", "tiff": ".tiff"}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from pathlib import Path
-from typing import BinaryIO
+from threading import RLock
 
 from srgan.prediction.jobs import Shard
 from srgan.prediction.records import FILE_LEDGER, LEDGER, Records, real_path
@@ -57,6 +57,7 @@ class Ledger:
                 " Choose another output=."
             ) from error
         self._records = Records(folder)
+        self._one_at_a_time = RLock()  # results are noted by another thread than the one that looks for work
 
     def standing(self, target: Path, *, key: str, source: Path) -> Standing:
         """How the file at ``target`` stands to the result of ``key`` from ``source``."""
@@ -64,9 +65,10 @@ class Ledger:
             return Standing.MISSING
         found = file_digest(target)
         name, own = self._name(target), real_path(source)
-        if not self._records.made(name, found):
-            self._records.read_on()  # another process may be at work in this folder
-        made = self._records.made(name, found)
+        with self._one_at_a_time:
+            if not self._records.made(name, found):
+                self._records.read_on()  # another process may be at work in this folder
+            made = self._records.made(name, found)
         if key in made:
             return Standing.FINISHED
         if not made:
@@ -75,18 +77,19 @@ class Ledger:
 
     def refusal(self, target: Path) -> str:
         """Why a file that is taken is not replaced."""
-        owner = self._records.owners.get(self._name(target))
+        with self._one_at_a_time:
+            owner = self._records.owners.get(self._name(target))
         return (
             f"{target} is the result of {_shown(owner)}, another picture. Name another output="
             " (overwrite=true replaces it)."
         )
 
-    def record(self, target: Path, content: BinaryIO, *, key: str, source: Path, overwrite: bool = False) -> None:
-        """Note that ``content``, a whole file open for reading, is what ``key`` gives, before it gets its name.
+    def record(self, target: Path, digest: str, *, key: str, source: Path, overwrite: bool = False) -> None:
+        """Note that a whole file is what ``key`` gives, before it gets its name.
 
         Args:
             target: The file's name to be.
-            content: The file.
+            digest: SHA-256 of its content.
             key: The ``content_key`` of its input and the settings.
             source: The input.
             overwrite: Whether the name may be another's.
@@ -95,10 +98,8 @@ class Ledger:
             OSError: If it cannot be noted; then the file must not get its name either.
             ValueError: If the name has become another's in the meantime; likewise.
         """
-        content.seek(0)
-        digest = file_digest(content)
         entry = {"target": self._name(target), "key": key, "sha256": digest, "source": self._relative(source)}
-        with alone(self._lock):
+        with self._one_at_a_time, alone(self._lock):
             self._records.read_on()
             if not overwrite:
                 self._require_free(target, key=key, source=source)

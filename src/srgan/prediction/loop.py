@@ -1,25 +1,32 @@
-"""The loop over many files: a bad one is reported and the rest goes on; whatever stops it, the same command goes on."""
+"""The loop over many files: a bad one is reported and the rest goes on; whatever stops it, the same command goes on.
+
+While one is computed, those before it are encoded and written, and those after it read.
+"""
 
 import errno
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
+import torch
 from tqdm import tqdm
 
 from srgan.prediction.jobs import Job
 from srgan.prediction.ledger import Ledger, Standing, content_key
-from srgan.system.files import atomic_write
+from srgan.prediction.write_queue import WriteQueue, Writer
+from srgan.system.device import available_memory
 
 # What a picture, a disk or a device can do to us. Anything else is a mistake of ours and stops the run.
 _ERRORS_OF_ONE_FILE = (OSError, ValueError, MemoryError, RuntimeError)
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_SHARE = 8  # part of the free memory that results may take on their way into files
+_ENOUGH = 2**31  # bytes, where the system does not say how much is free
 
-Writer = Callable[[BinaryIO], None]
 Process = Callable[[Job, Sequence[Job]], Mapping[Path, Writer]]
 
 
@@ -80,46 +87,62 @@ def run_jobs(
     overwrite: bool = False,
     title: str = "",
     look_ahead: int = 0,
+    num_bytes: Callable[[Job], int] = lambda job: 0,
 ) -> Summary:
     """Do all jobs that are not done yet, with a progress bar where someone watches.
 
     Args:
         jobs: What to do, in this order.
-        process: Computes a job; for each of the job's targets, how to write it into an open file. It is told of jobs to
-            come as well, which it may compute together with this one; each still has its own turn.
+        process: Computes a job; for each of the job's targets, how to write it into an open file, which happens in
+            another thread. It is told of jobs to come as well, which it may read or compute together with this one;
+            each still has its own turn.
         ledger: Of the output folder.
         made_with: The ``fingerprint`` of the settings.
         overwrite: Replace files that are not ours, or another picture's.
         title: What the progress bar is called.
         look_ahead: How many of the jobs to come ``process`` is told of, less those that are done.
+        num_bytes: How much memory the result of a job takes, asked when it was computed.
 
     Returns:
-        What came of it. Ctrl-C and a full disk end the loop early and are told there, too.
+        What came of it. Ctrl-C and a full disk end the loop early and are told there, too; what was computed when
+        Ctrl-C came is still written, unless it comes again.
     """
-    summary, ended = Summary(), 0
+    summary = Summary()
+    free = available_memory(torch.device("cpu"))
+    queue = WriteQueue(max_bytes=_ENOUGH if free is None else free // _SHARE)
     planned = map(partial(_plan, ledger=ledger, made_with=made_with, overwrite=overwrite), jobs)
     with tqdm(total=len(jobs), desc=title or None, unit="picture", disable=None, dynamic_ncols=True) as bar:
-        try:
+        turns = _Turns(queue, summary, bar)
+        with _concluding(queue, summary):
             plans: deque[_Plan] = deque()
             while plans := deque([*plans, *islice(planned, 1 + look_ahead - len(plans))]):
+                queue.wait_for_room()
+                if queue.stopped:
+                    break
                 plan = plans.popleft()
                 ahead = [other.job for other in plans if other.key is not None]
-                if _attempt(plan, process, ahead, summary, ledger=ledger, overwrite=overwrite):
-                    bar.update()
-                else:
-                    bar.total -= 1  # the remaining time is that of work alone
-                    bar.refresh()
-                ended += 1
-        except KeyboardInterrupt:
-            summary.interrupted = True
-        except _DiskFullError:
-            summary.disk_full = jobs[ended].picture
-    summary.left = list(jobs[ended:])
+                writers, error = _compute(plan, process, ahead)
+                record = partial(ledger.record, key=plan.key or "", source=plan.job.source, overwrite=overwrite)
+                queue.put(writers, record, partial(turns.conclude, plan, error), num_bytes=num_bytes(plan.job))
+                del writers  # whose memory is free once they are written
+    summary.left = list(jobs[turns.ended :])
     return summary
 
 
-class _DiskFullError(Exception):
-    """There is no use in going on."""
+@contextmanager
+def _concluding(queue: WriteQueue, summary: Summary) -> Iterator[None]:
+    """See that what was handed over is concluded, also after Ctrl-C; after a second one it is given up."""
+    try:
+        try:
+            yield
+            queue.wait_for_all()
+        except KeyboardInterrupt:
+            summary.interrupted = True
+            queue.wait_for_all()
+    except KeyboardInterrupt:
+        queue.stopped = True
+    finally:
+        queue.close()
 
 
 @dataclass(frozen=True)
@@ -155,33 +178,42 @@ def _plan(job: Job, *, ledger: Ledger, made_with: str, overwrite: bool) -> _Plan
     return _Plan(job, kept=foreign) if foreign and not overwrite else _Plan(job, key)
 
 
-def _attempt(
-    plan: _Plan, process: Process, ahead: Sequence[Job], summary: Summary, *, ledger: Ledger, overwrite: bool
-) -> bool:
-    """Do what is planned, and note in the summary what came of it; returns whether there was work."""
-    job = plan.job
+def _compute(plan: _Plan, process: Process, ahead: Sequence[Job]) -> tuple[Mapping[Path, Writer], Exception | None]:
+    """How to write what is planned, nothing if there is no work; or why that cannot be done."""
+    if plan.key is None:
+        return {}, plan.error
     try:
-        if plan.error is not None:
-            raise plan.error
-        if plan.key is None:
+        return process(plan.job, ahead), None
+    except _ERRORS_OF_ONE_FILE as error:
+        return {}, error
+
+
+class _Turns:
+    """Notes in the summary what came of each job, in their order."""
+
+    def __init__(self, queue: WriteQueue, summary: Summary, bar: "tqdm[Any]") -> None:
+        self._queue, self._summary, self._bar = queue, summary, bar
+        self.ended = 0
+
+    def conclude(self, plan: _Plan, not_computed: Exception | None, not_written: Exception | None) -> None:
+        """Note what came of a job; a mistake of ours is raised."""
+        job, summary, error = plan.job, self._summary, not_computed or not_written
+        if error is not None and not isinstance(error, _ERRORS_OF_ONE_FILE):
+            raise error
+        if isinstance(error, OSError) and error.errno in _DISK_FULL:
+            summary.disk_full, self._queue.stopped = job.picture, True
+            return
+        if error is not None:
+            summary.failures.append(job.explained(error))
+            tqdm.write(f"Failed: {summary.failures[-1]}")
+        elif plan.key is None:
             summary.kept += plan.kept
             summary.skipped += [] if plan.kept else [job]
-            return False
-        _write(job, process(job, ahead), ledger=ledger, key=plan.key, overwrite=overwrite)
-    except _ERRORS_OF_ONE_FILE as error:
-        if isinstance(error, OSError) and error.errno in _DISK_FULL:
-            raise _DiskFullError from error
-        summary.failures.append(job.explained(error))
-        tqdm.write(f"Failed: {summary.failures[-1]}")
-    else:
-        summary.written.append(job)
-        tqdm.write(f"{job.source} → {job.picture}")
-    return True
-
-
-def _write(job: Job, writers: Mapping[Path, Writer], *, ledger: Ledger, key: str, overwrite: bool) -> None:
-    for target in job.targets:
-        with atomic_write(target) as file:
-            writers[target](file)
-            file.flush()
-            ledger.record(target, file, key=key, source=job.source, overwrite=overwrite)
+            self._bar.total -= 1  # the remaining time is that of work alone
+            self._bar.refresh()
+        else:
+            summary.written.append(job)
+            tqdm.write(f"{job.source} → {job.picture}")
+        if error is not None or plan.key is not None:
+            self._bar.update()
+        self.ended += 1

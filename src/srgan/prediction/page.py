@@ -103,10 +103,32 @@ def write_report(path: Path, entries: Iterable[Entry], *, title: str) -> None:
 
 def _picture(rows: list[_Row], entry: Entry) -> dict[str, Any]:
     """What the page's script needs of a picture; adds what its table needs."""
+    content = block(entry)
+    preview = _to_pillow(entry.sr)
+    preview.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
+    rows.append(
+        _Row(
+            entry.name,
+            f"{content['width']} × {content['height']}",
+            entry.seconds,
+            entry.scores,
+            entry.bicubic_scores,
+            _data(preview, "JPEG", quality=80),
+        )
+    )
+    return content
+
+
+def block(entry: Entry) -> dict[str, Any]:
+    """A picture as the script in ``assets/viewer.js`` shows it, its layers as data.
+
+    Raises:
+        ValueError: If its pictures are not of one shape.
+    """
     _check(entry)
     height, width = entry.size or entry.sr.shape[-2:]
     layers = {"bicubic": entry.bicubic, "sr": entry.sr, "reference": entry.reference}
-    content = {
+    return {
         "name": entry.name,
         "width": width,
         "height": height,
@@ -118,19 +140,6 @@ def _picture(rows: list[_Row], entry: Entry) -> dict[str, Any]:
             for name, value in entry.scores.items()
         ],
     }
-    preview = _to_pillow(entry.sr)
-    preview.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
-    rows.append(
-        _Row(
-            entry.name,
-            f"{width} × {height}",
-            entry.seconds,
-            entry.scores,
-            entry.bicubic_scores,
-            _data(preview, "JPEG", quality=80),
-        )
-    )
-    return content
 
 
 def _facts(entry: Entry, height: int, width: int) -> Iterator[str]:

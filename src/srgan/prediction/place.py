@@ -7,7 +7,10 @@ from pathlib import Path
 from srgan.pictures import EXTENSIONS
 
 # Endings that say in what format to write.
-_FORMATS = {".png": "png", ".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp", ".tif": "tiff", ".tiff": "tiff"}
+_FORMATS = {
+    **{".png": "png", ".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp", ".avif": "avif"},
+    **dict.fromkeys((".tif", ".tiff"), "tiff"),
+}
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from torch import Tensor
 from srgan.evaluation.score_file import PREDICTED, SCORES
 from srgan.inference.trust import undrawn
 from srgan.pictures.browser_view import Rows, Seen, read_seen, reduce_rows
-from srgan.pictures.resize import upscale
+from srgan.pictures.resize import resize_rows, upscale
 from srgan.pictures.rgb import read_image, to_uint8
 from srgan.prediction.jobs import Job
 from srgan.prediction.loop import Summary
 from srgan.prediction.page import VIEWING_PIXELS, Entry, write_report
+from srgan.prediction.sizes import Size
 from srgan.system.device import available_memory
 
 if TYPE_CHECKING:  # torchvision comes with it
@@ -28,7 +29,6 @@ PAGE = "index.html"
 SCORED_PIXELS = 25_000_000  # of a result: those of a photo of 24 megapixels take 2.2 GB
 _BYTES_PER_BIT = 2  # of a pixel's channel: what decoding a result takes at the peak, 10 to 12 and 20 to 27 measured
 _BYTES_PER_SCORED_PIXEL = 90
-_BICUBIC_MARGIN = 3  # input pixels beyond those that bicubic enlarging looks at
 _Scores = tuple[Mapping[str, float], Mapping[str, float]]  # of the result, and of bicubic
 _TROUBLES = (OSError, ValueError, MemoryError, RuntimeError)  # that a picture, a disk, or a device can be in
 
@@ -72,6 +72,7 @@ class Review:
         scale: How many times the results are enlarged.
         max_pixels: The most pixels an input may have.
         page_title: What the page calls the run; None for no page.
+        size: How large the results are; None for ``scale`` times.
     """
 
     references: "References | None"
@@ -79,6 +80,7 @@ class Review:
     scale: int
     max_pixels: int
     page_title: str | None
+    size: Size | None = None
     unseen: list[str] = field(default_factory=list)
     unscored: list[str] = field(default_factory=list)
 
@@ -128,7 +130,8 @@ class Review:
 
     def _entry(self, job: Job) -> Entry:
         lr = read_seen(job.source, max_pixels=self.max_pixels)
-        height, width = size = lr.size[0] * self.scale, lr.size[1] * self.scale
+        size = (lr.size[0] * self.scale, lr.size[1] * self.scale) if self.size is None else self.size.of(lr.size)
+        height, width = size
         _require_memory(height * width * lr.bits * _BYTES_PER_BIT)
         sr = read_seen(job.picture, max_pixels=2**62)  # its size was agreed to when it was made
         if sr.size != size:
@@ -143,7 +146,7 @@ class Review:
 
         return Entry(
             job.name,
-            bicubic=shown(bicubic_rows(small, self.scale)),
+            bicubic=shown(bicubic_rows(small, size)),
             sr=shown(sr.rows),
             reference=None if hr is None else shown(hr.rows),
             trust=undrawn(read_image(job.targets[0]), lr.size) if len(job.targets) > 1 else None,
@@ -175,19 +178,16 @@ class Review:
         return hr, scores, None
 
 
-def bicubic_rows(lr: Tensor, scale: int) -> Rows:
+def bicubic_rows(lr: Tensor, size: tuple[int, int]) -> Rows:
     """Rows of an input as bicubic enlarges it, made as they are asked for.
 
     Args:
         lr: Float RGB in [0, 1], shape (1, 3, h, w).
-        scale: How many times larger.
+        size: Height and width of the enlarged picture.
     """
 
     def rows(first: int, last: int) -> NDArray[np.uint8]:
-        top = max(first // scale - _BICUBIC_MARGIN, 0)
-        bottom = min(-(-last // scale) + _BICUBIC_MARGIN, lr.shape[-2])
-        large = upscale(lr[..., top:bottom, :], scale)[..., first - top * scale : last - top * scale, :]
-        return to_uint8(large[0]).permute(1, 2, 0).contiguous().numpy()
+        return to_uint8(resize_rows(lr, size, first, last)[0]).permute(1, 2, 0).contiguous().numpy()
 
     return rows
 

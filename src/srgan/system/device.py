@@ -4,6 +4,9 @@ from pathlib import Path
 
 import torch
 
+from srgan.system.memory import kept_memory
+
+_CPUINFO = Path("/proc/cpuinfo")
 _MEMINFO = Path("/proc/meminfo")
 # Limit and usage of a container's memory, in bytes: control groups version 2, then 1.
 _CONTAINER_LIMITS = (
@@ -46,7 +49,19 @@ def available_memory(device: torch.device) -> int | None:
     for limit, used in _CONTAINER_LIMITS:
         if limit.is_file() and used.is_file() and (most := limit.read_text(encoding="utf-8").strip()) != "max":
             left = min(left, max(0, int(most) - int(used.read_text(encoding="utf-8"))))
-    return left
+    return left + kept_memory()
+
+
+def has_fast_bf16() -> bool:
+    """Whether the processor computes in bfloat16 faster than in float32: with AMX, or with AVX-512 of AMD's.
+
+    AVX-512's own instructions take as long as float32's on Intel's processors, and half as long on AMD's.
+    """
+    if not _CPUINFO.is_file():
+        return False
+    lines = _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    return "amx_bf16" in flags or ("avx512_bf16" in flags and any("AuthenticAMD" in line for line in lines))
 
 
 def is_out_of_memory(error: Exception) -> bool:

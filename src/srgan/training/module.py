@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from srgan import __version__
-from srgan.losses import GeneratorLoss, discriminator_loss
+from srgan.losses import GeneratorLoss
 from srgan.training.artefacts import checkerboard, colour_drift
 from srgan.training.ema import MovingAverage
 from srgan.training.pieces import micro_batches, window
@@ -28,7 +28,7 @@ class SRGAN(AlternatingUpdates):
     """Super-resolution GAN.
 
     Args:
-        generator: LR to SR; a ``srgan.networks.Generator``.
+        generator: LR to SR; a ``srgan.networks.AnyGenerator``.
         discriminator: Image to logits; a ``srgan.networks.Discriminator``.
         generator_loss: The generator's weighted losses.
         generator_optimizer: Builds the generator's optimizer from its parameters.
@@ -159,9 +159,10 @@ class SRGAN(AlternatingUpdates):
         with torch.no_grad():
             sr = self.generator(lr) if shared_sr is None else shared_sr.detach()
         sr, hr = self._window(sr), self._window(hr)
+        hr = hr.detach().requires_grad_(self.generator_loss.r1_weight > 0)
         # Two passes, not one over both: BatchNorm must see real and fake images apart, as the paper's does.
         real_logits, fake_logits = self.discriminator(hr), self.discriminator(sr)
-        loss = discriminator_loss(real_logits, fake_logits)
+        loss = self.generator_loss.of_discriminator(real_logits, fake_logits, hr=hr)
         self.note(
             discriminator_loss=loss,
             real_probability=real_logits.sigmoid().mean(),
@@ -175,7 +176,11 @@ class SRGAN(AlternatingUpdates):
         self._watch(sr, lr)
         sr, hr = self._window(sr), self._window(hr)
         fake_logits = self.discriminator(sr) if self.generator_loss.needs_discriminator else None
-        terms = self.generator_loss.terms(sr, hr, fake_logits)
+        real_logits = None
+        if fake_logits is not None and self.generator_loss.compares:
+            with torch.no_grad():
+                real_logits = self.discriminator(hr)
+        terms = self.generator_loss.terms(sr, hr, fake_logits, real_logits)
         loss = self.generator_loss.total(terms, adversarial_ramp=self._adversarial_ramp())
         self.note(generator_loss=loss, **terms)
         return loss

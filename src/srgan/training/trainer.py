@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
@@ -13,6 +14,9 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
+from srgan.system.device import has_fast_bf16
+
+_BF16_SINCE = (8, 0)  # compute capability
 _WEIGHTS_IN_16_BITS = ("bf16-true", "16-true", "transformer-engine", "transformer-engine-float16")
 # Lightning refuses some of these with two optimizers; the others have no meaning where training counts steps.
 _SET_ELSEWHERE = {
@@ -31,6 +35,7 @@ def build_trainer(
     max_steps: int,
     val_check_interval: int = 1000,
     precision: str | int = "32-true",
+    accelerator: str = "auto",
     devices: int | str | Sequence[int] = "auto",
     callbacks: Sequence[Callback] = (),
     logger: Sequence[Logger] = (),
@@ -41,11 +46,13 @@ def build_trainer(
     Args:
         max_steps: Steps (batches, generator updates) to train for.
         val_check_interval: Steps between validations; a shorter run is validated at its last step.
-        precision: As in Lightning, but the weights stay in 32 bits: ``32-true``, ``bf16-mixed``, ``16-mixed``.
+        precision: As in Lightning, but the weights stay in 32 bits: ``32-true``, ``bf16-mixed``, ``16-mixed``. ``auto``
+            is bf16-mixed where the device computes faster in it, and otherwise 32-true.
+        accelerator: As in Lightning: ``auto``, ``cpu``, ``gpu``, ``mps``.
         devices: As in Lightning: a number, a sequence of indices, or ``auto``.
         callbacks: Lightning's callbacks; checkpoints and the progress bar exist only if they are among them.
         logger: Loggers of values.
-        **lightning: Any other argument of ``lightning.Trainer``, passed on: ``accelerator``, ``profiler``, …
+        **lightning: Any other argument of ``lightning.Trainer``, passed on: ``profiler``, …
 
     Returns:
         The trainer.
@@ -59,7 +66,8 @@ def build_trainer(
     arguments: dict[str, Any] = {
         "max_steps": max_steps,
         "max_epochs": -1,  # the training data has no end, so only steps count
-        "precision": precision,
+        "precision": _auto_precision(accelerator) if precision == "auto" else precision,
+        "accelerator": accelerator,
         "devices": list(devices) if isinstance(devices, Sequence) and not isinstance(devices, str) else devices,
         "val_check_interval": min(val_check_interval, max_steps),
         "check_val_every_n_epoch": None,
@@ -77,11 +85,19 @@ def build_trainer(
     except MisconfigurationException as error:
         raise ValueError(
             "Expected the settings of trainer to fit this machine and each other, got"
-            f" trainer.accelerator={lightning.get('accelerator', 'auto')} and trainer.devices={devices}: {error}"
+            f" trainer.accelerator={accelerator} and trainer.devices={devices}: {error}"
             " Set trainer.accelerator=auto trainer.devices=auto for what there is; nvidia-smi lists NVIDIA's GPUs."
         ) from error
     _require_fit_for_processes(trainer, lightning)
     return trainer
+
+
+def _auto_precision(accelerator: str) -> str:
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        fast = torch.cuda.get_device_capability() >= _BF16_SINCE
+    else:
+        fast = accelerator in ("auto", "cpu") and not torch.backends.mps.is_available() and has_fast_bf16()
+    return "bf16-mixed" if fast else "32-true"
 
 
 def _require_known(lightning: Mapping[str, Any]) -> None:

@@ -2,21 +2,15 @@
 
 from srgan.weights.checkpoint_file import WeightsError, check_fits, read_checkpoint, resolve_checkpoint
 from srgan.weights.discriminator_file import load_into_discriminator, save_discriminator
-from srgan.weights.generator_file import (
-    SHIPPED,
-    blend,
-    load_generator,
-    load_into,
-    read_metadata,
-    resolve,
-    save_generator,
-)
+from srgan.weights.fitting import blend, generator_from_file, load_into
+from srgan.weights.generator_file import SHIPPED, load_generator, read_metadata, resolve, save_generator
 
 __all__ = [
     "SHIPPED",
     "WeightsError",
     "blend",
     "check_fits",
+    "generator_from_file",
     "load_generator",
     "load_into",
     "load_into_discriminator",

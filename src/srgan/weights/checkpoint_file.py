@@ -67,38 +67,58 @@ def _shape(state: Mapping[str, Any], name: str) -> torch.Size | None:
     return state[name].shape if name in state else None
 
 
+def read_plain(file: Path) -> dict[str, Any]:
+    """Read a PyTorch file as plain values, executing nothing.
+
+    Raises:
+        WeightsError: If it is damaged, or holds anything but plain values by name.
+    """
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{file} is not a checkpoint of this project, and no other weights: not a PyTorch file, or one that holds"
+            " more than plain values, which could run a program."
+        ) from error
+    except Exception as error:  # bytes that are not a pickle can raise anything
+        raise WeightsError(
+            f"{file} cannot be read as weights, it may be truncated or another kind of file:"
+            f" {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(content, dict):
+        raise WeightsError(
+            f"{file} is not a generator: expected tensors by name, as train.py writes them, got {named_keys(content)}."
+        )
+    return content
+
+
 def read_checkpoint(file: Path) -> dict[str, Any]:
-    """Read a training checkpoint as plain values, executing nothing.
+    """Read a training checkpoint of this project as plain values, executing nothing.
 
     Raises:
         WeightsError: If it is damaged, not a checkpoint of this project, or holds anything but plain values.
     """
-    try:
-        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    checkpoint = read_plain(file)
+    require_checkpoint(checkpoint, source=file)
+    return checkpoint
+
+
+def require_checkpoint(checkpoint: Mapping[str, Any], *, source: Path) -> None:
+    """Raise a WeightsError unless plain values are a training checkpoint of this project."""
+    if GENERATOR_CONFIG not in checkpoint or "state_dict" not in checkpoint:
         raise WeightsError(
-            f"{file} is not a checkpoint of this project: not a PyTorch file, or one that holds more than plain values."
-        ) from error
-    except Exception as error:  # bytes that are not a pickle can raise anything
-        raise WeightsError(
-            f"{file} cannot be read as a checkpoint, it may be truncated or another kind of file:"
-            f" {type(error).__name__}: {error}"
-        ) from error
-    if not isinstance(checkpoint, dict) or GENERATOR_CONFIG not in checkpoint or "state_dict" not in checkpoint:
-        raise WeightsError(
-            f"{file} is not a checkpoint of this project: expected the keys {GENERATOR_CONFIG!r} and 'state_dict', got"
-            f" {_named_keys(checkpoint)}. Was it made by train.py?"
+            f"{source} is not a checkpoint of this project: expected the keys {GENERATOR_CONFIG!r} and 'state_dict',"
+            f" got {named_keys(checkpoint)}. Was it made by train.py?"
         )
     state = checkpoint["state_dict"]
     if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
         raise WeightsError(
-            f"{file} is not a checkpoint of this project: expected tensors by name in its 'state_dict', got"
-            f" {_named_keys(state)}. Was it made by train.py?"
+            f"{source} is not a checkpoint of this project: expected tensors by name in its 'state_dict', got"
+            f" {named_keys(state)}. Was it made by train.py?"
         )
-    return checkpoint
 
 
-def _named_keys(content: object) -> str:
+def named_keys(content: object) -> str:
     """The first keys of a mapping, in words."""
     if not isinstance(content, Mapping) or not content:
         return f"{'an empty ' if isinstance(content, Mapping) else ''}{type(content).__name__}"

@@ -1,4 +1,4 @@
-"""Generators on disk: written as safetensors with their architecture, read from these or from checkpoints.
+"""Generators on disk: written as safetensors with their architecture; read from these, checkpoints and others' files.
 
 Reading executes nothing: tensors and plain values only, and the network is built from plain numbers.
 """
@@ -9,26 +9,29 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
-from srgan.networks import Generator
+from srgan.networks import AnyGenerator, Generator
 from srgan.system.files import atomic_write
-from srgan.weights.checkpoint_file import GENERATOR_CONFIG, WeightsError, read_checkpoint, require_finite
+from srgan.weights.checkpoint_file import GENERATOR_CONFIG, WeightsError, read_plain, require_checkpoint, require_finite
+from srgan.weights.foreign_file import load_foreign
 
 # Prefixes of the generator's tensors in a training checkpoint; the moving average comes first.
 GENERATOR_PREFIXES = ("average.module.", "generator.")
 # The included weights: trained on pixels alone, and adversarially from there.
 SHIPPED = {"srresnet": "srresnet_x4.safetensors", "srgan": "srgan_x4.safetensors"}
+_NOT_STATED = {"architecture": "not stated"}  # in a file that is not from here
 _SMALL = 10**7  # weights of a network that is built without further checks
 
 
 def save_generator(
-    path: Path, generator: Generator, *, metadata: dict[str, str] | None = None, half: bool = False
+    path: Path, generator: AnyGenerator, *, metadata: dict[str, str] | None = None, half: bool = False
 ) -> None:
     """Write a generator as safetensors, whole or not at all.
+
+    The tensors have the architecture's own names, so that other programs that know it load the file.
 
     Args:
         path: The file.
@@ -37,20 +40,21 @@ def save_generator(
         half: Write float16, which halves the file and changes results by less than rounding to 8 bits does.
     """
     header = {**(metadata or {}), GENERATOR_CONFIG: json.dumps(generator.config)}
-    tensors = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in generator.native_state().items()}
     if half:
         tensors = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
     with atomic_write(path) as file:
         file.write(save(tensors, metadata=header))
 
 
-def load_generator(path: Path) -> Generator:
+def load_generator(path: Path) -> AnyGenerator:
     """Build the generator that a file holds.
 
     Args:
         path: A ``generator.safetensors``, a training checkpoint (``.ckpt``), or a run's folder, in which
             ``generator.safetensors`` or else ``checkpoints/last.ckpt`` is used; ``srresnet`` or ``srgan`` for the
-            included weights.
+            included weights; or the ``.pth``, ``.pt`` or ``.safetensors`` of another project, as far as spandrel knows
+            its architecture.
 
     Returns:
         The generator in evaluation mode, on the CPU, in float32.
@@ -59,7 +63,9 @@ def load_generator(path: Path) -> Generator:
         WeightsError: If the file is missing, is damaged, holds something else, or holds weights that are not finite.
     """
     file = resolve(path)
-    config, state = _read_safetensors(file) if file.suffix == ".safetensors" else _read_checkpoint(file)
+    config, state = _read_safetensors(file) if file.suffix == ".safetensors" else _read_pickle(file)
+    if _is_foreign(config):
+        return load_foreign(state, source=file)
     _require_plausible(config, state, source=file)
     try:
         generator = Generator(**config)
@@ -67,8 +73,14 @@ def load_generator(path: Path) -> Generator:
         raise WeightsError(
             f"{file} names an architecture that this version does not have: {config} ({error})."
         ) from error
+    state.pop("skip.kernels", None)  # a constant, which files for spandrel show
     fill_generator(generator, state, source=file)
     return generator.eval()
+
+
+def _is_foreign(config: Any) -> bool:
+    """Whether an architecture is left to spandrel: files of ours name another one than ``Generator`` by this key."""
+    return isinstance(config, dict) and "architecture" in config
 
 
 def _require_plausible(config: Any, state: Mapping[str, Tensor], *, source: Path) -> None:
@@ -101,62 +113,11 @@ def read_metadata(path: Path) -> dict[str, str]:
     return {name: text for name, text in metadata.items() if name != GENERATOR_CONFIG}
 
 
-def blend(pixel: Generator, adversarial: Generator, *, strength: float) -> Generator:
-    """Interpolate the weights of two generators, to choose the amount of invented detail.
-
-    Args:
-        pixel: What strength 0 gives: trained on pixels alone.
-        adversarial: What strength 1 gives: trained adversarially from there.
-        strength: Share of ``adversarial`` in the weights, in [0, 1].
-
-    Returns:
-        A new generator in evaluation mode.
-
-    Raises:
-        ValueError: If the strength is out of range.
-        WeightsError: If the architectures differ.
-
-    Reference: network interpolation, Wang et al. 2018 (ESRGAN), arXiv:1809.00219, §3.4.
-    """
-    if not 0 <= strength <= 1:
-        raise ValueError(f"Expected strength between 0 (pixel-trained) and 1 (adversarially trained), got {strength}.")
-    if pixel.config != adversarial.config:
-        differing = [
-            f"{name} is {pixel.config[name]} in blend_with and {value} in ckpt"
-            for name, value in adversarial.config.items()
-            if pixel.config[name] != value
-        ]
-        raise WeightsError(
-            f"Expected two weights of the same architecture to blend, but {'; '.join(differing)}. Set blend_with= to"
-            " weights that fit, such as those that the training of ckpt started from, or strength=1."
-        )
-    blended = Generator(**adversarial.config)
-    ends = pixel.state_dict()
-    blended.load_state_dict(
-        {
-            name: torch.lerp(ends[name], value, strength) if value.is_floating_point() else value
-            for name, value in adversarial.state_dict().items()
-        }
-    )
-    return blended.eval()
-
-
-def load_into(generator: nn.Module, path: Path) -> None:
-    """Fill a ``Generator`` with the weights of a file of the same architecture.
-
-    Raises:
-        WeightsError: If the architectures differ; the message says where.
-    """
-    assert isinstance(generator, Generator), "conf/generator/*.yaml build srgan.networks.Generator"
-    loaded = load_generator(path)
-    differing = [
-        f"{name} is {loaded.config[name]} in the file and {value} here"
-        for name, value in generator.config.items()
-        if loaded.config[name] != value
-    ]
-    if differing:
-        raise WeightsError(f"{path} holds another architecture: {'; '.join(differing)}. Set generator.* to match.")
-    generator.load_state_dict(loaded.state_dict())
+def stated_licence(path: Path) -> str | None:
+    """What the header of a weight file says of its licence; None if nothing."""
+    metadata = {name.lower(): text for name, text in read_metadata(path).items()}
+    names = ("licence", "license", "modelspec.license")
+    return next((metadata[name] for name in names if metadata.get(name)), None)
 
 
 def fill_generator(generator: Generator, state: dict[str, Tensor], *, source: Path) -> None:
@@ -187,7 +148,7 @@ def resolve(path: Path) -> Path:
         else f"{path} does not exist"
     )
     names = " or ".join(SHIPPED)
-    raise WeightsError(f"Expected weights ({names}, a .ckpt, a .safetensors or a run's folder), but {where}.")
+    raise WeightsError(f"Expected weights ({names}, a .ckpt, .safetensors or .pth, or a run's folder), but {where}.")
 
 
 def shipped_file(name: str) -> Path:
@@ -198,24 +159,30 @@ def shipped_file(name: str) -> Path:
     return shipped
 
 
-def _read_checkpoint(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    checkpoint = read_checkpoint(file)
-    tensors = checkpoint["state_dict"]
+def _read_pickle(file: Path) -> tuple[Any, dict[str, Any]]:
+    """The architecture, as far as it is stated; and its tensors, or what else it holds."""
+    content = read_plain(file)
+    if GENERATOR_CONFIG not in content:
+        return _NOT_STATED, content
+    require_checkpoint(content, source=file)
+    tensors, config = content["state_dict"], content[GENERATOR_CONFIG]
     prefix = next((p for p in GENERATOR_PREFIXES if any(name.startswith(p) for name in tensors)), "")
-    state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-    return checkpoint[GENERATOR_CONFIG], state
+    if _is_foreign(config):
+        prefix += "model."  # of ``srgan.networks.Adapted``
+    return config, {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _read_safetensors(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _read_safetensors(file: Path) -> tuple[Any, dict[str, Tensor]]:
+    """As above."""
     try:
         with safe_open(file, framework="pt") as opened:
             metadata = opened.metadata() or {}
             state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
     except SafetensorError as error:
         raise WeightsError(f"{file} cannot be read as safetensors, it may be truncated: {error}") from error
+    if GENERATOR_CONFIG not in metadata:
+        return _NOT_STATED, state
     try:
         return json.loads(metadata[GENERATOR_CONFIG]), state
-    except (KeyError, json.JSONDecodeError) as error:
-        raise WeightsError(
-            f"{file} is not a generator of this project: its header has no {GENERATOR_CONFIG!r}."
-        ) from error
+    except json.JSONDecodeError as error:
+        raise WeightsError(f"{file} is damaged: its header's {GENERATOR_CONFIG!r} is not JSON.") from error

@@ -322,10 +322,10 @@ def test_a_closed_folder_is_a_finding(tmp_path: Path, closed_folder: Callable[[P
 def test_pictures_that_are_not_read_are_findings(tmp_path: Path) -> None:
     for name in ("0.png", "1.avif", "2.jfif"):
         save(tmp_path / name, textured(int(name[0])))
-    (tmp_path / "IMG_0001.HEIC").touch()
-    with pytest.warns(LeftOutWarning, match=r"1 \.heic"):
+    (tmp_path / "IMG_0001.CR3").touch()
+    with pytest.warns(LeftOutWarning, match=r"1 \.cr3"):
         (finding,) = check(tmp_path)
-    assert (finding.name, finding.file) == ("other_kind", str(tmp_path / "IMG_0001.HEIC"))
+    assert (finding.name, finding.file) == ("other_kind", str(tmp_path / "IMG_0001.CR3"))
 
 
 def test_partners_of_other_scales_are_not_missed(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from srgan.pictures.decoded.picture import Picture
 
-_BAND_PIXELS = 2**20
+_BAND_PIXELS = 2**16  # what is done with a band finds it in the processor's cache
 
 
 def rows_per_band(picture: Picture) -> int:
-    """How many rows come at once: about a million pixels' worth."""
+    """How many rows come at once: as many as have some ten thousand pixels."""
     return max(1, _BAND_PIXELS // picture.size[1])
 
 
@@ -24,12 +24,15 @@ def bands(picture: Picture, *, bits: int, gray: bool) -> Iterator[NDArray[Any]]:
     Values are clamped and rounded to the nearest level.
     """
     height, rows = picture.size[0], rows_per_band(picture)
+    stored = torch.uint16 if bits == 16 else torch.uint8
     for top in range(0, height, rows):
         planes = [picture.rgb[0, : 1 if gray else 3, top : top + rows]]
         if picture.alpha is not None:
             planes.append(picture.alpha[0, :, top : top + rows])
-        values = torch.cat([as_shares(plane) for plane in planes]).clamp_(0, 1).mul_(2**bits - 1).round_()
-        yield np.ascontiguousarray(values.permute(1, 2, 0).numpy().astype(np.uint16 if bits == 16 else np.uint8))
+        if any(plane.dtype != stored for plane in planes):
+            planes = [as_shares(plane).clamp(0, 1).mul_(2**bits - 1).round_().to(stored) for plane in planes]
+        values = [plane.detach().cpu().permute(1, 2, 0).numpy() for plane in planes]
+        yield np.ascontiguousarray(values[0] if len(values) == 1 else np.concatenate(values, axis=-1))
 
 
 def as_shares(plane: Tensor) -> Tensor:

@@ -28,6 +28,8 @@ class Picture:
         duration: How long a frame of an animation is shown, in milliseconds; None if nothing moves.
         loop: How often an animation plays, 0 for endlessly; None if nothing moves.
         chunks: What a PNG says of its colours beside a profile, and its text: name and data of each chunk.
+        comments: Those of a JPEG.
+        iptc: The IPTC records of a JPEG or TIFF: caption, credit, copyright.
     """
 
     rgb: Tensor
@@ -41,6 +43,8 @@ class Picture:
     duration: float | None = None
     loop: int | None = None
     chunks: tuple[tuple[bytes, bytes], ...] = ()
+    comments: tuple[bytes, ...] = ()
+    iptc: bytes | None = None
 
     @property
     def size(self) -> tuple[int, int]:

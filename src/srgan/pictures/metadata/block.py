@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from srgan.pictures.metadata.exif import RATIONAL, SHORT, Block, parse
+from srgan.pictures.metadata.exif import RATIONAL, SHORT, Block, Directory, Entry, parse
 
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _NO_UNIT, _INCH, _CENTIMETRE = 1, 2, 3
@@ -21,7 +21,12 @@ _UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, TypeError, KeyError, 
 
 
 def orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8, that is left to apply; a TIFF's is applied by Pillow as it loads."""
+    """The EXIF orientation, 1 to 8, that is left to apply; a TIFF's is applied by Pillow as it loads.
+
+    A JPEG XL comes upright, whatever its EXIF says, unless it holds a JPEG.
+    """
+    if image.format == "JXL" and not getattr(image, "jpeg", False):
+        return 1
     value = _exif(image).get(ExifTags.Base.Orientation, 1)
     return value if value in range(1, 9) else 1
 
@@ -48,8 +53,14 @@ def read_block(image: Image.Image) -> Block | None:
         block = parse(file, without=_DROPPED, index=image.tell())
         file.seek(place)
         return block
-    stored = _stored(image)
-    return parse(stored, without=_DROPPED) if stored else None
+    stored, changed = _stored(image)
+    before = parse(stored, without=_DROPPED) if stored else None
+    if changed is None:
+        return before
+    after = parse(changed, without=_DROPPED)
+    if before is None or after is None:
+        return after
+    return Block(after.order, _with_types_of(before.in_order(after.order).tags, after.tags))
 
 
 def read_dpi(image: Image.Image) -> tuple[float, float] | None:
@@ -87,8 +98,20 @@ def _exif(image: Image.Image) -> Image.Exif:
         return Image.Exif()
 
 
-def _stored(image: Image.Image) -> bytes | None:
-    """The block as the file has it, or as Pillow makes it of tags that were changed in memory."""
+def _with_types_of(before: Directory, after: Directory) -> Directory:
+    """A directory with the types that its values had before: of values without a type of TIFF's, Pillow makes bytes."""
+    kept = dict(after)
+    for tag, value in after.items():
+        old = before.get(tag)
+        if isinstance(value, dict):
+            kept[tag] = _with_types_of(old, value) if isinstance(old, dict) else value
+        elif isinstance(old, Entry) and old.data == value.data:
+            kept[tag] = old
+    return kept
+
+
+def _stored(image: Image.Image) -> tuple[bytes | None, bytes | None]:
+    """The block as the file has it; and as Pillow makes it where tags were changed in memory."""
     stored, text = image.info.get("exif"), image.info.get("Raw profile type exif")
     exif, original = _exif(image), Image.Exif()
     try:
@@ -96,9 +119,11 @@ def _stored(image: Image.Image) -> bytes | None:
             stored = bytes.fromhex("".join(text.split("\n")[3:]))
         if stored:
             original.load(stored)
-        return stored if stored and _tags(exif) == _tags(original) else exif.tobytes() if len(exif) else None
+        if stored and _tags(exif) == _tags(original):
+            return stored, None
+        return stored or None, exif.tobytes() if len(exif) else b""
     except _UNREADABLE:
-        return None
+        return None, None
 
 
 def _tags(exif: Image.Exif) -> dict[int, Any]:

@@ -1,6 +1,7 @@
 """What an EXIF block says of the picture's size, scale and directions, put right when that is turned or enlarged."""
 
 from collections.abc import Callable
+from fractions import Fraction
 
 from srgan.pictures.metadata.exif import DOUBLE, EXIF, INTEROP, LONG, RATIONAL, SHORT, Block, Entry, parse
 
@@ -36,23 +37,35 @@ def turned(block: Block, turn: int, size: tuple[int, int]) -> bytes | None:
     return block.tobytes() or None
 
 
-def enlarged(exif: bytes | None, scale: int, size: tuple[int, int]) -> bytes | None:
-    """The bytes of a block for a picture enlarged by ``scale`` to ``size``, its height and width."""
+def enlarged(exif: bytes | None, before: tuple[int, int], after: tuple[int, int]) -> bytes | None:
+    """The bytes of a block for a picture that had a height and width and has others now."""
     block = parse(exif) if exif else None
     if block is None:
         return exif
+    down, across = (Fraction(new, old) for new, old in zip(after, before, strict=True))
     details = block.directory(EXIF)
-    for tag in _FOCAL_PLANE:
+    for tag, factor in zip(_FOCAL_PLANE, (across, down), strict=True):
         entry = details.get(tag)
         if isinstance(entry, Entry) and (entry.kind, entry.count) == (RATIONAL, 1):
             over, under = (int(number) for number in block.numbers(entry, "I"))
-            over, under = (over * scale, under) if over * scale < 2**32 else (over, max(under // scale, 1))
-            details[tag] = block.entry(RATIONAL, "I", over, under)
+            details[tag] = block.entry(RATIONAL, "I", *_times(over, under, factor))
     for tag in _SUBJECTS:
-        _change(block, tag, lambda where: [each * scale + (scale // 2 if n < 2 else 0) for n, each in enumerate(where)])
-    _enlarge_ground(block, scale)
-    _state_size(block, size)
+        _change(block, tag, lambda where: _enlarged_place(where, across, down))
+    _enlarge_ground(block, across, down)
+    _state_size(block, after)
     return block.tobytes() or None
+
+
+def _times(over: int, under: int, factor: Fraction) -> tuple[int, int]:
+    """A rational times a factor, in 32 bits; one without a denominator says nothing and stays."""
+    if not under:
+        return over, under
+    product = Fraction(over, under) * factor
+    for bits in range(32, 0, -4):
+        near = product.limit_denominator(2**bits - 1)
+        if near.numerator < 2**32:
+            return near.numerator, near.denominator
+    return over, under
 
 
 def _state_size(block: Block, size: tuple[int, int]) -> None:
@@ -87,10 +100,21 @@ def _turned_place(where: list[int], turn: int, size: tuple[int, int]) -> list[in
     return [x, y, *extent]
 
 
-def _enlarge_ground(block: Block, scale: int) -> None:
+def _enlarged_place(where: list[int], across: Fraction, down: Fraction) -> list[int]:
+    """The middle of a pixel stays where it is in the picture; of an extent, the last is the height if there are two."""
+    centre = [int((each + Fraction(1, 2)) * factor) for each, factor in zip(where[:2], (across, down), strict=True)]
+    return centre + [round(each * factor) for each, factor in zip(where[2:], (across, down), strict=False)]
+
+
+def _enlarge_ground(block: Block, across: Fraction, down: Fraction) -> None:
     """GeoTIFF's pixels are smaller, and its points further apart (GeoTIFF 1.1, annexes B.6 and B.7)."""
-    for tag, period, factor in ((_GEO_SCALE, 3, 1 / scale), (_GEO_POINTS, 6, scale), (_GEO_MATRIX, 4, 1 / scale)):
+    smaller, larger = (float(1 / across), float(1 / down)), (float(across), float(down))
+    for tag, period, factors in ((_GEO_SCALE, 3, smaller), (_GEO_POINTS, 6, larger), (_GEO_MATRIX, 4, smaller)):
         entry = block.tags.get(tag)
         if isinstance(entry, Entry) and entry.kind == DOUBLE:
-            numbers = [each * (factor if n % period < 2 else 1) for n, each in enumerate(block.numbers(entry, "d"))]
+            axes = [n % period for n in range(len(entry.data) // 8)]
+            numbers = [
+                each * (factors[axis] if axis < 2 else 1)
+                for axis, each in zip(axes, block.numbers(entry, "d"), strict=True)
+            ]
             block.tags[tag] = block.entry(DOUBLE, "d", *numbers)

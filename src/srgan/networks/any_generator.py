@@ -1,0 +1,52 @@
+"""What a network has to tell of itself to be trained, tiled, blended and written, whatever it is built of."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+SIXTEEN_BITS = frozenset({torch.bfloat16, torch.float16})
+
+
+class AnyGenerator(nn.Module):
+    """A network that maps (N, 3, h, w) to (N, 3, scale * h, scale * w), float RGB around [0, 1].
+
+    Attributes:
+        scale: How many times larger the output is.
+    """
+
+    scale: int
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The architecture as plain values; two networks whose ``config`` is equal have the same tensors."""
+        raise NotImplementedError
+
+    @property
+    def receptive_radius(self) -> int:
+        """How many input pixels to each side an output pixel depends on: the margin of a tile."""
+        raise NotImplementedError
+
+    @property
+    def bytes_per_pixel(self) -> float:
+        """Device memory that an input pixel takes at the peak, in float32."""
+        raise NotImplementedError
+
+    @property
+    def alignment(self) -> int:
+        """Tiles have to begin at multiples of so many input pixels, so that windows of attention fall alike."""
+        return 1
+
+    @property
+    def sixteen_bit_types(self) -> frozenset[torch.dtype]:
+        """The 16-bit types that the network can be computed in."""
+        return SIXTEEN_BITS
+
+    @property
+    def carries_picture(self) -> bool:
+        """Whether the picture itself goes around the network in float32, so that bfloat16 cannot be seen."""
+        return False
+
+    def native_state(self) -> dict[str, Tensor]:
+        """The tensors under the names that other programs know the architecture by."""
+        return dict(self.state_dict())

@@ -1,0 +1,88 @@
+"""Kinds of pictures that packages beside Pillow read: HEIC and JPEG XL, the extra ``formats``."""
+
+import importlib
+from importlib.util import find_spec
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+HEIC, JPEG_XL = "a HEIC picture", "a JPEG XL picture"
+_PACKAGES = {HEIC: "pillow_heif", JPEG_XL: "pillow_jxl"}
+EXTENSIONS = {HEIC: frozenset({".heic", ".heif", ".hif"}), JPEG_XL: frozenset({".jxl"})}
+INSTALL = "install the extra `formats` (pip install 'srgan[formats]')"
+# JPEG XL (ISO 18181-1), SizeHeader: bits of a side after the two that choose, and sides by their ratio.
+_SIDE_BITS = (9, 13, 18, 30)
+_RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
+_CODESTREAM = b"\xff\x0a"
+
+
+def readable_extensions() -> frozenset[str]:
+    """Endings of those kinds whose package is there."""
+    return frozenset().union(*(EXTENSIONS[kind] for kind, package in _PACKAGES.items() if find_spec(package)))
+
+
+def load_reader(kind: str) -> bool:
+    """Have Pillow read a kind, if its package is there; returns whether it is."""
+    try:
+        package = importlib.import_module(_PACKAGES[kind])
+    except ImportError:
+        return False
+    if kind == HEIC:
+        package.register_heif_opener()  # the other does so by itself
+    return True
+
+
+def deep_levels(stored: Any, image: Image.Image) -> NDArray[np.uint16] | None:
+    """The values of a HEIC picture of more than 8 bits, of which Pillow keeps 8; None of any other picture.
+
+    Args:
+        stored: Where it was opened from.
+        image: The opened file.
+
+    Returns:
+        Shape (H, W, C), white at 65535.
+    """
+    bits = image.info.get("bit_depth", 8) if image.format == "HEIF" else 8
+    if bits <= 8:
+        return None
+    heif = importlib.import_module("pillow_heif").open_heif(stored, convert_hdr_to_8bit=False)
+    values = np.asarray(heif[heif.primary_index])
+    white = 65536 - 2 ** (16 - bits)  # the values were shifted up
+    levels: NDArray[np.uint16] = np.minimum(values * (65535 / white), 65535).round().astype(np.uint16)
+    return levels.reshape(*values.shape[:2], -1)
+
+
+def jpeg_xl_pixels(file: IO[bytes]) -> int:
+    """How many pixels a JPEG XL file claims to have, before its reader decodes it all; 0 if it claims nothing."""
+    bits = int.from_bytes(_jpeg_xl_header(file), "little")
+
+    def take(number: int) -> int:
+        nonlocal bits
+        bits, value = bits >> number, bits & (1 << number) - 1
+        return value
+
+    def side() -> int:
+        return (take(5) + 1) * 8 if small else take(_SIDE_BITS[take(2)]) + 1
+
+    small = take(1)
+    height = side()
+    across, down = _RATIOS.get(take(3), (0, 0))
+    return height * (height * across // down if down else side()) if bits or height > 1 else 0
+
+
+def _jpeg_xl_header(file: IO[bytes]) -> bytes:
+    """The first bytes of the codestream, behind its signature, which may lie in boxes."""
+    file.seek(0)
+    if file.read(2) == _CODESTREAM:
+        return file.read(16)
+    file.seek(0)
+    while len(head := file.read(8)) == 8:
+        length, name = int.from_bytes(head[:4], "big"), head[4:]
+        if name in (b"jxlc", b"jxlp"):
+            return file.read(22).partition(_CODESTREAM)[2][:16]
+        if length < 8:  # to the end, or of 64 bits, as none before the picture is
+            break
+        file.seek(length - 8, 1)
+    return b""

@@ -1,0 +1,43 @@
+"""Memory that stays: what large tensors leave is used by the next ones, not given back and faulted in anew."""
+
+import ctypes
+import sys
+from functools import cache
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h
+_LARGEST = 2**31 - 1  # an int
+
+
+def keep_memory() -> None:
+    """Have glibc's allocator keep what is freed for what is allocated next; elsewhere without effect.
+
+    By itself it maps each allocation above 32 MB, and unmaps it when it is freed: 25 000 page faults to enlarge 128x128
+    pixels in float32, 3 000 without. In return the process holds on to the most that it has needed,
+    and to half as much again that lies between. To be called before
+    the work begins, by programs, not by the library.
+    """
+    if sys.platform == "linux" and hasattr(_libc(), "mallopt"):
+        _libc().mallopt(_MMAP_THRESHOLD, _LARGEST)
+        _libc().mallopt(_TRIM_THRESHOLD, _LARGEST)
+
+
+def kept_memory() -> int:
+    """Bytes that the allocator keeps free, and the system counts as used; 0 where it does not say."""
+    if sys.platform != "linux" or not hasattr(_libc(), "mallinfo2"):
+        return 0
+    return int(_libc().mallinfo2().fordblks)
+
+
+class _Usage(ctypes.Structure):
+    """glibc's ``struct mallinfo2``."""
+
+    _before = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks")
+    _fields_ = [(name, ctypes.c_size_t) for name in [*_before, "fordblks", "keepcost"]]
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallinfo2"):  # since glibc 2.33
+        library.mallinfo2.restype = _Usage
+    return library
