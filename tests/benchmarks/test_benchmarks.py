@@ -106,7 +106,7 @@ def test_one_and_two_processes_are_compared(monkeypatch: pytest.MonkeyPatch) -> 
 def test_bytes_of_collective_operations_are_counted(tmp_path: Path) -> None:
     torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
     try:
-        with scaling.Traffic() as traffic:  # type: ignore[no-untyped-call]
+        with scaling.Traffic() as traffic:
             torch.distributed.all_reduce(torch.ones(10) + torch.ones(10))
             torch.distributed.broadcast(torch.ones(3, dtype=torch.float64), src=0)
     finally:
