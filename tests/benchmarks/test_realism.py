@@ -3,6 +3,7 @@
 import math
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,9 @@ def test_weights_are_measured_photo_by_photo(tmp_path: Path) -> None:
 
     weights = tmp_path / "generator.safetensors"
     save_generator(weights, Generator(num_blocks=1, channels=4, norm="none", global_skip="bicubic"))
-    pictures = [{"lr": _noise(1, 3, 16, 12), "hr": _noise(1, 3, 64, 48, seed=n), "name": [str(n)]} for n in range(3)]
+    pictures: list[dict[str, Any]] = [
+        {"lr": _noise(1, 3, 16, 12), "hr": _noise(1, 3, 64, 48, seed=n), "name": [str(n)]} for n in range(3)
+    ]
     figures, sheet = measure([str(weights)], pictures, Judge())
     assert set(figures) == {"bicubic", str(weights)}
     by_photo = dict(figures["bicubic"])
