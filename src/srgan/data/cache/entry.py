@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 # Raise the number when decoded pixels change: entries of other versions are then not found.
-_MAGIC = b"srganp04"
+_MAGIC = b"srganp05"
 _HEADER = struct.Struct("<8s4IB39x")  # magic, height and width of lr and hr, whether the pixels follow; 64 bytes
 # Linux caches what is written at once in the largest pages that fit. Crops of large photos, spread over many pages,
 # gain from that. Small photos do not, and a virtual machine that returns free memory waits long for large pages.
