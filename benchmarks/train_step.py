@@ -70,7 +70,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "part_seconds": taken,
     }
     print(
-        f"\n{ratio:.2f}x the textbook's images a second, {to_well_written:.2f}x a well-written loop's; {figures['percent_of_matrix_rate']:.0f} % of the"
+        f"\n{ratio:.2f}x the textbook's images a second, {to_well_written:.2f}x a well-written loop's;"
+        f" {figures['percent_of_matrix_rate']:.0f} % of the"
         f" matrix-product rate ({rate / 1e9:.0f} GFLOP/s); {figures['data_wait_percent']:.1f} % waiting for data"
     )
     save("train_step", figures, options)
