@@ -60,8 +60,8 @@ class Recipe:
             )
             trainer.fit(self.model, datamodule=self.datamodule)
 
-    def textbook(self) -> TextbookTraining:
-        """The textbook's training of the same networks with the same weights and settings."""
+    def textbook(self, training: type[TextbookTraining] = TextbookTraining) -> TextbookTraining:
+        """The textbook's training, or the well-written one, of the same networks with the same weights and settings."""
         content = self.model.generator_loss.content
         assert content is not None
         generator = TextbookGenerator(**self.model.generator.config)  # type: ignore[arg-type]
@@ -72,7 +72,7 @@ class Recipe:
         for module in vgg.modules():
             if isinstance(module, nn.ReLU):
                 module.inplace = True  # as torchvision has it
-        return TextbookTraining(
+        return training(
             generator,
             discriminator,
             vgg,

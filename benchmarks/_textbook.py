@@ -6,11 +6,15 @@ generator runs once for each phase, the discriminator's gradients are computed i
 away, hr goes through VGG like sr, memory is NCHW, and Adam has its default settings.
 """
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from srgan.pictures.resize import upscale as bicubic
+
+_DECAY = 0.999  # of the well-written loop's moving average
 
 
 class ResidualBlock(nn.Module):
@@ -137,6 +141,42 @@ class TextbookTraining(nn.Module):
         g_loss = content_loss + self.adversarial_weight * adversarial_loss
         g_loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer_g.step()
+
+
+class WellWrittenTraining(TextbookTraining):
+    """The step as a careful project writes it, such as BasicSR, without rewriting any layer.
+
+    One pass of the generator serves both phases: its own comes first, with the discriminator frozen, then that of the
+    discriminator on what was generated. hr goes through VGG without gradients, and the generator has a moving average.
+    """
+
+    def __init__(self, *arguments: nn.Module, **settings: float) -> None:
+        super().__init__(*arguments, **settings)  # type: ignore[arg-type]
+        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+
+    def step(self, lr: Tensor, hr: Tensor) -> None:
+        """One batch: the generator's update, then the discriminator's."""
+        real, fake = torch.ones(len(lr), 1).to(lr), torch.zeros(len(lr), 1).to(lr)
+        bce = functional.binary_cross_entropy_with_logits
+
+        self.discriminator.requires_grad_(False)
+        self.optimizer_g.zero_grad()
+        sr = self.generator(lr)
+        with torch.no_grad():
+            hr_features = self.features(hr)
+        content_loss = functional.mse_loss(self.features(sr), hr_features)
+        g_loss = content_loss + self.adversarial_weight * bce(self.discriminator(sr), real)
+        g_loss.backward()
+        self.optimizer_g.step()
+
+        self.discriminator.requires_grad_(True)
+        self.optimizer_d.zero_grad()
+        bce(self.discriminator(hr), real).backward()
+        bce(self.discriminator(sr.detach()), fake).backward()
+        self.optimizer_d.step()
+        with torch.no_grad():
+            for mean, value in zip(self.average.parameters(), self.generator.parameters(), strict=True):
+                mean.lerp_(value, 1 - _DECAY)
 
 
 def copy_weights(source: nn.Module, target: nn.Module) -> None:

@@ -69,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     ratios = {name: median_ratio(values, baseline[name]) for name, values in seconds.items()}
     rows = [[name, statistics.median(values), ratios[name]] for name, values in seconds.items()]
     table("Start-up", ["", "seconds", "ratio to torch, hydra"], rows)
+    names = ("predict.py to the first pixel", "train.py to the first step")
+    print(f"\n{', '.join(f'{name}: {ratios[name]:.2f}x' for name in names)} the time of import torch, hydra")
     for name, taken in packages.items():
         top = sorted(taken.items(), key=lambda item: -item[1])[:_NUM_PACKAGES]
         table(f"Imports of {name}, by package", ["", "seconds"], [[package, value] for package, value in top])

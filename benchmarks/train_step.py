@@ -1,8 +1,10 @@
 """Images a second of the two-phase training step, against the textbook's step: python -m benchmarks.train_step.
 
 The project's steps run in Lightning's loop with the real data module. After each of them the textbook takes its own
-step on the same batch, and the machine shows its matrix-product rate: so all are interleaved. First both are shown to
-be the same training: after one step in double precision their parameters agree.
+step on a batch, and so does a well-written loop (one pass of the generator, discriminator frozen in the generator's
+phase, moving average; see _textbook.py), and the machine shows its matrix-product rate: so all are interleaved. First
+the project and the textbook are shown to be the same training: after one step in double precision their parameters
+agree.
 """
 
 import copy
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 
 from benchmarks._measure import MatrixProduct, count_flops, interleaved, median_ratio, parse, save, table, timed
 from benchmarks._recipe import TINY, Recipe, StepClock
-from benchmarks._textbook import TextbookTraining
+from benchmarks._textbook import TextbookTraining, WellWrittenTraining
 from srgan.losses import adversarial_loss, discriminator_loss
 from srgan.training import SRGAN
 
@@ -33,15 +35,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     recipe = Recipe(*tiny)
     textbook, product = recipe.textbook(), MatrixProduct((256,) if options.quick else (1024, 2048, 3072))
+    others = {"textbook": textbook, "well-written": recipe.textbook(WellWrittenTraining)}
     batches = iter(recipe.datamodule.train_dataloader())
-    seconds: dict[str, list[float]] = {"textbook": [], "matrix": []}
-
-    def textbook_step() -> None:
-        batch = next(batches)
-        textbook.step(batch["lr"], batch["hr"])
+    seconds: dict[str, list[float]] = {name: [] for name in (*others, "matrix")}
 
     def between() -> None:
-        seconds["textbook"].append(timed(textbook_step)())
+        batch = next(batches)
+        for name, other in others.items():
+            seconds[name].append(timed(lambda other=other: other.step(batch["lr"], batch["hr"]))())
         seconds["matrix"].append(timed(product)())
 
     clock = StepClock(between)
@@ -54,10 +55,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     taken = interleaved({**parts(recipe.model, batch["lr"], batch["hr"]), "matrix": timed(product)}, rounds=rounds)
     taken["data"] = seconds["data"]
     _print(seconds, taken, flops, product, batch_size=len(batch["lr"]))
-    ratio = median_ratio(seconds["textbook"], seconds["project"])
+    ratio, to_well_written = (median_ratio(seconds[name], seconds["project"]) for name in others)
     rate = product.rate(seconds["matrix"])
     figures = {
         "ratio_to_textbook": ratio,
+        "ratio_to_well_written": to_well_written,
         "percent_of_matrix_rate": 100 * sum(flops.values()) / statistics.median(seconds["project"]) / rate,
         "data_wait_percent": 100 * median_ratio(seconds["data"], seconds["project"]),
         "images_per_second": len(batch["lr"]) / statistics.median(seconds["project"]),
@@ -68,7 +70,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "part_seconds": taken,
     }
     print(
-        f"\n{ratio:.2f}x the textbook's images a second; {figures['percent_of_matrix_rate']:.0f} % of the"
+        f"\n{ratio:.2f}x the textbook's images a second, {to_well_written:.2f}x a well-written loop's;"
+        f" {figures['percent_of_matrix_rate']:.0f} % of the"
         f" matrix-product rate ({rate / 1e9:.0f} GFLOP/s); {figures['data_wait_percent']:.1f} % waiting for data"
     )
     save("train_step", figures, options)
@@ -163,7 +166,7 @@ def _print(
 ) -> None:
     total = sum(flops.values())
     rows = []
-    for name in ("textbook", "project"):
+    for name in ("textbook", "well-written", "project"):
         median = statistics.median(seconds[name])
         percent = 100 * total / median / product.rate(seconds["matrix"])
         rows.append([name, median, batch_size / median, total / 1e9, percent])

@@ -1,5 +1,6 @@
 """Smoke tests of the benchmarks, and that the textbook they compare with is the same training and the same network."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from benchmarks import degradation, inference, scaling, startup
 from benchmarks._measure import MatrixProduct, Options, count_flops, interleaved, run_python, save, timed
 from benchmarks._recipe import TINY, Recipe, StepClock
+from benchmarks._textbook import TextbookTraining, WellWrittenTraining
 from benchmarks.train_step import TOLERANCE, nominal_flops, parameter_difference, parts
 from srgan.data.degradations import RandomBlur
 from srgan.data.degradations.random_draws import random_sinc
@@ -41,6 +43,23 @@ def test_textbook_and_project_take_the_same_step(tiny: tuple[str, ...]) -> None:
 
 def test_another_learning_rate_is_another_step(tiny: tuple[str, ...]) -> None:
     assert parameter_difference(*tiny, "model.generator_optimizer.lr=2e-4") > TOLERANCE
+
+
+def test_the_well_written_loop_takes_the_same_first_step(tiny: tuple[str, ...]) -> None:
+    recipe = Recipe(*tiny)
+    batch = next(iter(recipe.datamodule.train_dataloader()))
+    plain, careful = (recipe.textbook(each).double() for each in (TextbookTraining, WellWrittenTraining))
+    for training in (plain, careful):
+        training.optimizer_d.param_groups[0]["lr"] = 0.0  # they update the discriminator before and after the generator
+        training.step(batch["lr"].double(), batch["hr"].double())
+    for a, b in zip(plain.generator.parameters(), careful.generator.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-10, rtol=0)
+    first = copy.deepcopy(careful.discriminator.state_dict())
+    careful.optimizer_d.param_groups[0]["lr"] = 1e-3
+    careful.step(batch["lr"].double(), batch["hr"].double())
+    assert any((value != first[name]).any() for name, value in careful.discriminator.named_parameters())
+    moved = zip(careful.average.parameters(), careful.generator.parameters(), strict=True)
+    assert all((average != value).any() for average, value in moved)
 
 
 def test_step_and_its_parts_are_measured(tiny: tuple[str, ...]) -> None:

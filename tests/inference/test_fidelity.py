@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from srgan.inference import Consistent, SelfEnsemble, upscale
+from srgan.inference import Consistent, SelfEnsemble, fidelity, upscale
+from srgan.inference.trust import Spread
 from srgan.networks import Generator
 from srgan.pictures.resize import downscale
 
@@ -48,6 +49,32 @@ def test_the_ensemble_is_the_mean_of_eight(generator: Generator, lr: Tensor) -> 
             results.append(generator(lr.mT.flip(axes)).flip(axes).mT)
     expected = torch.stack(results).mean(0).clamp(0, 1)
     torch.testing.assert_close(upscale(SelfEnsemble(generator), lr), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("pixels", "sizes"), [(0, [1] * 8), (12 * 10 * 3, [2] * 4), (12 * 10 * 4, [4, 4])])
+def test_views_are_computed_together_where_they_fit(
+    generator: Generator, lr: Tensor, pixels: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = lr[..., :12, :10]
+    monkeypatch.setattr(fidelity, "_CPU_PIXELS", 0)
+    with torch.no_grad():
+        expected = list(fidelity.views(generator, small))
+    monkeypatch.setattr(fidelity, "_CPU_PIXELS", pixels)
+    seen: list[int] = []
+    hook = generator.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    with torch.no_grad():
+        results = list(fidelity.views(generator, small))
+    hook.remove()
+    assert seen == sizes
+    torch.testing.assert_close(results, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("network", [SelfEnsemble, Spread])
+def test_several_tiles_are_viewed_as_each_alone(generator: Generator, network: type[SelfEnsemble]) -> None:
+    tiles = torch.rand(3, 3, 9, 14)
+    with torch.no_grad():
+        alone = torch.cat([network(generator)(tile[None]) for tile in tiles])
+        torch.testing.assert_close(network(generator)(tiles), alone, atol=1e-5, rtol=0)
 
 
 def test_consistency_gives_the_input_back(generator: Generator, lr: Tensor) -> None:

@@ -83,6 +83,20 @@ def test_weights_are_scored_on_a_benchmark_with_its_own_lr(
     assert "photo_" not in table
 
 
+@pytest.mark.parametrize("data", ["folder", "paired", "div2k_official_lr", "df2k"])
+def test_a_folder_is_scored_without_photos_to_train_on(
+    data: str, compose_train: Compose, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("srgan.data.download.fetch", Mock(side_effect=AssertionError))
+    (tmp_path / "test").mkdir()
+    textured_photo(64, 64, seed=0).save(tmp_path / "test" / "a.png")
+    overrides = (f"data={data}", f"data.test_root={tmp_path / 'test'}", f"download_dir={tmp_path / 'nothing'}")
+    settings = ("test_only=true", f"ckpt_path={weights}", "loss=pixel", f"output_dir={tmp_path / 'run'}")
+    train.train(compose_train(*settings, *overrides, tiny=False))
+    assert set(read_scores(tmp_path / "run")["scores"]["mine"]) == {"a.png", "mean"}
+    assert not (tmp_path / "nothing").exists()
+
+
 def test_without_weights_there_is_nothing_to_score(compose_train: Compose) -> None:
     with pytest.raises(ValueError, match="Expected weights to test: test_only=true ckpt_path="):
         train.train(compose_train("test_only=true"))

@@ -1,5 +1,6 @@
 """``srgan train``: compose, seed, instantiate, fit, test. Settings: conf/train.yaml."""
 
+import copy
 import os
 import signal
 import sys
@@ -65,7 +66,7 @@ def train(cfg: DictConfig) -> tuple[float, ...] | None:
     require_paths({name: _plain(OmegaConf.select(cfg, name)) for name in TRAIN_PATHS if not name.startswith("hydra.")})
     torch.set_float32_matmul_precision("high")
     seed_everything(cfg.seed, workers=True, verbose=False)
-    datamodule: LightningDataModule = instantiate(cfg.data, _convert_="all")
+    datamodule: LightningDataModule = instantiate(_data_to_score(cfg) if cfg.test_only else cfg.data, _convert_="all")
     return score(datamodule, cfg) if cfg.test_only else fit(datamodule, cfg)
 
 
@@ -153,6 +154,21 @@ def score(datamodule: "LightningDataModule", cfg: DictConfig) -> tuple[float, ..
     scores = closing_test.score_weights(output_dir, generators=generators, content=content, batches=batches)
     print(scores_summary(output_dir, scores))
     return closing_test.compared(list(scores.values())[-1])
+
+
+def _data_to_score(cfg: DictConfig) -> DictConfig:
+    """The settings of the data; those of photos to test on need no others, which are neither looked for nor downloaded.
+
+    The included photos, which are always there, stand for those to train on.
+    """
+    if cfg.data.get("test_root") is None:
+        data: DictConfig = cfg.data
+        return data
+    changed = copy.deepcopy(cfg)
+    for name, value in {"root": "sample", "val_root": None, "lr_root": None, "val_lr_root": None}.items():
+        if name in changed.data.keys():  # noqa: SIM118 - `in` alone is false for a value that is still missing
+            changed.data[name] = value
+    return cast("DictConfig", changed.data)
 
 
 def _content_to_score_by(cfg: DictConfig) -> "ContentLoss | None":

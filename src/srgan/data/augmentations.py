@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from kornia.color import rgb_to_grayscale
 from torch import Tensor
 
 from srgan.data.degradations.number_checks import require_probability
@@ -66,6 +65,8 @@ class Augmentation:
         Returns:
             The two, changed.
         """
+        from kornia.color import rgb_to_grayscale  # half a second, which most recipes need not wait for
+
         shares = [rng.uniform(0, self._colour_jitter) for rng in rngs]
         colours = np.stack([rng.random(3) for rng in rngs])
         orders = [self._order(rng) for rng in rngs]

@@ -9,7 +9,6 @@ from io import BytesIO
 
 import numpy as np
 import torch
-from kornia.color import rgb_to_grayscale
 from PIL import Image
 from torch import Tensor
 
@@ -63,6 +62,8 @@ def poisson_noise(image: Tensor, weight: float, *, gray: bool, generator: torch.
         gray: The noise of the gray image in all channels.
         generator: On the image's device.
     """
+    from kornia.color import rgb_to_grayscale  # half a second, which most recipes need not wait for
+
     seen = rgb_to_grayscale(image) if gray else image
     levels = (seen.clamp(0, 1) * 255).round()
     used = torch.zeros(256, device=image.device).scatter_(0, levels.flatten().long(), 1.0).sum()
