@@ -122,10 +122,12 @@ def predict(
         print(f"Watching {', '.join(map(str, sources))}; Ctrl-C ends it.", flush=True)  # noqa: T201
         return keep_up_to_date(plan, run)
     summary = run(jobs)
+    summary.seconds = enlarger.seconds
     if not reviewed or summary.interrupted or summary.disk_full is not None:
         return summary
     page_title = f"Enlarged with {network['ckpt']}" if report else None
-    review = Review(references, enlarger.seconds, upscaler.scale, max_pixels, page_title, wanted)
+    method = Path(network["ckpt"]).stem
+    review = Review(references, method, summary.seconds, upscaler.scale, max_pixels, page_title, wanted)
     summary, told = review.conclude(summary, output)
     if told:
         print(told)  # noqa: T201
@@ -155,7 +157,7 @@ def _plan(
 
 
 def _references(
-    folder: str | None, scale: int, *, max_pixels: int, ckpt: str, device: str = "auto", **_: Any
+    folder: str | None, scale: int, *, max_pixels: int, device: str = "auto", **_: Any
 ) -> "References | None":
     """The originals to score against, where they are asked for."""
     if folder is None:
@@ -163,9 +165,7 @@ def _references(
     from srgan.prediction.references import References
     from srgan.system.device import choose_device
 
-    return References(
-        Path(folder), scale=scale, method=Path(ckpt).stem, max_pixels=max_pixels, device=choose_device(device)
-    )
+    return References(Path(folder), scale=scale, max_pixels=max_pixels, device=choose_device(device))
 
 
 def predict_stream(

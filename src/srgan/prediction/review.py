@@ -1,7 +1,7 @@
 """Looking at what a run made: its page, and its scores against originals; read back from the written files."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
@@ -28,8 +28,8 @@ if TYPE_CHECKING:  # torchvision comes with it
 PAGE = "index.html"
 SCORED_PIXELS = 25_000_000  # of a result: those of a photo of 24 megapixels take 2.2 GB
 _BYTES_PER_BIT = 2  # of a pixel's channel: what decoding a result takes at the peak, 10 to 12 and 20 to 27 measured
-_BYTES_PER_SCORED_PIXEL = 90
-_Scores = tuple[Mapping[str, float], Mapping[str, float]]  # of the result, and of bicubic
+_BYTES_PER_SCORED_PIXEL, _BYTES_PER_IMAGE_PIXEL = 90, 12
+_Scores = tuple[Mapping[str, Mapping[str, float]], Mapping[str, float]]  # of the results by method, and of bicubic
 _TROUBLES = (OSError, ValueError, MemoryError, RuntimeError)  # that a picture, a disk, or a device can be in
 
 
@@ -68,6 +68,7 @@ class Review:
 
     Args:
         references: Originals to score against, if there are any.
+        method: What scores call the results, such as the name of the weights.
         seconds: By a job's name, how long it took; those of earlier runs are not known.
         scale: How many times the results are enlarged.
         max_pixels: The most pixels an input may have.
@@ -76,6 +77,7 @@ class Review:
     """
 
     references: "References | None"
+    method: str
     seconds: Mapping[str, float]
     scale: int
     max_pixels: int
@@ -137,9 +139,9 @@ class Review:
         if sr.size != size:
             raise ValueError(f"Expected {job.picture} to be {width}x{height} pixels, got {sr.size[1]}x{sr.size[0]}.")
         small = lr.whole()
-        hr, (scores, of_bicubic), unscored = self._scored(job, lr=small, sr=sr)
-        if unscored is not None:
-            self.unscored.append(f"{job.name}: {unscored}")
+        hr, (scores, of_bicubic), unscored = self._scored(
+            job.name, lr=small, results={self.method: sr.whole}, size=sr.size
+        )
 
         def shown(rows: Rows) -> Tensor:
             return reduce_rows(rows, size, max_pixels=VIEWING_PIXELS)
@@ -150,29 +152,41 @@ class Review:
             sr=shown(sr.rows),
             reference=None if hr is None else shown(hr.rows),
             trust=undrawn(read_image(job.targets[0]), lr.size) if len(job.targets) > 1 else None,
-            scores=scores,
+            scores=scores.get(self.method, {}),
             bicubic_scores=of_bicubic,
             seconds=self.seconds.get(job.name),
             size=size,
             unscored=unscored,
         )
 
-    def _scored(self, job: Job, *, lr: Tensor, sr: Seen) -> tuple[Seen | None, _Scores, str | None]:
-        """The original, the scores against it, and why there are none."""
+    def _scored(
+        self, name: str, *, lr: Tensor, results: Mapping[str, Callable[[], Tensor]], size: tuple[int, int]
+    ) -> tuple[Seen | None, _Scores, str | None]:
+        """The original, the scores against it, and why there are none, which is noted."""
+        hr, scores, unscored = self._measured(PurePath(name), lr=lr, results=results, size=size)
+        if unscored is not None:
+            self.unscored.append(f"{name}: {unscored}")
+        return hr, scores, unscored
+
+    def _measured(
+        self, name: PurePath, *, lr: Tensor, results: Mapping[str, Callable[[], Tensor]], size: tuple[int, int]
+    ) -> tuple[Seen | None, _Scores, str | None]:
         hr: Seen | None = None
         none: _Scores = ({}, {})
         if self.references is None:
             return hr, none, None
-        name, (height, width) = PurePath(job.name), sr.size
+        height, width = size
         try:
-            hr = self.references.read(name, size=sr.size)
+            hr = self.references.read(name, size=size)
             if hr is None:
                 return hr, none, None
             if height * width > SCORED_PIXELS:
                 return hr, none, f"{height * width} pixels, and up to {SCORED_PIXELS} are scored"
-            _require_memory(height * width * _BYTES_PER_SCORED_PIXEL)
+            others = (len(results) - 1) * _BYTES_PER_IMAGE_PIXEL
+            _require_memory(height * width * (_BYTES_PER_SCORED_PIXEL + others))
             bicubic = upscale(lr, self.scale).clamp(0, 1)
-            scores = self.references.score(name, lr=lr, bicubic=bicubic, sr=sr.whole(), hr=hr.whole())
+            images = {method: result() for method, result in results.items()}
+            scores = self.references.score(name, lr=lr, bicubic=bicubic, results=images, hr=hr.whole())
         except _TROUBLES as error:
             return hr, none, str(error) or type(error).__name__
         return hr, scores, None
