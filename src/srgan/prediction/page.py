@@ -4,7 +4,7 @@ The page is ``assets/prediction.html``; the pictures go into it as data, one blo
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,12 +12,22 @@ from typing import Any
 
 from torch import Tensor
 
-from srgan.prediction.page_parts import MAIN_SCORES, label, mean, number, small_preview, trust_overlay, viewable
+from srgan.prediction.page_parts import (
+    LABELS,
+    MAIN_SCORES,
+    facts,
+    label,
+    mean,
+    number,
+    require_alike,
+    small_preview,
+    trust_overlay,
+    viewable,
+)
 from srgan.system.files import atomic_write
 from srgan.system.pages import page_template
 
 VIEWING_PIXELS = 3_000_000  # pictures come no larger: else some dozens would not fit into a browser
-_LABELS = {"bicubic": "Bicubic", "sr": "Super-resolved", "reference": "Reference"}
 
 
 @dataclass(frozen=True)
@@ -116,16 +126,16 @@ def block(entry: Entry) -> dict[str, Any]:
         ValueError: If its pictures are not of one shape.
     """
     _check(entry)
-    height, width = entry.size or entry.sr.shape[-2:]
+    height, width = size = entry.size or (entry.sr.shape[-2], entry.sr.shape[-1])
     images = {"bicubic": entry.bicubic, "sr": entry.sr, "reference": entry.reference}
     layers = {name: viewable(image) for name, image in images.items() if image is not None}
     return {
         "name": entry.name,
         "width": width,
         "height": height,
-        "facts": " · ".join(_facts(entry, height, width)),
+        "facts": " · ".join(facts(entry.sr, size=size, seconds=entry.seconds, unscored=entry.unscored)),
         "layers": layers,
-        "labels": {name: _LABELS[name] for name in layers},
+        "labels": {name: LABELS[name] for name in layers},
         "facing": ["bicubic", "sr"],
         "trust": None if entry.trust is None else trust_overlay(entry.trust),
         "scores": [
@@ -135,21 +145,8 @@ def block(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _facts(entry: Entry, height: int, width: int) -> Iterator[str]:
-    yield f"{width} × {height} pixels"
-    if entry.seconds is not None:
-        yield f"{entry.seconds:.2f} s"
-    shown = math.sqrt(entry.sr.shape[-2] * entry.sr.shape[-1] / (height * width))
-    if shown < 1:
-        yield f"shown at {shown:.0%} of its size, so that the page stays small: the written file has it all"
-    if entry.unscored is not None:
-        yield f"not scored: {entry.unscored}"
-
-
 def _check(entry: Entry) -> None:
-    shapes = {tuple(image.shape) for image in (entry.bicubic, entry.sr, entry.reference) if image is not None}
-    if len(shapes) != 1 or not all(len(shape) == 4 and shape[:2] == (1, 3) for shape in shapes):
-        raise ValueError(f"Expected pictures of {entry.name!r} of one shape (1, 3, H, W), got {sorted(shapes)}.")
+    require_alike(entry.name, entry.bicubic, entry.sr, entry.reference)
     if entry.trust is not None and (entry.trust.ndim != 4 or entry.trust.shape[:2] != (1, 1)):
         raise ValueError(f"Expected a trust map of {entry.name!r} of (1, 1, h, w), got {tuple(entry.trust.shape)}.")
 

@@ -3,7 +3,7 @@
 import base64
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image
@@ -11,11 +11,45 @@ from torch import Tensor
 
 from srgan.pictures.rgb import to_uint8
 
+LABELS = {"bicubic": "Bicubic", "sr": "Super-resolved", "reference": "Reference"}  # what readers call layers
 MAIN_SCORES = ("psnr_y", "ssim_y")  # those that tables of pictures have room for
 _LOSSLESS_PIXELS = 400_000  # up to here PNG, above JPEG of full chroma, a tenth of the size
 _JPEG_QUALITY = 92
 _TRUST_SIDE, _PREVIEW_SIDE = 1024, 144
 _TRUST_COLOUR = (255, 96, 0)
+
+
+def require_alike(name: str, *images: Tensor | None) -> None:
+    """Make sure that the images of one picture are of one shape.
+
+    Raises:
+        ValueError: If they are not.
+    """
+    shapes = {tuple(image.shape) for image in images if image is not None}
+    if len(shapes) != 1 or not all(len(shape) == 4 and shape[:2] == (1, 3) for shape in shapes):
+        raise ValueError(f"Expected pictures of {name!r} of one shape (1, 3, H, W), got {sorted(shapes)}.")
+
+
+def facts(
+    image: Tensor, *, size: tuple[int, int], seconds: float | None = None, unscored: str | None = None
+) -> Iterator[str]:
+    """What there is to say of a picture.
+
+    Args:
+        image: As it is shown, shape (1, 3, h, w).
+        size: Height and width of the written file.
+        seconds: How long the enlargement took, if that is known.
+        unscored: Why there are no scores, though there should be.
+    """
+    height, width = size
+    yield f"{width} × {height} pixels"
+    if seconds is not None:
+        yield f"{seconds:.2f} s"
+    shown = math.sqrt(image.shape[-2] * image.shape[-1] / (height * width))
+    if shown < 1:
+        yield f"shown at {shown:.0%} of its size, so that the page stays small: the written file has it all"
+    if unscored is not None:
+        yield f"not scored: {unscored}"
 
 
 def viewable(image: Tensor) -> str:

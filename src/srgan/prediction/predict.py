@@ -127,7 +127,7 @@ def predict(
         return summary
     page_title = f"Enlarged with {network['ckpt']}" if report else None
     method = Path(network["ckpt"]).stem
-    review = Review(references, method, summary.seconds, upscaler.scale, max_pixels, page_title, wanted)
+    review = Review(references, upscaler.scale, max_pixels, page_title, method, summary.seconds, wanted)
     summary, told = review.conclude(summary, output)
     if told:
         print(told)  # noqa: T201
