@@ -26,11 +26,10 @@ function offer(side, chosen) {
   fill(side, picture.layers[chosen], picture.labels[chosen]);
 }
 function fill(id, source, text) {
-  const image = new Image();
-  image.alt = text;
-  image.draggable = false;
-  if (source) image.src = source;
-  find(id).replaceChildren(...(source ? [image] : []));
+  find(id).replaceChildren(...(source ? [imageOf(source, text)] : []));
+}
+function imageOf(source, text) {
+  return Object.assign(new Image(), {alt: text, draggable: false, src: source});
 }
 
 // The view

@@ -83,7 +83,9 @@ def predict(
     part = None if shard is None else Shard.parse(shard)
     upscaler = Upscaler(**network)
     # Before the work, since its folder may be misspelled.
-    references = _references(reference, upscaler.scale, max_pixels=max_pixels * upscaler.scale**2, **network)
+    references = find_references(
+        reference, upscaler.scale, max_pixels=max_pixels * upscaler.scale**2, device=network.get("device", "auto")
+    )
     if reviewed:  # else not imported: it would cost each start
         from srgan.prediction.review import Review, require_own
 
@@ -156,9 +158,7 @@ def _plan(
     )
 
 
-def _references(
-    folder: str | None, scale: int, *, max_pixels: int, device: str = "auto", **_: Any
-) -> "References | None":
+def find_references(folder: str | None, scale: int, *, max_pixels: int, device: str) -> "References | None":
     """The originals to score against, where they are asked for."""
     if folder is None:
         return None
