@@ -25,7 +25,7 @@ def original(folder: Path, name: str, height: int = 32, width: int = 40, *, seed
 
 
 def references(folder: Path) -> References:
-    return References(folder, scale=4, method="mine", max_pixels=10**6, device=torch.device("cpu"))
+    return References(folder, scale=4, max_pixels=10**6, device=torch.device("cpu"))
 
 
 def test_originals_are_found_by_path_whatever_the_extension(tmp_path: Path) -> None:
@@ -70,7 +70,8 @@ def test_the_file_holds_scores_means_and_what_they_are(tmp_path: Path) -> None:
         hr = read.whole()
         lr = downscale(hr, 4).clamp(0, 1)
         bicubic, sr = upscale(lr, 4).clamp(0, 1), (hr * 0.9).clamp(0, 1)
-        scores, bicubic_scores = found.score(PurePath(name), lr=lr, bicubic=bicubic, sr=sr, hr=hr)
+        results, bicubic_scores = found.score(PurePath(name), lr=lr, bicubic=bicubic, results={"mine": sr}, hr=hr)
+        scores = results["mine"]
         assert scores == score_card(sr, hr, scale=4)
         assert bicubic_scores == score_card(bicubic, hr, scale=4)
         psnr.append(scores["psnr_y"])
@@ -89,7 +90,7 @@ def test_equal_pictures_are_null_in_the_file(tmp_path: Path) -> None:
     hr = original(tmp_path, "a.png")
     lr = downscale(hr, 4).clamp(0, 1)
     found = references(tmp_path)
-    found.score(PurePath("a.png"), lr=lr, bicubic=upscale(lr, 4).clamp(0, 1), sr=hr, hr=hr)
+    found.score(PurePath("a.png"), lr=lr, bicubic=upscale(lr, 4).clamp(0, 1), results={"mine": hr}, hr=hr)
     found.write(tmp_path)
     record = json.loads((tmp_path / "scores.json").read_text(), parse_constant=pytest.fail)
     assert record["scores"]["mine"]["a.png"]["psnr_y"] is None
@@ -99,7 +100,7 @@ def test_a_picture_that_is_too_small_is_not_counted(tmp_path: Path) -> None:
     hr = original(tmp_path, "a.png", 8, 8)
     found = references(tmp_path)
     with pytest.raises(ValueError, match="at least 19 pixels"):
-        found.score(PurePath("a.png"), lr=downscale(hr, 4), bicubic=hr, sr=hr, hr=hr)
+        found.score(PurePath("a.png"), lr=downscale(hr, 4), bicubic=hr, results={"mine": hr}, hr=hr)
     with pytest.raises(ValueError, match=r"None of the pictures has an original in .*a/b\.png"):
         found.write(tmp_path)
 
@@ -118,14 +119,16 @@ def test_lpips_is_measured_where_its_weights_are(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr("srgan.prediction.references.Lpips", Fixed)
     hr = original(tmp_path, "a.png")
-    scores, _ = references(tmp_path).score(PurePath("a.png"), lr=downscale(hr, 4), bicubic=hr, sr=hr, hr=hr)
-    assert scores["lpips"] == 0.25
+    images = {"lr": downscale(hr, 4), "bicubic": hr, "hr": hr}
+    scores, _ = references(tmp_path).score(PurePath("a.png"), results={"mine": hr}, **images)
+    assert scores["mine"]["lpips"] == 0.25
 
 
 def test_weights_named_bicubic_are_scored_beside_bicubic_itself(tmp_path: Path) -> None:
     hr = original(tmp_path / "hr", "a.png")
-    named = References(tmp_path / "hr", scale=4, method="bicubic", max_pixels=10**6, device=torch.device("cpu"))
+    named = References(tmp_path / "hr", scale=4, max_pixels=10**6, device=torch.device("cpu"))
     lr = downscale(hr, 4)
-    mine, bicubic = named.score(PurePath("a.png"), lr=lr, bicubic=upscale(lr, 4).clamp(0, 1), sr=hr, hr=hr)
-    assert mine["psnr_rgb"] > bicubic["psnr_rgb"] + 10
+    bicubic = upscale(lr, 4).clamp(0, 1)
+    scores, of_bicubic = named.score(PurePath("a.png"), lr=lr, bicubic=bicubic, results={"bicubic": hr}, hr=hr)
+    assert scores["bicubic"]["psnr_rgb"] > of_bicubic["psnr_rgb"] + 10
     assert "bicubic (weights)" in named.write(tmp_path)

@@ -136,7 +136,7 @@ def test_too_small_or_large_to_score_is_shown_with_its_original(
     Image.new("RGB", (12, 12), "teal").save(folder / "hr" / "a.png")
     Image.new("RGB", (30, 30), "teal").save(folder / "lr" / "large.png")
     Image.new("RGB", (120, 120), "teal").save(folder / "hr" / "large.png")
-    monkeypatch.setattr("srgan.prediction.review.SCORED_PIXELS", 14399)
+    monkeypatch.setattr("srgan.prediction.looking.SCORED_PIXELS", 14399)
     summary = str(run(folder, weights, report=True, reference=str(folder / "hr")))
     assert re.search(r"2 unscored:\n  a\.png: .*at least 19 pixels.*\n  large\.png: 14400 ", summary)
     assert list(scored(folder)) == ["sub/b.png"]
@@ -169,7 +169,7 @@ def test_no_memory_for_one_picture_leaves_the_others_on_the_page(
     folder: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.new("RGB", (30, 30)).save(folder / "lr" / "large.png")
-    monkeypatch.setattr("srgan.prediction.review.available_memory", lambda device: 14400 * 16 - 1)
+    monkeypatch.setattr("srgan.prediction.looking.available_memory", lambda device: 14400 * 16 - 1)
     summary = run(folder, weights, report=True, reference=str(folder / "hr"))
     assert not summary.complete
     assert f"3 enlarged\n1 cannot be looked at:\n  {folder / 'lr' / 'large.png'}: " in str(summary)

@@ -16,7 +16,8 @@ import torch
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
-from srgan.commands.predict import _PATHS, _settings
+from srgan.commands.predict import _PATHS
+from srgan.commands.predict import read_settings as plain_settings
 from srgan.networks import Generator
 from srgan.pictures.rgb import read_image
 from srgan.prediction import Summary
@@ -52,7 +53,7 @@ def finish(line: list[str], folder: Path, **options: Any) -> "subprocess.Complet
 def read_settings(*arguments: str) -> dict[str, Any]:
     """What the settings come to that are typed so."""
     with initialize_config_dir(version_base="1.3", config_dir=str(PROJECT / "conf")):
-        return _settings(compose("predict", overrides=quoted_paths(arguments, _PATHS, literal=True)))
+        return plain_settings(compose("predict", overrides=quoted_paths(arguments, _PATHS, literal=True)))
 
 
 def pictures(folder: Path) -> list[str]:

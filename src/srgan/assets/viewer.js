@@ -1,9 +1,9 @@
 "use strict";
-const LABELS = {bicubic: "Bicubic", sr: "Super-resolved", reference: "Reference"};
 const SMALLEST_STEP = 2, LARGEST_STEP = 10, ZOOM_STEP = 1.25, LARGEST_ZOOM = 32;
 const find = (id) => document.getElementById(id);
 const stage = find("stage"), handle = find("handle");
 const view = {zoom: 1, x: 0, y: 0, split: 50, trust: false}; // x, y: the picture's top left corner on the stage
+const panes = {across: 1, down: 1}; // how many parts of the stage show the same place of the picture
 let picture = null, fitted = true;
 
 // The picture: its name, its size, its layers; one of the size of that before is seen where that was
@@ -11,8 +11,8 @@ function display(next) {
   const kept = {left: find("left-choice").value, right: find("right-choice").value};
   const alike = picture && picture.width === next.width && picture.height === next.height && picture.name === next.name;
   picture = next;
-  offer("left", kept.left in picture.layers ? kept.left : "bicubic");
-  offer("right", kept.right in picture.layers ? kept.right : "sr");
+  offer("left", kept.left in picture.layers ? kept.left : picture.facing[0]);
+  offer("right", kept.right in picture.layers ? kept.right : picture.facing[1]);
   fill("trust", picture.trust, "Trust map");
   find("trust-toggle").hidden = !picture.trust;
   find("name").textContent = picture.name;
@@ -20,27 +20,29 @@ function display(next) {
   if (alike) render(); else fit();
 }
 function offer(side, chosen) {
-  const options = Object.keys(picture.layers).map((layer) => new Option(LABELS[layer], layer));
+  const options = Object.keys(picture.layers).map((layer) => new Option(picture.labels[layer], layer));
   find(`${side}-choice`).replaceChildren(...options);
   find(`${side}-choice`).value = chosen;
-  fill(side, picture.layers[chosen], LABELS[chosen]);
+  fill(side, picture.layers[chosen], picture.labels[chosen]);
 }
 function fill(id, source, text) {
-  const image = new Image();
-  image.alt = text;
-  image.draggable = false;
-  if (source) image.src = source;
-  find(id).replaceChildren(...(source ? [image] : []));
+  find(id).replaceChildren(...(source ? [imageOf(source, text)] : []));
+}
+function imageOf(source, text) {
+  return Object.assign(new Image(), {alt: text, draggable: false, src: source});
 }
 
 // The view
-const fitting = () => Math.min(stage.clientWidth / picture.width, stage.clientHeight / picture.height);
+const room = () => ({width: stage.clientWidth / panes.across, height: stage.clientHeight / panes.down});
+const fitting = () => Math.min(room().width / picture.width, room().height / picture.height);
 function fit() {
   fitted = true;
   view.zoom = fitting();
   render();
 }
-function zoomTo(zoom, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
+function zoomTo(zoom, x = room().width / 2, y = room().height / 2) {
+  x %= room().width; // in its pane
+  y %= room().height;
   const allowed = Math.min(Math.max(zoom, Math.min(fitting(), 1)), Math.max(fitting(), LARGEST_ZOOM));
   view.x = x - (x - view.x) * allowed / view.zoom;
   view.y = y - (y - view.y) * allowed / view.zoom;
@@ -52,13 +54,14 @@ function bounded(offset, room, length) {
   return length <= room ? (room - length) / 2 : Math.min(Math.max(offset, room - length), 0);
 }
 function moveSplit(percent) {
+  if (handle.hidden) return;
   view.split = Math.min(Math.max(percent, 0), 100);
   render();
 }
 function render() {
   const width = picture.width * view.zoom, height = picture.height * view.zoom;
-  view.x = bounded(view.x, stage.clientWidth, width);
-  view.y = bounded(view.y, stage.clientHeight, height);
+  view.x = bounded(view.x, room().width, width);
+  view.y = bounded(view.y, room().height, height);
   for (const image of stage.querySelectorAll(".layer img")) {
     const part = image.area || {x: 0, y: 0, width: picture.width, height: picture.height}; // of the picture, in its pixels
     Object.assign(image.style, {
@@ -92,7 +95,7 @@ stage.addEventListener("pointerdown", (event) => {
   if (!picture || event.button !== 0 || event.target.closest("select")) return;
   stage.setPointerCapture(event.pointerId);
   pointers.set(event.pointerId, place(event));
-  if (pointers.size === 1) moved = event.target === handle || !isZoomed() ? "slider" : "picture";
+  if (pointers.size === 1) moved = event.target === handle || !(isZoomed() || handle.hidden) ? "slider" : "picture";
   else moved = "pinch";
   if (moved === "slider" && event.pointerType === "mouse") moveSplit(100 * place(event).x / stage.clientWidth);
   stage.classList.toggle("panning", moved === "picture");
@@ -146,7 +149,7 @@ const press = {
 for (const [id, action] of Object.entries(press)) find(id).addEventListener("click", action);
 for (const side of ["left", "right"]) {
   find(`${side}-choice`).addEventListener("change", (event) => {
-    fill(side, picture.layers[event.target.value], LABELS[event.target.value]);
+    fill(side, picture.layers[event.target.value], picture.labels[event.target.value]);
     render();
   });
 }

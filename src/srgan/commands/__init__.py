@@ -12,6 +12,7 @@ COMMANDS = {
     "train": "train networks: srgan train data=folder data.root=/photos",
     "score": "score weights without training: srgan score ckpt_path=srgan",
     "doctor": "look for faults in photos before training: srgan doctor data=folder data.root=/photos",
+    "compare": "compare networks on a page: srgan compare ckpt=[srgan,srresnet] input=photos output=compared",
     "serve": "open a page to work in: srgan serve",
     "preview": "draw what training would see: srgan preview data=folder data.root=/photos",
     "export": "write weights for other programs: srgan export ckpt=srgan format=onnx out=srgan.onnx",

@@ -3,7 +3,7 @@
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,13 +37,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _job(cfg: DictConfig) -> None:
-    """Run, with the exit code that a shell expects."""
+    carry_out("predict", lambda: enlarge(**read_settings(cfg)))
+
+
+def carry_out(command: str, work: "Callable[[], Summary | None]") -> None:
+    """Run a command that enlarges pictures, with the exit code that a shell expects."""
     warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
     show_any_name()
     keep_memory()
-    with mistakes_in_a_sentence("predict", ValueError, OSError):
+    with mistakes_in_a_sentence(command, ValueError, OSError):
         try:
-            _conclude(enlarge(**_settings(cfg)))
+            _conclude(work())
         except BrokenPipeError:  # the reader of the output has ended, such as head
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains about it at exit
             sys.exit(_UNREAD)
@@ -83,13 +87,16 @@ def _conclude(summary: "Summary | None") -> None:
     print(summary, flush=True)
 
 
-def _settings(cfg: DictConfig) -> dict[str, Any]:
-    """The settings as plain values, of the same types as in conf/predict.yaml."""
+def read_settings(cfg: DictConfig) -> dict[str, Any]:
+    """The settings as plain values, of the same types as in conf/predict.yaml; ``ckpt`` and ``input`` may be lists."""
     settings = {str(name): cfg[name] for name in cfg}
     for name, kind in _TYPES.items():
-        if type(settings[name]) is not kind and not (kind is float and type(settings[name]) is int):
-            raise ValueError(f"Expected {name} to be {_KINDS[kind]}, got {settings[name]}.")
-    texts = {name: str(settings[name]) for name in _TEXTS if settings[name] is not None}
-    inputs = [str(each) for each in cfg.input] if OmegaConf.is_list(cfg.input) else str(cfg.input)
-    require_paths({**settings, "input": inputs})
-    return {**settings, **texts, "input": inputs, "strength": float(settings["strength"])}
+        value = settings.get(name, kind())
+        if type(value) is not kind and not (kind is float and type(value) is int):
+            raise ValueError(f"Expected {name} to be {_KINDS[kind]}, got {value}.")
+    texts = {name: str(settings[name]) for name in _TEXTS if settings.get(name) is not None}
+    lists = {name: [str(each) for each in cfg[name]] for name in ("input", "ckpt") if OmegaConf.is_list(cfg[name])}
+    numbers = {"strength": float(settings["strength"])} if "strength" in settings else {}
+    plain = {**settings, **texts, **numbers, "input": str(cfg.input), **lists}
+    require_paths(plain)
+    return plain

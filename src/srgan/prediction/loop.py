@@ -42,6 +42,7 @@ class Summary:
         left: Jobs not ended when the run stopped early.
         interrupted: Whether Ctrl-C stopped it.
         disk_full: The file that there was no space for, if that stopped it.
+        seconds: By a job's name, how long enlarging took, as far as that was measured.
     """
 
     written: list[Job] = field(default_factory=list)
@@ -51,6 +52,7 @@ class Summary:
     left: list[Job] = field(default_factory=list)
     interrupted: bool = False
     disk_full: Path | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:

@@ -3,29 +3,31 @@
 The page is ``assets/prediction.html``; the pictures go into it as data, one block each, read only when they are shown.
 """
 
-import base64
-import io
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
 from torch import Tensor
 
-from srgan.pictures.rgb import to_uint8
+from srgan.prediction.page_parts import (
+    LABELS,
+    MAIN_SCORES,
+    facts,
+    label,
+    mean,
+    number,
+    require_alike,
+    small_preview,
+    trust_overlay,
+    viewable,
+)
 from srgan.system.files import atomic_write
 from srgan.system.pages import page_template
 
-_LOSSLESS_PIXELS = 400_000  # up to here PNG, above JPEG of full chroma, a tenth of the size
 VIEWING_PIXELS = 3_000_000  # pictures come no larger: else some dozens would not fit into a browser
-_JPEG_QUALITY = 92
-_TRUST_SIDE, _PREVIEW_SIDE = 1024, 144
-_TRUST_COLOUR = (255, 96, 0)
-_MAIN_SCORES = ("psnr_y", "ssim_y")
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,8 @@ def write_report(path: Path, entries: Iterable[Entry], *, title: str) -> None:
         title=title,
         pictures=map(partial(_picture, rows), entries),  # a loop would hold two at a time
         summarised=lambda: _summary(rows),
-        label=_label,
-        number=_number,
+        label=label,
+        number=number,
     )
     with atomic_write(path) as file:
         page.dump(file, encoding="utf-8", errors="replace")  # the names of files need not be text
@@ -104,8 +106,6 @@ def write_report(path: Path, entries: Iterable[Entry], *, title: str) -> None:
 def _picture(rows: list[_Row], entry: Entry) -> dict[str, Any]:
     """What the page's script needs of a picture; adds what its table needs."""
     content = block(entry)
-    preview = _to_pillow(entry.sr)
-    preview.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
     rows.append(
         _Row(
             entry.name,
@@ -113,7 +113,7 @@ def _picture(rows: list[_Row], entry: Entry) -> dict[str, Any]:
             entry.seconds,
             entry.scores,
             entry.bicubic_scores,
-            _data(preview, "JPEG", quality=80),
+            small_preview(entry.sr),
         )
     )
     return content
@@ -126,96 +126,37 @@ def block(entry: Entry) -> dict[str, Any]:
         ValueError: If its pictures are not of one shape.
     """
     _check(entry)
-    height, width = entry.size or entry.sr.shape[-2:]
-    layers = {"bicubic": entry.bicubic, "sr": entry.sr, "reference": entry.reference}
+    height, width = size = entry.size or (entry.sr.shape[-2], entry.sr.shape[-1])
+    images = {"bicubic": entry.bicubic, "sr": entry.sr, "reference": entry.reference}
+    layers = {name: viewable(image) for name, image in images.items() if image is not None}
     return {
         "name": entry.name,
         "width": width,
         "height": height,
-        "facts": " · ".join(_facts(entry, height, width)),
-        "layers": {name: _viewable(image) for name, image in layers.items() if image is not None},
-        "trust": None if entry.trust is None else _trust_overlay(entry.trust),
+        "facts": " · ".join(facts(entry.sr, size=size, seconds=entry.seconds, unscored=entry.unscored)),
+        "layers": layers,
+        "labels": {name: LABELS[name] for name in layers},
+        "facing": ["bicubic", "sr"],
+        "trust": None if entry.trust is None else trust_overlay(entry.trust),
         "scores": [
-            [_label(name), _number(name, entry.bicubic_scores.get(name)), _number(name, value)]
+            [label(name), number(name, entry.bicubic_scores.get(name)), number(name, value)]
             for name, value in entry.scores.items()
         ],
     }
 
 
-def _facts(entry: Entry, height: int, width: int) -> Iterator[str]:
-    yield f"{width} × {height} pixels"
-    if entry.seconds is not None:
-        yield f"{entry.seconds:.2f} s"
-    shown = math.sqrt(entry.sr.shape[-2] * entry.sr.shape[-1] / (height * width))
-    if shown < 1:
-        yield f"shown at {shown:.0%} of its size, so that the page stays small: the written file has it all"
-    if entry.unscored is not None:
-        yield f"not scored: {entry.unscored}"
-
-
 def _check(entry: Entry) -> None:
-    shapes = {tuple(image.shape) for image in (entry.bicubic, entry.sr, entry.reference) if image is not None}
-    if len(shapes) != 1 or not all(len(shape) == 4 and shape[:2] == (1, 3) for shape in shapes):
-        raise ValueError(f"Expected pictures of {entry.name!r} of one shape (1, 3, H, W), got {sorted(shapes)}.")
+    require_alike(entry.name, entry.bicubic, entry.sr, entry.reference)
     if entry.trust is not None and (entry.trust.ndim != 4 or entry.trust.shape[:2] != (1, 1)):
         raise ValueError(f"Expected a trust map of {entry.name!r} of (1, 1, h, w), got {tuple(entry.trust.shape)}.")
 
 
-def _viewable(image: Tensor) -> str:
-    picture = _to_pillow(image)
-    if picture.width * picture.height <= _LOSSLESS_PIXELS:
-        return _data(picture, "PNG")
-    return _data(picture, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
-
-
-def _trust_overlay(trust: Tensor) -> str:
-    """The map as one colour that covers the picture as far as detail is invented."""
-    alpha = to_uint8(trust[0, 0]).cpu().numpy()
-    mask = Image.fromarray(alpha)
-    mask.thumbnail((_TRUST_SIDE, _TRUST_SIDE))
-    overlay = Image.new("RGB", mask.size, _TRUST_COLOUR)
-    overlay.putalpha(mask)
-    return _data(overlay, "PNG")
-
-
-def _to_pillow(image: Tensor) -> Image.Image:
-    return Image.fromarray(np.ascontiguousarray(to_uint8(image[0]).permute(1, 2, 0).cpu().numpy()))
-
-
-def _data(picture: Image.Image, kind: str, **options: int) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, format=kind, **options)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def _label(score: str) -> str:
-    """What a reader calls a score: ``psnr_y_border0`` is PSNR on Y with the border, in dB."""
-    metric, _, rest = score.partition("_")
-    if metric not in ("psnr", "ssim"):
-        return score.replace("_", " ").capitalize() if len(score) > 5 else score.upper()
-    channel, _, border = rest.partition("_")
-    unit = " (dB)" if metric == "psnr" else ""
-    return f"{metric.upper()} on {channel.upper()}{', border included' if border else ''}{unit}"
-
-
-def _number(score: str, value: float | None) -> str:
-    if value is None or math.isnan(value):
-        return "–"
-    if math.isinf(value):
-        return "∞ (equal)"
-    return f"{value:.2f}" if score.startswith("psnr") else f"{value:.4f}"
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return math.fsum(values) / len(values) if values else None
-
-
 def _summary(rows: Sequence[_Row]) -> _Summary:
-    shown = [score for score in _MAIN_SCORES if any(score in row.scores for row in rows)]
+    shown = [score for score in MAIN_SCORES if any(score in row.scores for row in rows)]
     means = {
         score: (
-            _mean([row.scores[score] for row in rows if score in row.scores]),
-            _mean([row.bicubic_scores[score] for row in rows if score in row.bicubic_scores]),
+            mean([row.scores[score] for row in rows if score in row.scores]),
+            mean([row.bicubic_scores[score] for row in rows if score in row.bicubic_scores]),
         )
         for score in shown
     }

@@ -83,7 +83,9 @@ def predict(
     part = None if shard is None else Shard.parse(shard)
     upscaler = Upscaler(**network)
     # Before the work, since its folder may be misspelled.
-    references = _references(reference, upscaler.scale, max_pixels=max_pixels * upscaler.scale**2, **network)
+    references = find_references(
+        reference, upscaler.scale, max_pixels=max_pixels * upscaler.scale**2, device=network.get("device", "auto")
+    )
     if reviewed:  # else not imported: it would cost each start
         from srgan.prediction.review import Review, require_own
 
@@ -124,10 +126,12 @@ def predict(
         print(f"Watching {', '.join(map(str, sources))}; Ctrl-C ends it.", flush=True)  # noqa: T201
         return keep_up_to_date(plan, run)
     summary = run(jobs)
+    summary.seconds = enlarger.seconds
     if not reviewed or summary.interrupted or summary.disk_full is not None:
         return summary
     page_title = f"Enlarged with {network['ckpt']}" if report else None
-    review = Review(references, enlarger.seconds, upscaler.scale, max_pixels, page_title, wanted)
+    method = Path(network["ckpt"]).stem
+    review = Review(references, upscaler.scale, max_pixels, page_title, method, summary.seconds, wanted)
     summary, told = review.conclude(summary, output)
     if told:
         print(told)  # noqa: T201
@@ -158,18 +162,14 @@ def _plan(
     )
 
 
-def _references(
-    folder: str | None, scale: int, *, max_pixels: int, ckpt: str, device: str = "auto", **_: Any
-) -> "References | None":
+def find_references(folder: str | None, scale: int, *, max_pixels: int, device: str) -> "References | None":
     """The originals to score against, where they are asked for."""
     if folder is None:
         return None
     from srgan.prediction.references import References
     from srgan.system.device import choose_device
 
-    return References(
-        Path(folder), scale=scale, method=Path(ckpt).stem, max_pixels=max_pixels, device=choose_device(device)
-    )
+    return References(Path(folder), scale=scale, max_pixels=max_pixels, device=choose_device(device))
 
 
 def predict_stream(

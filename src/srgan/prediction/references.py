@@ -25,7 +25,6 @@ class References:
     Args:
         folder: Where the originals are.
         scale: How many times the results are enlarged.
-        method: What to call the results, such as the name of the weights.
         max_pixels: The most pixels an original may have.
         device: Where to measure LPIPS, if its weights are at hand.
 
@@ -34,9 +33,8 @@ class References:
         ValueError: If two originals differ in nothing but their extension.
     """
 
-    def __init__(self, folder: Path, *, scale: int, method: str, max_pixels: int, device: torch.device) -> None:
+    def __init__(self, folder: Path, *, scale: int, max_pixels: int, device: torch.device) -> None:
         self._folder, self._scale, self._max_pixels = folder, scale, max_pixels
-        self._method = f"{method} (weights)" if method == BICUBIC else method  # bicubic itself is scored beside it
         self._paths = by_stem(folder)
         distances: dict[str, Distance] = {}
         self._stamps: dict[str, Mapping[str, Any] | str] = {}
@@ -78,25 +76,26 @@ class References:
         return bool(self._card.scores)
 
     def score(
-        self, name: PurePath, *, lr: Tensor, bicubic: Tensor, sr: Tensor, hr: Tensor
-    ) -> tuple[dict[str, float], dict[str, float]]:
-        """Score one result, and bicubic beside it.
+        self, name: PurePath, *, lr: Tensor, bicubic: Tensor, results: Mapping[str, Tensor], hr: Tensor
+    ) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
+        """Score the results of one picture, and bicubic beside them.
 
         Args:
             name: What to call the picture.
             lr: The input, float RGB in [0, 1], shape (1, 3, h, w).
             bicubic: It, enlarged, shape (1, 3, scale * h, scale * w).
-            sr: The result, same shape.
+            results: By method, such as the name of the weights; same shape.
             hr: The original, same shape.
 
         Returns:
-            The scores of ``sr`` and those of ``bicubic``.
+            The scores of the results by method, and those of ``bicubic``.
 
         Raises:
             ValueError: If the picture is too small to score.
         """
-        measured = self._card.add(name.as_posix(), {BICUBIC: bicubic, self._method: sr}, lr=lr, hr=hr)
-        return measured[self._method], measured[BICUBIC]
+        named = {_as_method(method): result for method, result in results.items()}
+        measured = self._card.add(name.as_posix(), {BICUBIC: bicubic, **named}, lr=lr, hr=hr)
+        return {method: measured[_as_method(method)] for method in results}, measured[BICUBIC]
 
     def write(self, folder: Path) -> str:
         """Write ``scores.json`` of all pictures so far into a folder.
@@ -115,3 +114,8 @@ class References:
         convention = {**self._card.convention, **self._stamps}
         write_scores(folder, self._card.scores, convention, origin=PREDICTED)
         return score_table(self._card.scores, convention)
+
+
+def _as_method(name: str) -> str:
+    """What scores are called by the name of their weights: bicubic itself is scored beside them."""
+    return f"{name} (weights)" if name == BICUBIC else name
