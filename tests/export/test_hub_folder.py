@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from srgan.commands.export import main
 from srgan.export import TOLERANCE, export_generator
