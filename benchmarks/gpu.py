@@ -124,7 +124,7 @@ def enlarge(device: torch.device, *, side: int) -> dict[str, float]:
     lr = torch.rand(1, 3, side, side)
     figures = {}
     for precision in ("fp16", "fp32"):
-        upscaler = Upscaler("srresnet", device=device.type, precision=precision)  # type: ignore[arg-type]
+        upscaler = Upscaler("srresnet", device=device.type, precision=precision)
         seconds = seconds_each(partial(upscaler.enlarge, lr), device, times=3, warm_up=1)
         figures[precision] = lr.shape[-1] * lr.shape[-2] * upscaler.scale**2 / 1e6 / seconds
     table(f"Enlarging {side}x{side}", ["precision", "Mpix out/s"], [[name, value] for name, value in figures.items()])

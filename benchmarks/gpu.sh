@@ -10,7 +10,7 @@ failed=0
 
 part() { # name, most seconds, command
     echo "== $1"
-    timeout "$2" "${@:3}" || { echo "== $1: failed or not done in $2 s"; failed=1; }
+    timeout --kill-after=8 "$2" "${@:3}" || { echo "== $1: failed or not done in $2 s"; failed=1; }
 }
 
 part "the card" 20 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv

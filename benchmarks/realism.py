@@ -1,6 +1,7 @@
 """Scores that see texture, for any weights: python -m benchmarks.realism srresnet srgan --root Set14.
 
-On the sample's validation photos, or the originals below ``--root``; LR by MATLAB-convention bicubic:
+On the sample's validation photos, or the originals below ``--root``; LR by MATLAB-convention bicubic, and, with
+``--jpeg 50``, saved as a JPEG of that quality:
 
 PSNR, SSIM    on Y, 4 pixels cropped off each border
 kid           distance of the distributions of EfficientNet-lite0 features over all 96-pixel patches; 0: a photo's
@@ -34,6 +35,7 @@ from benchmarks._texture import (
     lr_error,
 )
 from srgan.data import SuperResolutionDataModule
+from srgan.data.degradations.operators import jpegs
 from srgan.evaluation.metrics import quantise, score
 from srgan.inference import for_inference
 from srgan.inference import upscale as super_resolve
@@ -65,19 +67,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", nargs="+", help="srresnet, srgan, a .safetensors, a .ckpt or a run's folder")
     parser.add_argument("--root", default="sample", help="folder of HR photos (%(default)s: those of the package)")
+    parser.add_argument("--jpeg", type=int, help="quality that LR is saved with, 1 to 100 (as it is)")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="folder for the results")
     options = parser.parse_args(argv)
     datamodule = SuperResolutionDataModule(root="sample", val_root=options.root)
     datamodule.setup("test")
-    figures, sheet = measure(options.weights, datamodule.test_dataloader(), EfficientNetLite())
+    figures, sheet = measure(options.weights, datamodule.test_dataloader(), EfficientNetLite(), jpeg=options.jpeg)
     columns = list(next(iter(figures.values()))["mean"])
     table(options.root, ["", *columns], [[name, *by["mean"].values()] for name, by in figures.items()])
-    save("realism", {"root": options.root, "figures": figures}, Options(quick=False, out=options.out))
+    save(
+        "realism",
+        {"root": options.root, "jpeg": options.jpeg, "figures": figures},
+        Options(quick=False, out=options.out),
+    )
     write_image(options.out / "realism.png", sheet)
 
 
 @torch.inference_mode()
-def measure(weights: Sequence[str], batches: Iterable[Mapping[str, Any]], judge: Judge) -> tuple[Figures, Tensor]:
+def measure(
+    weights: Sequence[str], batches: Iterable[Mapping[str, Any]], judge: Judge, *, jpeg: int | None = None
+) -> tuple[Figures, Tensor]:
     """All measures of bicubic and of each weights' pictures, and a sheet of crops at 100 %."""
     generators = {name: for_inference(load_generator(Path(name))) for name in weights}
     figures: Figures = {name: {} for name in ("bicubic", *generators)}
@@ -85,6 +94,7 @@ def measure(weights: Sequence[str], batches: Iterable[Mapping[str, Any]], judge:
     rows: list[list[Panel]] = []
     for batch in batches:
         lr, hr, photo = batch["lr"], batch["hr"], batch["name"][0]
+        lr = lr if jpeg is None else jpegs([lr], [jpeg])[0]
         results = {"bicubic": upscale(lr, hr.shape[-1] // lr.shape[-1]).clamp(0, 1)}
         results |= {name: super_resolve(each, lr, tile_size=_TILE_SIZE) for name, each in generators.items()}
         results = {name: (quantise(sr) / 255).float() for name, sr in results.items()}

@@ -1,18 +1,24 @@
 """How the training step's cost grows: python -m benchmarks.scaling.
 
-One process against two (DDP over gloo, threads and batch divided among them), then batch size, crop size and number of
-blocks one by one, with the cost law fitted to them; last, a paper estimate for eight GPUs with its arithmetic.
+One process against two (DDP over gloo, threads and batch divided among them) and what these send each other, then batch
+size, crop size and number of blocks one by one, with the cost law fitted to them; last, a paper estimate for eight GPUs
+with its arithmetic.
 """
 
 import argparse
 import json
 import statistics
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks._measure import interleaved, median_ratio, parse, run_python, save, table
 from benchmarks._recipe import TINY, Recipe, StepClock
@@ -33,6 +39,39 @@ _LINKS = {"NVLink": 200e9, "PCIe 4 x16": 20e9}  # bytes/s that an all-reduce rea
 Point = dict[str, int]
 
 
+class Traffic(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """While it is entered, counts the bytes handed to each collective operation, DDP's own ones as well."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.bytes: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operation, counted if it is collective."""
+        if func.namespace == "c10d":
+            tensors = args[0] if isinstance(args[0], list | tuple) else [args[0]]
+            name = func.overloadpacket.__name__.rstrip("_")
+            self.bytes[name] += sum(tensor.nbytes for tensor in tensors if isinstance(tensor, Tensor))
+        return func(*args, **(kwargs or {}))
+
+
+class LastStepsTraffic(Callback):
+    """What a process sends in the last step, which takes longer for that."""
+
+    def __init__(self) -> None:
+        self.traffic = Traffic()
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        """Begin to count."""
+        if trainer.global_step == trainer.max_steps - 1:
+            self.traffic.__enter__()  # type: ignore[no-untyped-call]
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        """The step is done."""
+        if trainer.global_step == trainer.max_steps:
+            self.traffic.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print and save."""
     options = parse(__doc__, argv)
@@ -47,16 +86,22 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def over_processes(overrides: Sequence[str], *, total_batch: int, rounds: int) -> dict[str, Any]:
-    """Images a second of one and of two processes that share the machine and the batch."""
-    measurements = {
-        str(number): lambda number=number: _seconds_of_processes(number, total_batch, overrides) for number in (1, 2)
-    }
-    seconds = interleaved(measurements, rounds=rounds, warm_up=0)
+    """Images a second of one and of two processes that share the machine and the batch, and bytes that these send."""
+    sent: dict[str, int] = {}
+
+    def seconds_of(number: int) -> float:
+        step = _step_of_processes(number, total_batch, overrides)
+        sent.update(step["sent"])  # one process sends nothing
+        return float(step["seconds"])
+
+    seconds = interleaved({str(number): partial(seconds_of, number) for number in (1, 2)}, rounds=rounds, warm_up=0)
     rows = [
         [name, statistics.median(values), total_batch / statistics.median(values)] for name, values in seconds.items()
     ]
     table(f"Processes (batch of {total_batch} in all)", ["", "seconds a step", "images/s"], rows)
-    return {"seconds": seconds, "ratio": median_ratio(seconds["1"], seconds["2"]), "total_batch": total_batch}
+    table("Sent by each of two in a step", ["", "MB"], [[name, size / 1e6] for name, size in sent.items()])
+    ratio = median_ratio(seconds["1"], seconds["2"])
+    return {"seconds": seconds, "ratio": ratio, "total_batch": total_batch, "sent": sent}
 
 
 def measure_points(points: Sequence[Point], overrides: Sequence[str], *, rounds: int) -> list[float]:
@@ -111,39 +156,36 @@ def eight_gpus(overrides: Sequence[str]) -> dict[str, Any]:
     return estimate
 
 
-def _seconds_at(point: Point, overrides: Sequence[str], *, steps: int = 2) -> float:
+def _seconds_at(point: Point, overrides: Sequence[str]) -> float:
     settings = (
         f"data.batch_size={point['batch_size']}",
         f"data.hr_crop_size={point['crop_size']}",
         f"generator.num_blocks={point['num_blocks']}",
     )
-    return _seconds_a_step(Recipe(*overrides, *settings), steps=steps, num_processes=1)
-
-
-def _seconds_of_processes(number: int, total_batch: int, overrides: Sequence[str]) -> float:
-    """The median step of so many processes, started anew."""
-    settings = (*overrides, f"data.batch_size={total_batch // number}")
-    threads = str(max(torch.get_num_threads() // number, 1))
-    done = run_python("-m", "benchmarks.scaling", "--worker", str(number), *settings, OMP_NUM_THREADS=threads)
-    return float(json.loads(done.stdout.splitlines()[-1]))
-
-
-def _seconds_a_step(recipe: Recipe, *, steps: int, num_processes: int) -> float:
     clock = StepClock()
-    recipe.fit(steps=steps + 1, callbacks=[clock], devices=num_processes)
+    Recipe(*overrides, *settings).fit(steps=3, callbacks=[clock])
     return statistics.median(clock.steps[1:])
 
 
+def _step_of_processes(number: int, total_batch: int, overrides: Sequence[str]) -> dict[str, Any]:
+    """What ``_worker`` prints of so many processes, started anew."""
+    settings = (*overrides, f"data.batch_size={total_batch // number}")
+    threads = str(max(torch.get_num_threads() // number, 1))
+    done = run_python("-m", "benchmarks.scaling", "--worker", str(number), *settings, OMP_NUM_THREADS=threads)
+    step: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return step
+
+
 def _worker(arguments: Sequence[str]) -> None:
-    """Train in so many processes, which Lightning starts with this same command, and print the seconds of a step."""
+    """Train in so many processes, which Lightning starts with this same command; print a step's seconds and bytes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("processes", type=int)
     parser.add_argument("overrides", nargs="*")
     chosen = parser.parse_args(arguments)
-    recipe = Recipe(*chosen.overrides)
-    seconds = _seconds_a_step(recipe, steps=3, num_processes=chosen.processes)
+    recipe, clock, last = Recipe(*chosen.overrides), StepClock(), LastStepsTraffic()
+    recipe.fit(steps=5, callbacks=[clock, last], devices=chosen.processes)
     if recipe.model.global_rank == 0:
-        print(json.dumps(seconds))
+        print(json.dumps({"seconds": statistics.median(clock.steps[1:-1]), "sent": last.traffic.bytes}))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from srgan.data.batch_changes import BatchChanges
 from srgan.evaluation import lpips
 from srgan.evaluation.evaluate import evaluate
 from srgan.evaluation.lpips import Lpips
+from srgan.evaluation.scorecard import Distance
 from srgan.inference import Precision, for_inference, new_canvas
 from srgan.inference.tile_layout import windows
 from srgan.losses import ContentLoss
@@ -86,10 +87,11 @@ def test_all_scores_are_measured(generator: Generator, monkeypatch: pytest.Monke
     features = models.alexnet().features.eval()
     monkeypatch.setattr(models, "alexnet", lambda weights: SimpleNamespace(features=features))
     monkeypatch.setattr(lpips, "_check", lambda file: None)
-    content, learned = ContentLoss(layer="vgg22", weights="random"), Lpips(torch.device("cpu"))
+    content, metric = ContentLoss(layer="vgg22", weights="random"), Lpips(torch.device("cpu"))._metric
+    # Its weights are read from a file, and so before the card is pretended.
+    monkeypatch.setattr("torchmetrics.image.lpip.LearnedPerceptualImagePatchSimilarity", lambda **_: metric)
     with pretended_card(device) as card:
-        learned._metric, learned._device = learned._metric.to(card.device), card.device
-        distances = {"lpips": learned, "feature_distance": content.to(card.device)}
+        distances: dict[str, Distance] = {"lpips": Lpips(card.device), "feature_distance": content.to(card.device)}
         scores = evaluate({"last": generator.to(card.device)}, Batches(1, times=2), distances=distances).scores
     assert {"psnr_y", "ssim_rgb_border0", "lpips", "feature_distance"} <= scores["last"]["mean"].keys()
 

@@ -96,6 +96,24 @@ def test_one_point_and_the_estimate_are_computed(tiny: tuple[str, ...]) -> None:
     assert 0 < estimate["PCIe 4 x16"]["efficiency"] < estimate["NVLink"]["efficiency"] < 1
 
 
+def test_one_and_two_processes_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = {1: {"seconds": 3.0, "sent": {}}, 2: {"seconds": 2.0, "sent": {"allreduce": 8}}}
+    monkeypatch.setattr(scaling, "_step_of_processes", lambda number, *_: steps[number])
+    found = scaling.over_processes([], total_batch=4, rounds=2)
+    assert (found["ratio"], found["sent"]) == (1.5, {"allreduce": 8})
+
+
+def test_bytes_of_collective_operations_are_counted(tmp_path: Path) -> None:
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        with scaling.Traffic() as traffic:
+            torch.distributed.all_reduce(torch.ones(10) + torch.ones(10))
+            torch.distributed.broadcast(torch.ones(3, dtype=torch.float64), src=0)
+    finally:
+        torch.distributed.destroy_process_group()
+    assert traffic.bytes == {"allreduce": 40, "broadcast": 24}
+
+
 def test_degradations_operators_make_up_its_time() -> None:
     case = degradation.measure(32, 2, rounds=1)
     assert min(case["batches_per_second"].values()) > 0

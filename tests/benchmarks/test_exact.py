@@ -45,8 +45,8 @@ def test_checkpoints_of_two_steps_are_not_compared(tmp_path: Path) -> None:
 def test_exit_code_says_whether_runs_differ(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], killed: float, code: int
 ) -> None:
-    def leaves(average: float) -> Callable[..., None]:
-        return lambda folder, *_: write_checkpoint(folder, average=average) and None
+    def leaves(average: float) -> Callable[..., Path]:
+        return lambda folder, *_: write_checkpoint(folder, average=average)
 
     monkeypatch.setattr(exact, "train", leaves(1.0))
     monkeypatch.setattr(exact, "train_with_kills", leaves(killed))

@@ -1,10 +1,14 @@
 """Tests of the scores that see texture."""
 
 import math
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from benchmarks._texture import colour_error, detail_energy, kernel_distance, lattice, lr_error
@@ -70,7 +74,9 @@ def test_weights_are_measured_photo_by_photo(tmp_path: Path) -> None:
 
     weights = tmp_path / "generator.safetensors"
     save_generator(weights, Generator(num_blocks=1, channels=4, norm="none", global_skip="bicubic"))
-    pictures = [{"lr": _noise(1, 3, 16, 12), "hr": _noise(1, 3, 64, 48, seed=n), "name": [str(n)]} for n in range(3)]
+    pictures: list[dict[str, Any]] = [
+        {"lr": _noise(1, 3, 16, 12), "hr": _noise(1, 3, 64, 48, seed=n), "name": [str(n)]} for n in range(3)
+    ]
     figures, sheet = measure([str(weights)], pictures, Judge())
     assert set(figures) == {"bicubic", str(weights)}
     by_photo = dict(figures["bicubic"])
@@ -80,3 +86,15 @@ def test_weights_are_measured_photo_by_photo(tmp_path: Path) -> None:
     assert mean["detail"] == pytest.approx(math.prod(each["detail"] for each in by_photo.values()) ** (1 / 3))
     assert mean["kid"] > 0
     assert sheet.shape[:2] == (1, 3)
+    given = measure([str(weights)], pictures, Judge(), jpeg=20)[0]
+    by_hand = measure([str(weights)], [{**each, "lr": _as_jpeg(each["lr"], quality=20)} for each in pictures], Judge())[
+        0
+    ]
+    assert given == by_hand
+    assert given != figures
+
+
+def _as_jpeg(lr: Tensor, *, quality: int) -> Tensor:
+    file = BytesIO()
+    Image.fromarray((lr[0] * 255).round().byte().permute(1, 2, 0).numpy()).save(file, "JPEG", quality=quality)
+    return torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)[None] / 255

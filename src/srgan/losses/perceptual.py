@@ -69,9 +69,9 @@ class PerceptualLoss(ContentLoss):
         pairs = list(zip(sr_features, [each.float() for each in hr_features], strict=True))
         sizes = [each.shape[1] for each in sr_features]
         if self.metric == "lpips":
-            heads = self.get_buffer("heads").split(sizes, dim=1)
+            heads = torch.split_with_sizes(self.get_buffer("heads"), sizes, dim=1)
             return torch.stack([_lpips(*pair, head) for pair, head in zip(pairs, heads, strict=True)]).sum()
-        alphas, betas = (self.get_buffer(name).split(sizes, dim=1) for name in ("alpha", "beta"))
+        alphas, betas = (torch.split_with_sizes(self.get_buffer(name), sizes, dim=1) for name in ("alpha", "beta"))
         alike = [_alike(*pair, alpha, beta) for pair, alpha, beta in zip(pairs, alphas, betas, strict=True)]
         return 1 - torch.stack(alike).sum()
 

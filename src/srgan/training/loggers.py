@@ -175,6 +175,6 @@ def _abandon_wandb() -> None:
     logging.getLogger("wandb").setLevel(logging.CRITICAL)  # or each of its threads would log a traceback
     with suppress(Exception):  # it would send each console line to the dead process
         wandb.run._console_stop()
-    with suppress(Exception):
+    with suppress(Exception, SystemExit):  # W&B exits this process, too, once it has seen that its own one died
         wandb.teardown(exit_code=1)
     wandb.run = None  # or Lightning would continue this run
