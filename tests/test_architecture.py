@@ -24,8 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "prediction": {"system", "pictures", "weights", "inference", "evaluation"},
     "serve": {"system", "pictures", "inference", "prediction"},
     "spandrel_arch": {"networks"},
-    "export_darktable": {"system"},
-    "export": {"system", "networks", "weights", "spandrel_arch", "export_darktable"},
+    "export": {"system", "networks", "weights", "spandrel_arch"},
     # The layer above them all, which alone composes settings.
     "commands": {
         "system",

@@ -175,6 +175,7 @@ def test_loaders_work_without_a_trainer(folder: Path) -> None:
         ({"hr_crop_size": 0}, "hr_crop_size to be a multiple of the scale 4 of at least 32.*got 0"),
         ({"hr_crop_size": -96}, "hr_crop_size to be a multiple of the scale 4 of at least 32.*got -96"),
         ({"scale": 0}, "scale.* got 0"),
+        ({"scale": 1}, "scale of 2 or more, got 1: training is for networks that enlarge"),
         ({"batch_size": 0}, "batch_size to be a whole number of 1 or more, got 0"),
         ({"num_crop_candidates": 0}, "num_crop_candidates to be a whole number of 1 or more, got 0"),
         ({"lr_root": ".", "hr_reductions": [1, 2]}, r"hr_reductions=\[1\] where data\.lr_root"),

@@ -264,6 +264,13 @@ def test_starting_from_another_architecture_says_what_to_do(tmp_path: Path) -> N
         generator_from_file(file=None, scale=4)
 
 
+def test_a_network_of_scale_1_is_not_trained(tmp_path: Path) -> None:
+    file = write_compact(tmp_path / "restore.pth", scale=1)
+    for scale in (1, 4):
+        with pytest.raises(WeightsError, match=r"restore\.pth restores pictures and leaves their size: its scale is 1"):
+            generator_from_file(file=str(file), scale=scale)
+
+
 def test_the_licence_of_a_file_is_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     save_generator(tmp_path / "nc.safetensors", compact(channels=8), metadata={"license": "CC-BY-NC-4.0"})
     with caplog.at_level("INFO"):

@@ -19,6 +19,8 @@ def check_sizes(
     cache_gigabytes: float,
 ) -> None:
     """Raise ValueError for a size out of range; the arguments are the data module's."""
+    if scale == 1:
+        raise ValueError("Expected data.scale of 2 or more, got 1: training is for networks that enlarge.")
     counts = {"scale": scale, "batch_size": batch_size, "num_crop_candidates": num_crop_candidates}
     for name, value in counts.items():
         if not isinstance(value, int) or value < 1:

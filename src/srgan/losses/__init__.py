@@ -3,6 +3,7 @@
 from srgan.losses.adversarial import adversarial_loss, discriminator_loss
 from srgan.losses.content import ContentLoss
 from srgan.losses.generator import GeneratorLoss
+from srgan.losses.perceptual import PerceptualLoss
 from srgan.losses.pixel import PixelCriterion, pixel_loss
 from srgan.losses.vgg_weights import NoVggWeightsError
 
@@ -10,6 +11,7 @@ __all__ = [
     "ContentLoss",
     "GeneratorLoss",
     "NoVggWeightsError",
+    "PerceptualLoss",
     "PixelCriterion",
     "adversarial_loss",
     "discriminator_loss",

@@ -59,7 +59,7 @@ class GeneratorLoss(nn.Module):
                 raise ValueError(f"Expected {name}_weight to be a number of 0 or more, got {weight!r}.")
         if isinstance(content, Mapping):
             raise ValueError(
-                f"Expected loss.content to be built by an option of conf/loss, got settings alone: {content}."
+                f"Expected loss.content to be built by an option of conf/loss, got only settings: {content}."
                 " Choose an option that has a content loss (loss=srgan), or set loss.content=null for none."
             )
         if content is None and content_weight > 0:

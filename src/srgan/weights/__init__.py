@@ -4,8 +4,10 @@ from srgan.weights.checkpoint_file import WeightsError, check_fits, read_checkpo
 from srgan.weights.discriminator_file import load_into_discriminator, save_discriminator
 from srgan.weights.fitting import blend, generator_from_file, load_into
 from srgan.weights.generator_file import SHIPPED, load_generator, read_metadata, resolve, save_generator
+from srgan.weights.hub import HUB_FILE
 
 __all__ = [
+    "HUB_FILE",
     "SHIPPED",
     "WeightsError",
     "blend",

@@ -88,11 +88,16 @@ def generator_from_file(*, file: str | None, scale: int) -> AnyGenerator:
         scale: How many times it must enlarge.
 
     Raises:
-        WeightsError: If there is none, or it enlarges otherwise.
+        WeightsError: If there is none, or it enlarges otherwise or not at all.
     """
     if file is None:
         raise WeightsError("Expected generator_weights= with generator=from_file: the file whose network to train.")
     generator = load_generator(Path(file))
+    if generator.scale == 1:
+        raise WeightsError(
+            f"{file} restores pictures and leaves their size: its scale is 1. Training is for networks that enlarge,"
+            " whose LR is made smaller than HR: name a file of scale 2 or more. predict.py runs this one."
+        )
     if generator.scale != scale:
         raise WeightsError(f"{file} enlarges {generator.scale} times, not {scale}: set scale={generator.scale}.")
     return generator.train()

@@ -17,6 +17,7 @@ from srgan.networks import AnyGenerator, Generator
 from srgan.system.files import atomic_write
 from srgan.weights.checkpoint_file import GENERATOR_CONFIG, WeightsError, read_plain, require_checkpoint, require_finite
 from srgan.weights.foreign_file import load_foreign
+from srgan.weights.hub import downloaded, is_on_hub
 
 # Prefixes of the generator's tensors in a training checkpoint; the moving average comes first.
 GENERATOR_PREFIXES = ("average.module.", "generator.")
@@ -53,8 +54,8 @@ def load_generator(path: Path) -> AnyGenerator:
     Args:
         path: A ``generator.safetensors``, a training checkpoint (``.ckpt``), or a run's folder, in which
             ``generator.safetensors`` or else ``checkpoints/last.ckpt`` is used; ``srresnet`` or ``srgan`` for the
-            included weights; or the ``.pth``, ``.pt`` or ``.safetensors`` of another project, as far as spandrel knows
-            its architecture.
+            included weights; ``hf://user/name`` for Hugging Face's Hub; or the ``.pth``, ``.pt`` or ``.safetensors`` of
+            another project, as far as spandrel knows its architecture.
 
     Returns:
         The generator in evaluation mode, on the CPU, in float32.
@@ -135,9 +136,11 @@ def fill_generator(generator: Generator, state: dict[str, Tensor], *, source: Pa
 
 
 def resolve(path: Path) -> Path:
-    """The weight file that a path means: included weights by name, the file itself, or the one in a run's folder."""
+    """The weight file that a path means: by name, by its address on the Hub, itself, or in a run's folder."""
     if (name := SHIPPED.get(str(path))) is not None:
         return shipped_file(name)
+    if is_on_hub(path):
+        return downloaded(path)
     candidates = [path, path / "generator.safetensors", path / "checkpoints" / "last.ckpt"]
     for candidate in candidates:
         if candidate.is_file():
