@@ -166,13 +166,13 @@ class WellWrittenTraining(TextbookTraining):
             hr_features = self.features(hr)
         content_loss = functional.mse_loss(self.features(sr), hr_features)
         g_loss = content_loss + self.adversarial_weight * bce(self.discriminator(sr), real)
-        g_loss.backward()
+        g_loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer_g.step()
 
         self.discriminator.requires_grad_(True)
         self.optimizer_d.zero_grad()
-        bce(self.discriminator(hr), real).backward()
-        bce(self.discriminator(sr.detach()), fake).backward()
+        d_loss = bce(self.discriminator(hr), real) + bce(self.discriminator(sr.detach()), fake)
+        d_loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer_d.step()
         with torch.no_grad():
             for mean, value in zip(self.average.parameters(), self.generator.parameters(), strict=True):

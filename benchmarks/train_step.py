@@ -10,6 +10,7 @@ agree.
 import copy
 import statistics
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     def between() -> None:
         batch = next(batches)
         for name, other in others.items():
-            seconds[name].append(timed(lambda other=other: other.step(batch["lr"], batch["hr"]))())
+            seconds[name].append(timed(partial(other.step, batch["lr"], batch["hr"]))())
         seconds["matrix"].append(timed(product)())
 
     clock = StepClock(between)

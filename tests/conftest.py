@@ -99,7 +99,8 @@ def compose_into(photos: Path) -> Compose:
     """Compose conf/train.yaml as the command line would, shrunk, with its output in a folder."""
 
     def composed(run: Path, *overrides: str, tiny: bool = True) -> DictConfig:
-        content = () if {"loss=pixel", "experiment=srresnet"} & set(overrides) else TINY_CONTENT
+        content: tuple[str, ...] = TINY_CONTENT[:1] if "loss=perceptual" in overrides else TINY_CONTENT
+        content = () if {"loss=pixel", "experiment=srresnet"} & set(overrides) else content
         base = (*TINY, f"data.root={photos}", *content, "~callbacks.progress") if tiny else ()
         with initialize_config_dir(version_base="1.3", config_dir=str(PROJECT / "conf")):
             return compose("train", overrides=[*base, f"output_dir={run}", *overrides])

@@ -58,6 +58,7 @@ def test_the_well_written_loop_takes_the_same_first_step(tiny: tuple[str, ...]) 
     careful.optimizer_d.param_groups[0]["lr"] = 1e-3
     careful.step(batch["lr"].double(), batch["hr"].double())
     assert any((value != first[name]).any() for name, value in careful.discriminator.named_parameters())
+    assert isinstance(careful, WellWrittenTraining)
     moved = zip(careful.average.parameters(), careful.generator.parameters(), strict=True)
     assert all((average != value).any() for average, value in moved)
 

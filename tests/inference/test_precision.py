@@ -44,13 +44,13 @@ def test_weights_cast_once_give_what_autocast_gives(photo_like: Tensor) -> None:
     network = with_precision(generator, "bf16")
     casts: list[torch.dtype] = []
 
-    class Casts(TorchDispatchMode):
+    class Casts(TorchDispatchMode):  # type: ignore[no-untyped-call]
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             if func is torch.ops.aten._to_copy.default and args[0].shape == (64, 64, 3, 3):
                 casts.append(args[0].dtype)
             return func(*args, **(kwargs or {}))
 
-    with torch.no_grad(), Casts():
+    with torch.no_grad(), Casts():  # type: ignore[no-untyped-call]
         short = network(photo_like)
         assert not casts
         with torch.autocast("cpu", dtype=torch.bfloat16):
