@@ -23,8 +23,7 @@ class Augmentation:
         mixup_probability: How often a pair is blended with the next one of its batch.
         cutblur_probability: How often a patch of LR, or all but a patch, is replaced by clean, only downscaled LR: the
             network learns what to restore and what to leave alone. Only with a degradation.
-        gray_probability: How often a pair loses its colours; a network that never saw gray pairs adds coloured grain to
-            black-and-white photos.
+        gray_probability: How often a pair loses its colours, so that black-and-white photos are trained on too.
 
     Raises:
         ValueError: If a number is not in [0, 1].
