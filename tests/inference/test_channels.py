@@ -41,6 +41,14 @@ def test_white_disc_on_clear_black_has_no_fringe() -> None:
     assert on_white(upscale_picture(picture(white_where_seen, alpha), lambda lr: bicubic(white_where_seen))).min() < 0.9
 
 
+def test_gray_photos_in_rgb_files_get_no_colours() -> None:
+    luma = torch.rand(1, 1, 9, 7, generator=torch.Generator().manual_seed(1))
+    found = upscale_picture(picture(luma.expand(-1, 3, -1, -1), None), noisy)
+    torch.testing.assert_close(found.rgb, noisy(luma.expand(-1, 3, -1, -1)).mean(1, keepdim=True).expand(-1, 3, -1, -1))
+    almost = torch.cat([luma, luma, luma.roll(1, -1)], dim=1)
+    torch.testing.assert_close(upscale_picture(picture(almost, None), noisy).rgb, noisy(almost))
+
+
 def test_disc_of_a_gradient_has_its_colours_up_to_the_edge() -> None:
     alpha = disc()
     across = torch.linspace(0.2, 0.8, 33).view(1, 1, 1, 33).expand(1, 3, 33, 33)

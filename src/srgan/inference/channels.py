@@ -33,16 +33,20 @@ def upscale_picture(
         else kept.
     """
     alpha = picture.alpha
+    gray = picture.gray or _is_gray(picture.rgb)
     if alpha is None:
-        return _with_exif(
-            picture, replace(picture, rgb=_enlarge_colours(picture.rgb, enlarge, room, gray=picture.gray))
-        )
+        return _with_exif(picture, replace(picture, rgb=_enlarge_colours(picture.rgb, enlarge, room, gray=gray)))
     # Alpha comes first, since the room of its three channels is free again when that of the colours is taken.
     filled = fill_transparent(picture.rgb, alpha)
     large = None if alpha.min() == alpha.max() else _enlarge_alpha(alpha, enlarge, room)
-    sr = _enlarge_colours(filled, enlarge, room, gray=picture.gray)
+    sr = _enlarge_colours(filled, enlarge, room, gray=gray)
     large = alpha[..., :1, :1].expand(1, 1, *sr.shape[-2:]) if large is None else large
     return _with_exif(picture, replace(picture, rgb=sr, alpha=large))
+
+
+def _is_gray(rgb: Tensor) -> bool:
+    """Whether a picture has no colours, as most black-and-white photos, though their files are of RGB."""
+    return torch.equal(rgb[:, 0], rgb[:, 1]) and torch.equal(rgb[:, 1], rgb[:, 2])
 
 
 def _with_exif(small: Picture, large: Picture) -> Picture:
