@@ -2,12 +2,10 @@
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from srgan.inference import for_inference, precision, upscale, with_precision
 from srgan.networks import Generator
@@ -37,26 +35,6 @@ def test_shipped_weights_look_the_same_in_16_bits(name: precision.Precision, pho
     difference = (short - full).abs() * 255
     assert 0 < difference.max() < 2
     assert difference.mean() < 0.2
-
-
-def test_weights_cast_once_give_what_autocast_gives(photo_like: Tensor) -> None:
-    generator = for_inference(load_generator(Path("srgan")))
-    network = with_precision(generator, "bf16")
-    casts: list[torch.dtype] = []
-
-    class Casts(TorchDispatchMode):  # type: ignore[no-untyped-call]
-        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if func is torch.ops.aten._to_copy.default and args[0].shape == (64, 64, 3, 3):
-                casts.append(args[0].dtype)
-            return func(*args, **(kwargs or {}))
-
-    with torch.no_grad(), Casts():  # type: ignore[no-untyped-call]
-        short = network(photo_like)
-        assert not casts
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            assert torch.equal(short, generator(photo_like).float())
-    assert casts
-    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
 
 
 def test_fp32_is_the_generator_itself() -> None:

@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from srgan.evaluation.scorecard import Distance, ScoreCard, Scores
-from srgan.inference import for_inference
 from srgan.inference import upscale as super_resolve
 from srgan.networks import AnyGenerator
 from srgan.pictures.resize import upscale
@@ -59,13 +58,12 @@ def evaluate(
         ValueError: If there is no batch.
     """
     card = ScoreCard(distances)
-    networks = {method: for_inference(generator) for method, generator in generators.items()}
     rows: list[list[Panel]] = []
     for batch in batches:
         lr, hr, name = batch["lr"], batch["hr"], batch["name"][0]
         scale = hr.shape[-1] // lr.shape[-1]
         results = {BICUBIC: upscale(lr, scale).clamp(0, 1)}
-        for method, network in networks.items():
+        for method, network in generators.items():
             results[method] = super_resolve(network, lr, tile_size=_TILE_SIZE)
         measured = card.add(name, results, lr=lr, hr=hr)
         if len(rows) < _NUM_ROWS:

@@ -7,6 +7,7 @@ large picture there is never a second whole one, nor one of floats.
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -46,7 +47,8 @@ def upscale_picture(
 
 def _is_gray(rgb: Tensor) -> bool:
     """Whether a picture has no colours, as most black-and-white photos, though their files are of RGB."""
-    return torch.equal(rgb[:, 0], rgb[:, 1]) and torch.equal(rgb[:, 1], rgb[:, 2])
+    red, green, blue = rgb[0].numpy()
+    return np.array_equal(red, green) and np.array_equal(green, blue)
 
 
 def _with_exif(small: Picture, large: Picture) -> Picture:

@@ -6,14 +6,13 @@ AMX, bfloat16 takes a quarter of the time, with AMD's AVX-512 half; float16 take
 """
 
 import warnings
-from copy import deepcopy
 from typing import Literal, TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from srgan.inference.wrapper import Network, Wrapper
-from srgan.networks import AnyGenerator, Generator
+from srgan.networks import AnyGenerator
 from srgan.system.device import has_fast_bf16
 
 Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
@@ -33,8 +32,6 @@ class MixedPrecision(Wrapper):
     def __init__(self, network: Network, *, dtype: torch.dtype) -> None:
         super().__init__(network)
         self.dtype: torch.dtype | None = dtype
-        # In a tuple, so that it is no part of this module: its parameters, which say what type comes in, are float32.
-        self._short = (_cast_once(network, dtype),)
         self.finite: Tensor | None = None  # on the device, whether all results were; None before the first one
 
     def forward(self, lr: Tensor) -> Tensor:
@@ -43,7 +40,7 @@ class MixedPrecision(Wrapper):
             full: Tensor = self.network(lr)
             return full
         with torch.autocast(lr.device.type, dtype=self.dtype):
-            sr: Tensor = self._short[0](lr).float()
+            sr: Tensor = self.network(lr).float()
         finite = sr.isfinite().all()
         self.finite = finite if self.finite is None else self.finite & finite
         return sr
@@ -52,20 +49,6 @@ class MixedPrecision(Wrapper):
         """Compute in float32 from here on, and say so."""
         warnings.warn(f"{self.dtype} overflowed: going on in float32. precision=fp32 avoids the attempt.", stacklevel=2)
         self.dtype = self.finite = None
-
-
-def _cast_once(network: Network, dtype: torch.dtype) -> Network:
-    """The network with the weights of its convolutions in that type, which autocast would cast anew at each call.
-
-    Only of our own generator: others may use weights in ways that need float32.
-    """
-    if not isinstance(network, Generator):
-        return network
-    short = deepcopy(network)
-    for module in short.modules():
-        if isinstance(module, nn.Conv2d):
-            module.to(dtype)
-    return short
 
 
 def with_precision(generator: AnyGenerator, precision: Precision) -> Network:

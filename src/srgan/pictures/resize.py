@@ -33,9 +33,7 @@ def mirror_pad(images: Tensor, margin: int) -> Tensor:
     Returns:
         Shape (..., H + 2 * margin, W + 2 * margin).
     """
-    rows, columns = (
-        torch.from_numpy(_mirrored(length, -margin, length + margin)).to(images.device) for length in images.shape[-2:]
-    )
+    rows, columns = (_mirrored_index(length, margin, images.device) for length in images.shape[-2:])
     return images.index_select(-2, rows).index_select(-1, columns)
 
 
@@ -184,6 +182,11 @@ def _interpolate(images: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _crop(images: Tensor, margin: int) -> Tensor:
     return images[..., margin : images.shape[-2] - margin, margin : images.shape[-1] - margin]
+
+
+def _mirrored_index(length: int, margin: int, device: torch.device) -> Tensor:
+    position = torch.arange(-margin, length + margin, device=device) % (2 * length)  # made there: no wait for a copy
+    return torch.where(position < length, position, 2 * length - 1 - position)
 
 
 def _mirrored(length: int, first: int, last: int) -> npt.NDArray[np.int64]:
