@@ -158,7 +158,12 @@ def test_a_real_process_follows_a_folder_until_ctrl_c(tmp_path: Path) -> None:
     content = (tmp_path / "whole.png").read_bytes()
     line = [sys.executable, str(PROJECT / "predict.py"), f"input={source}", f"output={output}", "watch=true"]
     line += [f"ckpt={tmp_path / 'tiny.safetensors'}", "device=cpu"]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs do not have
+    try:
+        process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline() == f"Watching {source}; Ctrl-C ends it.\n"
