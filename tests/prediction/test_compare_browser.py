@@ -1,6 +1,5 @@
 """Tests of the page that compares networks in Chromium, with real mouse and keys: ``pytest -m browser -n0``."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,21 +38,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     ]
     write_comparison(path, entries, networks=networks, title="run")
     return path.as_uri()
-
-
-@pytest.fixture(scope="module")
-def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with chromium(tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
-
-
-@pytest.fixture
-def browser(window: Browser, address: str) -> Iterator[Browser]:
-    """The page, freshly loaded; what it says to the console is a failure."""
-    window.open("about:blank")
-    window.open(address)
-    yield window
-    assert window.log() == []
 
 
 def test_each_network_and_the_original_has_a_column(browser: Browser) -> None:

@@ -1,6 +1,5 @@
 """Tests of a run's page in Chromium, with real mouse, fingers and keys: ``pytest -m browser -n0``."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import torch
 from PIL import Image
 
 from srgan.prediction.page import Entry, write_report
-from tests.web_driver import Browser, chromium
+from tests.web_driver import Browser
 
 pytestmark = pytest.mark.browser
 
@@ -38,21 +37,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     ]
     write_report(path, entries, title="run")
     return path.as_uri()
-
-
-@pytest.fixture(scope="module")
-def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with chromium(tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
-
-
-@pytest.fixture
-def browser(window: Browser, address: str) -> Iterator[Browser]:
-    """The page, freshly loaded; what it says to the console is a failure."""
-    window.open("about:blank")
-    window.open(address)
-    yield window
-    assert window.log() == []
 
 
 def centre(browser: Browser) -> tuple[float, float]:

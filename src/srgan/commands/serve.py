@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = {name: own[name] for name in ("ckpt", "blend_with", "device") if name in own}
         networks, previews = (Networks(**settings, tile_size=TILE) for _ in range(2))
         with networks.lent(networks.names[0], 1.0):
-            pass  # weights that cannot be read are told of now
+            pass  # unreadable weights are reported now
         bound = _bound(_whole(own, "port") if "port" in own else 0)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
@@ -99,7 +99,7 @@ def _bound(port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((_HOST, port))
-        bound.listen()  # from here on whoever has the address is answered, if only after a while
+        bound.listen()  # from here on requests wait in the queue instead of being refused
     except (OSError, OverflowError) as error:
         bound.close()
         raise OSError(

@@ -26,9 +26,9 @@ def views(network: Network, lr: Tensor) -> Iterator[Tensor]:
 
     As many at once as are of one size and fit: equal to one by one, but for rounding.
     """
+    at_once = _num_at_once(network, lr)
     for side in range(2):  # the other side up turns height and width around
         ways = [(turns, flipped) for turns in (side, side + 2) for flipped in (False, True)]
-        at_once = _num_at_once(network, lr)
         for begin in range(0, len(ways), at_once):
             yield from _turned_back(network, lr, ways[begin : begin + at_once])
 

@@ -17,7 +17,7 @@ _JPEG, _PORTABLE = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"}), frozenset({".p
 _EXTRA = frozenset().union(*extra_kinds.EXTENSIONS.values())
 _PLAIN = frozenset({".png", ".webp", ".tif", ".tiff", ".bmp"}) | _JPEG | _JPEG_2000 | _AVIF | _PORTABLE
 EXTENSIONS = _PLAIN | extra_kinds.readable_extensions()
-# Pictures all the same: whoever has some in a folder is told that they are left out.
+# Pictures too, though not read here: a message says how many of a folder are left out.
 _CAMERAS_OWN = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"})
 _OTHER_PICTURES = (_CAMERAS_OWN | _EXTRA) | frozenset(
     {".gif", ".apng", ".avif", ".jp2", ".j2k", ".jpf", ".jpx", ".jxr", ".svg", ".psd", ".tga", ".ico", ".exr", ".hdr"}
@@ -169,5 +169,5 @@ def _files(root: Path, on_error: Callable[[OSError], object]) -> Iterator[Path]:
 
 
 def _is_file(path: Path) -> bool:
-    """Also of a link to what is not there, so that it is named by whoever reads it."""
+    """True of a broken link, too, so that reading it reports its name."""
     return path.is_file() or (path.is_symlink() and not path.exists())

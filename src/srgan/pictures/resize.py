@@ -33,7 +33,7 @@ def mirror_pad(images: Tensor, margin: int) -> Tensor:
     Returns:
         Shape (..., H + 2 * margin, W + 2 * margin).
     """
-    rows, columns = (_mirrored_index(length, margin, images.device) for length in images.shape[-2:])
+    rows, columns = (_mirrored(length, -margin, length + margin, device=images.device) for length in images.shape[-2:])
     return images.index_select(-2, rows).index_select(-1, columns)
 
 
@@ -119,8 +119,8 @@ def resize_rows(image: Tensor, size: tuple[int, int], first: int, last: int) -> 
     above, beside = (math.ceil(_KERNEL_RADIUS * max(step, 1)) + 1 for step in (down, across))
     top, bottom = math.floor(first * down) - above, math.ceil(last * down) + above
     rows, columns = (
-        _mirrored(image.shape[-2], top, bottom),
-        _mirrored(image.shape[-1], -beside, image.shape[-1] + beside),
+        _mirrored(image.shape[-2], top, bottom, device=image.device).numpy(),
+        _mirrored(image.shape[-1], -beside, image.shape[-1] + beside, device=image.device).numpy(),
     )
     box = (beside, first * down - top, beside + image.shape[-1], last * down - top)
     planes = image[0].numpy()[:, rows][..., columns].astype(np.float32)
@@ -184,12 +184,7 @@ def _crop(images: Tensor, margin: int) -> Tensor:
     return images[..., margin : images.shape[-2] - margin, margin : images.shape[-1] - margin]
 
 
-def _mirrored_index(length: int, margin: int, device: torch.device) -> Tensor:
-    position = torch.arange(-margin, length + margin, device=device) % (2 * length)  # made there: no wait for a copy
-    return torch.where(position < length, position, 2 * length - 1 - position)
-
-
-def _mirrored(length: int, first: int, last: int) -> npt.NDArray[np.int64]:
+def _mirrored(length: int, first: int, last: int, *, device: torch.device) -> Tensor:
     """Which of ``length`` pixels lie at the places from ``first`` to ``last``, of which some are beyond the borders."""
-    position = np.arange(first, last) % (2 * length)
-    return np.where(position < length, position, 2 * length - 1 - position)
+    position = torch.arange(first, last, device=device) % (2 * length)  # made there: no wait for a copy
+    return torch.where(position < length, position, 2 * length - 1 - position)

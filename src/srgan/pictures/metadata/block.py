@@ -32,7 +32,7 @@ def orientation(image: Image.Image) -> int:
 
 
 def stated_orientation(image: Image.Image) -> int:
-    """The orientation that the places in an EXIF block are of, whoever applies it: a HEIC's reader has done so."""
+    """The orientation that an EXIF block's places refer to, even where the reader has applied it, as HEIC's does."""
     value = image.info.get("original_orientation") or orientation(image)
     return value if value in range(1, 9) else 1
 
