@@ -13,6 +13,7 @@ from torch import Tensor
 
 from srgan.data.degradations import Pass, RandomBlur, RandomNoise, RandomResize, RealDegradation
 from srgan.data.degradations.operators import jpegs
+from srgan.pictures.resize import downscale
 
 Compose = Callable[..., DictConfig]
 
@@ -99,6 +100,7 @@ PUBLISHED = {
         "noise": {**_NOISE, "sigma_range": [1, 25], "poisson_weight_range": [0.05, 2.5]},
     },
     "final_sinc_probability": 0.8,
+    "clean_probability": 0.0,
 }
 
 
@@ -112,13 +114,15 @@ def test_senseless_settings_are_refused() -> None:
         with pytest.raises(ValueError, match=message):
             harmless(jpeg_quality_range=qualities)
     with pytest.raises(ValueError, match=r"data\.degradation\.final_sinc_probability between 0 and 1, got 80"):
-        RealDegradation(first=harmless(), second=harmless(), final_sinc_probability=80)
+        RealDegradation(first=harmless(), second=harmless(), final_sinc_probability=80, clean_probability=0)
 
 
 def test_second_noise_is_added_at_the_size_of_lr() -> None:
     # Shrinking to LR's size only afterwards would average it away.
     noise = RandomNoise(gaussian_probability=1, sigma_range=[30, 30], poisson_weight_range=[0, 0], gray_probability=1)
-    degradation = RealDegradation(first=harmless(), second=harmless(noise=noise), final_sinc_probability=0)
+    degradation = RealDegradation(
+        first=harmless(), second=harmless(noise=noise), final_sinc_probability=0, clean_probability=0
+    )
     lr = degradation(torch.full((8, 3, 128, 128), 0.5), scale=4, rngs=rngs(list(range(8))))
     for each in lr:
         assert each.std() * 255 == pytest.approx(30, rel=0.1)
@@ -141,7 +145,7 @@ def test_pictures_of_a_batch_are_spoilt_differently(real: RealDegradation) -> No
 
 
 def test_nothing_drawn_leaves_a_picture_merely_shrunk() -> None:
-    degradation = RealDegradation(first=harmless(), second=harmless(), final_sinc_probability=0)
+    degradation = RealDegradation(first=harmless(), second=harmless(), final_sinc_probability=0, clean_probability=0)
     coarse = torch.rand(4, 3, 2, 2, generator=torch.Generator().manual_seed(0))
     hr = torch.nn.functional.interpolate(coarse, size=(64, 64), mode="bilinear")
     expected = torch.nn.functional.avg_pool2d(hr, 4)
@@ -179,7 +183,7 @@ def test_every_step_of_both_rounds_counts(part: str, change: dict[str, Any]) -> 
     plain = {"first": harmless(), "second": harmless()}
     changed = {**plain, part: harmless(**change)}
     lr, other = (
-        RealDegradation(**rounds, final_sinc_probability=0)(hr, scale=4, rngs=rngs([0, 1]))
+        RealDegradation(**rounds, final_sinc_probability=0, clean_probability=0)(hr, scale=4, rngs=rngs([0, 1]))
         for rounds in (plain, changed)
     )
     assert (lr - other).abs().mean() > 0.02
@@ -190,7 +194,9 @@ def test_final_sinc_rings_at_an_edge(probability: float, least: float, most: flo
     hr = torch.full((40, 3, 96, 96), 0.3)
     hr[..., 48:] = 0.7
     blur = RandomBlur(kernel_sizes=[21], kind_weights={"isotropic": 1}, sigma_range=[1, 1], probability=0)
-    degradation = RealDegradation(first=harmless(), second=harmless(blur=blur), final_sinc_probability=probability)
+    degradation = RealDegradation(
+        first=harmless(), second=harmless(blur=blur), final_sinc_probability=probability, clean_probability=0
+    )
     lr = degradation(hr, scale=4, rngs=rngs(list(range(40))))
     rings = lr.amin(dim=(1, 2, 3)) < 0.28
     assert least <= rings.float().mean() <= most
@@ -200,7 +206,9 @@ def test_final_sinc_of_a_wide_kernel_lets_waves_of_8_pixels_pass() -> None:
     # They are below pi / 3, from where the paper draws cutoffs, but above pi / 5, where those of the rounds begin.
     wave = 0.5 + 0.3 * torch.sin(2 * math.pi / 32 * (torch.arange(128) + 0.5))
     blur = RandomBlur(kernel_sizes=[21], kind_weights={"isotropic": 1}, sigma_range=[1, 1], probability=0)
-    degradation = RealDegradation(first=harmless(), second=harmless(blur=blur), final_sinc_probability=1)
+    degradation = RealDegradation(
+        first=harmless(), second=harmless(blur=blur), final_sinc_probability=1, clean_probability=0
+    )
     lr = degradation(wave.expand(100, 3, 128, -1), scale=4, rngs=rngs(list(range(100))))
     assert lr[..., 8:24].std(dim=(1, 2, 3)).min() > 0.8 * wave.std()
 
@@ -211,9 +219,20 @@ def test_jpeg_comes_last_for_half_of_the_pictures() -> None:
         resize=RandomResize(larger_probability=1, smaller_probability=0, factor_range=[1, 1.2]),
         jpeg_quality_range=[10, 10],
     )
-    lr = RealDegradation(first=harmless(), second=second, final_sinc_probability=0)(
+    lr = RealDegradation(first=harmless(), second=second, final_sinc_probability=0, clean_probability=0)(
         textured(60, 128), scale=4, rngs=rngs(list(range(60)))
     )
     again = torch.cat([jpegs([each[None]], [10])[0] for each in lr])
     unchanged = (again - lr).abs().mean(dim=(1, 2, 3)) < 0.01
     assert unchanged.float().mean() == pytest.approx(0.5, abs=0.2)
+
+
+def test_clean_images_are_bicubic_alone() -> None:
+    hr = textured(40)
+    noise = RandomNoise(gaussian_probability=1, sigma_range=[9, 9], poisson_weight_range=[0, 0], gray_probability=0)
+    degradation = RealDegradation(
+        first=harmless(), second=harmless(noise=noise), final_sinc_probability=0, clean_probability=0.25
+    )
+    lr = degradation(hr, scale=4, rngs=rngs(list(range(40))))
+    clean = (lr - downscale(hr, 4).clamp(0, 1)).abs().amax(dim=(1, 2, 3)) < 0.003  # rounded to 8 bits
+    assert clean.float().mean() == pytest.approx(0.25, abs=0.15)

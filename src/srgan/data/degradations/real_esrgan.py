@@ -17,6 +17,7 @@ from torch import Tensor
 from srgan.data.degradations.number_checks import require_probability, require_range
 from srgan.data.degradations.operators import blur, jpegs
 from srgan.data.degradations.random_draws import RandomBlur, RandomNoise, RandomResize, random_resize, random_sinc
+from srgan.pictures.resize import downscale
 from srgan.pictures.rgb import to_float, to_uint8
 
 _NUM_JPEGS = 2  # per image
@@ -53,16 +54,20 @@ class RealDegradation:
         first: The first pass; its resize factors are relative to HR's size.
         second: The second pass; its factors are relative to LR's size.
         final_sinc_probability: How often a sinc filter follows the last resize.
+        clean_probability: How often an image is only made small by bicubic: a network that never sees a clean image
+            takes fine texture for noise.
 
     Raises:
-        ValueError: If the probability is not in [0, 1].
+        ValueError: If a probability is not in [0, 1].
     """
 
-    def __init__(self, *, first: Pass, second: Pass, final_sinc_probability: float) -> None:
+    def __init__(self, *, first: Pass, second: Pass, final_sinc_probability: float, clean_probability: float) -> None:
         require_probability("data.degradation.final_sinc_probability", final_sinc_probability)
+        require_probability("data.degradation.clean_probability", clean_probability)
         self._first = first
         self._second = second
         self._final_sinc_probability = final_sinc_probability
+        self._clean_probability = clean_probability
 
     @torch.no_grad()
     def __call__(self, hr: Tensor, *, scale: int, rngs: Sequence[np.random.Generator]) -> Tensor:
@@ -73,7 +78,9 @@ class RealDegradation:
             images, qualities = zip(*wanted, strict=True)
             coded = jpegs(images, qualities)
             wanted = [work.send(image) for work, image in zip(works, coded, strict=True)]
-        return to_float(to_uint8(torch.cat([lr for lr, _ in wanted])))
+        clean = [rng.random() < self._clean_probability for rng in rngs]
+        images = [downscale(hr[n : n + 1], scale) if clean[n] else lr for n, (lr, _) in enumerate(wanted)]
+        return to_float(to_uint8(torch.cat(images)))
 
     def _degraded(
         self, hr: Tensor, scale: int, rng: np.random.Generator
