@@ -26,6 +26,7 @@ from srgan.losses import ContentLoss, GeneratorLoss
 from srgan.networks import Discriminator, Generator
 from srgan.training import SRGAN, build_trainer
 from srgan.training.schedules import step_decay
+from tests.forked import run_script
 
 PROJECT = Path(__file__).parents[1]
 
@@ -114,7 +115,7 @@ def compose_train(compose_into: Compose, tmp_path: Path) -> Compose:
     return partial(compose_into, tmp_path / "run")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def train_command(photos: Path) -> Command:
     """The command line of train.py, shrunk to a run of two phases."""
 
@@ -130,8 +131,7 @@ def run_train(train_command: Command, tmp_path: Path) -> Callable[..., "subproce
     """Run that command line in ``tmp_path`` to its end."""
 
     def run(*overrides: str, sweep: bool = False) -> "subprocess.CompletedProcess[str]":
-        line = train_command(*overrides, sweep=sweep)
-        return subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return run_script(train_command(*overrides, sweep=sweep), cwd=tmp_path)
 
     return run
 
