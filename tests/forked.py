@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 _IMPORTED = (
@@ -21,22 +22,27 @@ _IMPORTED = (
 _OUTPUTS = ("stdout", "stderr")
 
 
+def forkserver() -> ForkServerContext:
+    """Where processes come from that have imported what takes seconds."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(_IMPORTED))
+    return context
+
+
 class Script:
     """A script that runs until it ends, is killed, or ``finish`` loses patience.
 
     Args:
-        line: Its command line, as ``subprocess`` would take it: the interpreter, the script and its arguments.
+        line: Its command line, as ``subprocess`` takes it: the interpreter, a script or -c and code, arguments.
         cwd: The folder it is started in; by default that of the tests.
         own_group: Whether it leads a group of processes, so that a signal may go to it and to all that it starts.
     """
 
     def __init__(self, line: Sequence[str], *, cwd: Path | None = None, own_group: bool = False) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(list(_IMPORTED))
         self._line = line
         self._folder = tempfile.TemporaryDirectory()
         arguments = (list(line), str(cwd or Path.cwd()), self._folder.name, dict(os.environ), own_group)
-        self._process = context.Process(target=_run, args=arguments)
+        self._process = forkserver().Process(target=_run, args=arguments)
         self._process.start()
         assert self._process.pid is not None
         self.pid: int = self._process.pid
@@ -82,4 +88,7 @@ def _run(line: list[str], cwd: str, outputs: str, environment: dict[str, str], o
         os.close(file)
         setattr(sys, name, os.fdopen(os.dup(descriptor), "w", encoding="utf-8", buffering=1))
     sys.argv = line[1:]
-    runpy.run_path(line[1], run_name="__main__")
+    if line[1] == "-c":
+        exec(sys.argv.pop(1), {"__name__": "__main__"})
+    else:
+        runpy.run_path(line[1], run_name="__main__")

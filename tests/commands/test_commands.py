@@ -73,7 +73,7 @@ def test_the_next_command_is_of_the_kind_that_was_used(monkeypatch: pytest.Monke
 def test_a_module_is_its_command(
     file: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = Path(srgan.__file__).with_name(file)
+    path = Path(srgan.__file__).parent / file
     monkeypatch.setattr(sys, "argv", [str(path), "--help"])
     with pytest.raises(SystemExit) as stop:
         runpy.run_path(str(path), run_name="__main__")  # as python -m would
