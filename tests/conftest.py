@@ -57,11 +57,15 @@ Command = Callable[..., list[str]]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the tests in a real browser to those who ask for them: -m browser."""
+    """Leave the tests in a real browser to those who ask for them, -m browser; and begin with the slow ones.
+
+    So that at the end no process waits long for the other.
+    """
     if "browser" not in config.option.markexpr:
         left_out = [item for item in items if item.get_closest_marker("browser")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture
