@@ -156,7 +156,7 @@ def test_a_network_that_sees_the_whole_picture_says_so() -> None:
             return self.weight * (lr - lr.mean((-2, -1), keepdim=True)).clamp(0, 1)
 
     network = Adapted(Global(), architecture="Global", scale=1).eval()
-    with pytest.warns(UserWarning, match=r"Global looks at the whole picture.*levels of 255.*tile_size=null"):
+    with pytest.warns(UserWarning, match=r"Global looks further .*of 255 levels.*tile_size=null"):
         assert network.receptive_radius == 64
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # once is enough
