@@ -23,9 +23,9 @@ def test_page_and_scores_are_of_a_foreign_network(
     write: Callable[..., Path], self_ensemble: bool, tmp_path: Path
 ) -> None:
     ckpt = write(tmp_path / "4x.pth")
-    for folder, size in (("hr", (96, 80)), ("lr", (24, 20))):
+    for folder, size in (("hr", (240, 80)), ("lr", (60, 20))):
         (tmp_path / folder).mkdir()
-        textured_photo(80, 96, seed=0).resize(size).save(tmp_path / folder / "a.png")
+        textured_photo(80, 240, seed=0).resize(size).save(tmp_path / folder / "a.png")
     summary = predict(
         source=tmp_path / "lr",
         output=tmp_path / "out",
@@ -34,7 +34,7 @@ def test_page_and_scores_are_of_a_foreign_network(
         report=True,
         trust_map=True,
         self_ensemble=self_ensemble,
-        tile_size=16,
+        tile_size=32,
         device="cpu",
     )
     assert summary.complete
@@ -50,13 +50,22 @@ def test_page_and_scores_are_of_a_foreign_network(
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 8])
-def test_a_page_shows_what_other_scales_give(scale: int, tmp_path: Path) -> None:
+def test_page_and_scores_are_of_any_scale(scale: int, tmp_path: Path) -> None:
     ckpt = write_compact(tmp_path / "net.pth", scale=scale)
-    (tmp_path / "lr").mkdir()
-    textured_photo(16, 24, seed=0).save(tmp_path / "lr" / "a.png")
-    settings = {"report": True, "trust_map": True, "consistency": True, "device": "cpu"}
+    for folder, factor in (("lr", 1), ("hr", scale)):
+        (tmp_path / folder).mkdir()
+        textured_photo(16, 24, seed=0).resize((24 * factor, 16 * factor)).save(tmp_path / folder / "a.png")
+    settings = {
+        "reference": str(tmp_path / "hr"),
+        "report": True,
+        "trust_map": True,
+        "consistency": True,
+        "device": "cpu",
+    }
     summary = predict(source=tmp_path / "lr", output=tmp_path / "out", ckpt=str(ckpt), **settings)  # type: ignore[arg-type]
     assert summary.complete
     with Image.open(tmp_path / "out" / "a.png") as large:
         assert large.size == (24 * scale, 16 * scale)
     assert 'class="picture"' in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text(encoding="utf-8"))["scores"]
+    assert scores["net"]["a.png"]["psnr_y"] > 5

@@ -111,7 +111,7 @@ def test_networks_of_other_projects_are_scored_on_a_benchmark(
 def test_a_network_of_another_project_and_scale_says_so(scale: int, compose_train: Compose, tmp_path: Path) -> None:
     file = write_compact(tmp_path / "net.pth", scale=scale)
     message = "enlarges 2 times: set scale=2" if scale == 2 else "restores pictures and leaves their size"
-    with pytest.raises(ValueError, match=rf"net\.pth {message}"):
+    with pytest.raises(ValueError, match=f"net {message}"):
         train.train(compose_train("test_only=true", f"ckpt_path={file}"))
 
 
