@@ -17,10 +17,18 @@ from srgan.weights import load_generator
 def dat(tmp_path: Path) -> Path:
     """A small DAT with random weights, in BasicSR's layout."""
     torch.manual_seed(0)
-    sizes = {"img_size": 16, "embed_dim": 32, "split_size": [2, 4], "depth": [2], "expansion_factor": 2.0}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        network = DAT(**sizes, num_heads=[2], upscale=4, upsampler="pixelshuffledirect")
+        network = DAT(
+            img_size=16,
+            embed_dim=32,
+            split_size=[2, 4],
+            depth=[2],
+            num_heads=[2],
+            expansion_factor=2.0,
+            upscale=4,
+            upsampler="pixelshuffledirect",
+        )
     torch.save({"params": network.state_dict()}, tmp_path / "DAT_tiny_x4.pth")
     return tmp_path / "DAT_tiny_x4.pth"
 
