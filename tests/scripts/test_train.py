@@ -17,15 +17,13 @@ from unittest.mock import Mock
 import pytest
 import torch
 from hydra.errors import InstantiationException
-from omegaconf import DictConfig, OmegaConf
-from spandrel import ModelLoader
+from omegaconf import DictConfig
 
 from srgan import __version__
 from srgan.commands import train
 from srgan.pictures.rgb import read_image
 from srgan.weights import WeightsError, load_generator
 from tests.forked import Script
-from tests.weights.community_files import write_compact
 
 PROJECT = Path(__file__).parents[2]
 
@@ -127,21 +125,6 @@ def test_adversarial_phase_starts_from_given_weights(compose_train: Compose, tmp
     train.train(cfg)
     for name, value in load_generator(again).state_dict().items():
         assert torch.equal(value, pretrained.state_dict()[name])
-
-
-def test_a_file_of_another_project_trains_and_is_written(compose_into: Compose, tmp_path: Path) -> None:
-    file, run = write_compact(tmp_path / "start.pth"), tmp_path / "run"
-    cfg = compose_into(run, "trainer.max_steps=2", "model.pretrain_steps=1", f"generator_weights={file}")
-    OmegaConf.set_struct(cfg, False)
-    cfg.generator = OmegaConf.load(PROJECT / "conf" / "generator" / "from_file.yaml")
-    train.train(cfg)
-    plain = ModelLoader().load_from_file(run / "generator.safetensors")
-    assert plain.architecture.id == "Compact"
-    start = ModelLoader().load_from_file(file).model.state_dict()
-    assert any(not torch.equal(value, start[name]) for name, value in plain.model.state_dict().items())
-    lr = torch.rand(1, 3, 6, 8)
-    for path in (run / "generator.safetensors", run / "checkpoints" / "last.ckpt"):
-        assert torch.allclose(load_generator(path)(lr).clamp(0, 1), plain(lr), atol=1e-5)
 
 
 @pytest.mark.parametrize(
