@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks._measure import parse, save, table
-from benchmarks._recipe import Recipe
+from benchmarks._recipe import TINY, Recipe
 
 NARROW = (
     "generator.channels=4",
@@ -34,7 +34,14 @@ NARROW = (
 )
 _TENSORS_AT_ONCE = {1: 110, 2: 64, 3: 48, 4: 36, 5: 30}  # lists → tensors that one of CUDA's launches takes of each
 _CHUNK, _CHUNKS_AT_ONCE = 65536, 320  # numbers, and chunks of a launch
-_NO_KERNEL = {"aten::empty", "aten::empty_like", "aten::empty_strided", "aten::new_empty", "aten::_local_scalar_dense"}
+_NO_KERNEL = {
+    "aten::empty",
+    "aten::empty_like",
+    "aten::empty_strided",
+    "aten::new_empty",
+    "aten::_local_scalar_dense",
+    "aten::detach",
+}
 # Whose work an operation is: the innermost function of these on the stack, by file and name ("" is any) decides.
 _PARTS = {
     ("graph.py", "_engine_run_backward"): "backward",
@@ -79,7 +86,8 @@ class Launches(TorchDispatchMode):
 def launches(func: Any, args: Sequence[Any]) -> int:
     """Kernels that an operation launches on a card."""
     name = func.name().split(".")[0]
-    if func.is_view or name in _NO_KERNEL or name == "aten::detach":
+    returns_tensors = any("Tensor" in str(each.type) for each in func._schema.returns) or name.endswith("_")
+    if func.is_view or name in _NO_KERNEL or not name.startswith("aten::") or not returns_tensors:
         return 0
     lists = [each for each in args if isinstance(each, list | tuple) and each and isinstance(each[0], Tensor)]
     if not name.startswith(("aten::_foreach_", "aten::_fused_")):
@@ -93,8 +101,13 @@ def launches(func: Any, args: Sequence[Any]) -> int:
 def _at_once(lists: Sequence[Sequence[Tensor]]) -> bool:
     """Whether CUDA takes lists of tensors together: all of one type, and alike in shape and layout, place by place."""
     types = {tensor.dtype for tensors in lists for tensor in tensors}
-    alike = all(len({(each.shape, each.stride()) for each in place}) == 1 for place in zip(*lists, strict=True))
+    alike = all(len({(each.shape, _layout(each)) for each in place}) == 1 for place in zip(*lists, strict=True))
     return len(types) == 1 and alike
+
+
+def _layout(tensor: Tensor) -> tuple[int, ...]:
+    # CUDA's results keep the strides of sides of length 1, too; a CPU's do not.
+    return tuple(stride for stride, length in zip(tensor.stride(), tensor.shape, strict=True) if length > 1)
 
 
 def _part() -> str:
@@ -155,9 +168,9 @@ def as_on_a_card() -> Iterator[None]:
         yield
 
 
-def textbook_launches() -> int:
-    """Launches of the textbook's step."""
-    recipe = Recipe(*NARROW)
+def textbook_launches(*overrides: str) -> int:
+    """Launches of the textbook's step, with settings to change."""
+    recipe = Recipe(*NARROW, *overrides)
     textbook, batch = recipe.textbook(), next(iter(recipe.datamodule.train_dataloader()))
     with as_on_a_card():
         for _ in range(2):
@@ -169,19 +182,20 @@ def textbook_launches() -> int:
 def main(argv: Sequence[str] | None = None) -> None:
     """Count, print and save."""
     options = parse(__doc__, argv)
+    tiny = TINY if options.quick else ()
     average = ("model.ema_decay=0.999",)
     release = ("data=sample", "data.num_crop_candidates=1", "model.ema_decay=0.999")
     figures = {
-        "as the textbook's": step_launches(),
-        "paper, adversarial": step_launches(*average),
-        "paper, pixel loss": step_launches(*average, "model.pretrain_steps=100"),
-        "release_gan, adversarial": step_launches(*release, experiment="release_gan"),
+        "as the textbook's": step_launches(*tiny),
+        "paper, adversarial": step_launches(*average, *tiny),
+        "paper, pixel loss": step_launches(*average, *tiny, "model.pretrain_steps=100"),
+        "release_gan, adversarial": step_launches(*release, *tiny, experiment="release_gan"),
     }
     parts = sorted({part for counted in figures.values() for part in counted})
     rows = [[part, *(counted[part] for counted in figures.values())] for part in parts]
     rows.append(["all", *(counted.total() for counted in figures.values())])
     table("Launches of a step", ["part", *figures], rows)
-    textbook = textbook_launches()
+    textbook = textbook_launches(*tiny)
     print(f"\nThe textbook's adversarial step: {textbook} launches")
     save("launches", {"project": figures, "textbook": textbook}, options)
 

@@ -46,7 +46,7 @@ class Throughput(Callback):
         self._images += len(batch["hr"]) * trainer.world_size
         self._seconds += duration
         self._waited += self._start - self._previous_end
-        if pl_module.has_looked:
+        if getattr(pl_module, "has_looked", True):
             self._log(pl_module)
         self._forecast(trainer, pl_module, duration)
         self._previous_end = time.perf_counter()
