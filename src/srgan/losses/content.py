@@ -1,5 +1,6 @@
 """Content loss: distance of two images in the features of a VGG network (Ledig et al. 2017, §2.2.1)."""
 
+import copy
 import re
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -90,6 +91,7 @@ class ContentLoss(nn.Module):
         # In a tuple, so that the frozen network is no part of this module's state: it stays out of checkpoints,
         # optimizers and DDP. `_apply` below still moves it between devices.
         self._features = (features,)
+        self._cast: dict[torch.dtype, nn.Sequential] = {}
         self.feature_scale = feature_scale
         self.full_precision = full_precision
         self._criterion, difference = _CRITERIA[criterion]
@@ -131,11 +133,21 @@ class ContentLoss(nn.Module):
         with torch.autocast(images.device.type, enabled=False) if self.full_precision else nullcontext():
             features = (images.to(self.mean.dtype) - self.mean) / self.std
             wanted = {}
-            for depth, module in enumerate(self._features[0], start=1):
+            for depth, module in enumerate(self._in_autocast_s_type(images.device.type), start=1):
                 features = module(features)
                 if depth in self._layers:
                     wanted[depth] = features * self.feature_scale
         return [wanted[depth] for depth in self._layers]
+
+    def _in_autocast_s_type(self, device_type: str) -> nn.Sequential:
+        """The network, its weights cast once where autocast would cast those of each layer in each pass."""
+        dtype = torch.get_autocast_dtype(device_type)
+        if not torch.is_autocast_enabled(device_type) or torch.compiler.is_compiling():
+            return self._features[0]
+        if dtype not in self._cast:
+            with torch.inference_mode(False):  # where a validation comes first: training needs them as well
+                self._cast[dtype] = copy.deepcopy(self._features[0]).to(dtype)
+        return self._cast[dtype]
 
     def _distance(self, sr: Tensor, hr_features: list[Tensor]) -> Tensor:
         pairs = zip(self.extract(sr), hr_features, self._layers.values(), strict=True)
@@ -143,6 +155,7 @@ class ContentLoss(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Self":
         self._features[0]._apply(fn)  # type: ignore[no-untyped-call]
+        self._cast.clear()
         return cast("Self", super()._apply(fn, recurse))  # type: ignore[no-untyped-call]
 
 
