@@ -2,9 +2,9 @@
 
 The project's steps run in Lightning's loop with the real data module. After each of them the textbook takes its own
 step on a batch, and so does a well-written loop (one pass of the generator, discriminator frozen in the generator's
-phase, moving average; see _textbook.py), and the machine shows its matrix-product rate: so all are interleaved. First
-the project and the textbook are shown to be the same training: after one step in double precision their parameters
-agree.
+phase, moving average; see shared/textbook.py), and the machine shows its matrix-product rate: so all are interleaved.
+First the project and the textbook are shown to be the same training: after one step in double precision their
+parameters agree.
 """
 
 import copy
@@ -15,9 +15,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from benchmarks._measure import MatrixProduct, count_flops, interleaved, median_ratio, parse, save, table, timed
-from benchmarks._recipe import TINY, Recipe, StepClock
-from benchmarks._textbook import TextbookTraining, WellWrittenTraining
+from benchmarks.shared.measure import MatrixProduct, count_flops, interleaved, median_ratio, parse, save, table, timed
+from benchmarks.shared.recipe import TINY, Recipe, StepClock
+from benchmarks.shared.textbook import TextbookTraining, WellWrittenTraining
 from srgan.losses import adversarial_loss, discriminator_loss
 from srgan.training import SRGAN
 

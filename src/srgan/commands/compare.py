@@ -31,7 +31,7 @@ def _job(cfg: DictConfig) -> None:
 
 
 def _compare(*, ckpt: str | list[str], input: str | list[str], output: str, **settings: Any) -> "Summary":
-    from srgan.prediction.compare import compare
+    from srgan.prediction.pages.compare import compare
 
     weights = [ckpt] if isinstance(ckpt, str) else ckpt
     sources = [Path(each) for each in ([input] if isinstance(input, str) else input)]

@@ -55,20 +55,28 @@ def carry_out(command: str, work: "Callable[[], Summary | None]") -> None:
             sys.exit(_INTERRUPTED)
 
 
-def enlarge(*, input: str | list[str], output: str | None, **settings: Any) -> "Summary | None":
+def enlarge(
+    *, input: str | list[str], output: str | None, report: bool, reference: str | None, **settings: Any
+) -> "Summary | None":
     """Enlarge what ``input`` names; None for a picture from standard input, which has no summary."""
     inputs = [input] if isinstance(input, str) else input
     if _STREAM not in (*inputs, output):
         from srgan.prediction.place import in_folder
-        from srgan.prediction.predict import predict
 
-        sources = [Path(each) for each in inputs]
-        return predict(source=sources, output=in_folder(Path(output or "out"), folder_of_settings()), **settings)
+        settings["source"] = [Path(each) for each in inputs]
+        settings["output"] = in_folder(Path(output or "out"), folder_of_settings())
+        if report or reference is not None:
+            from srgan.prediction.pages.review import predict_and_review
+
+            return predict_and_review(report=report, reference=reference, **settings)
+        from srgan.prediction.predict import Prediction
+
+        return Prediction(**settings).run()
     if inputs != [_STREAM] or output not in (None, _STREAM):
         raise ValueError(f"Expected input=- and output=- together, got input={' '.join(inputs)} and output={output}.")
     from srgan.prediction.predict import predict_stream
 
-    predict_stream(sys.stdin.buffer, sys.stdout.buffer, **settings)
+    predict_stream(sys.stdin.buffer, sys.stdout.buffer, report=report, reference=reference, **settings)
     return None
 
 

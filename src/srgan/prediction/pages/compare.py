@@ -10,14 +10,14 @@ from typing import Any
 from torch import Tensor
 
 from srgan.pictures.browser_view import Rows, read_seen, reduce_rows
-from srgan.prediction.compare_page import Comparison, Network, write_comparison
 from srgan.prediction.jobs import Job
-from srgan.prediction.looking import Looking
 from srgan.prediction.loop import Summary
-from srgan.prediction.page import VIEWING_PIXELS
+from srgan.prediction.pages.compare_page import Comparison, Network, write_comparison
+from srgan.prediction.pages.looking import Looking, find_references
+from srgan.prediction.pages.page import VIEWING_PIXELS
+from srgan.prediction.pages.review import bicubic_rows, read_result, require_own
 from srgan.prediction.place import is_file_name
-from srgan.prediction.predict import find_references, predict
-from srgan.prediction.review import bicubic_rows, read_result, require_own
+from srgan.prediction.predict import Prediction
 from srgan.weights import load_generator, resolve
 
 _ANY_SIZE = 2**62  # pixels
@@ -67,7 +67,7 @@ def compare(
     whole, seconds = Summary(), {}
     for index, (name, path) in enumerate(weights.items()):
         print(f"{name} ({index + 1} of {len(weights)})", flush=True)  # noqa: T201
-        summary = predict(source=source, output=output / name, ckpt=path, **settings)
+        summary = Prediction(source=source, output=output / name, ckpt=path, **settings).run()
         seconds[name] = summary.seconds
         whole = _joined(whole, summary, name)
         if summary.interrupted or summary.disk_full is not None:

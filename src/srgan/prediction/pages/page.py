@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from srgan.prediction.page_parts import (
+from srgan.prediction.pages.page_parts import (
     LABELS,
     MAIN_SCORES,
     facts,
