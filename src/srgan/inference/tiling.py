@@ -2,9 +2,10 @@
 
 import warnings
 from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -15,9 +16,18 @@ from srgan.inference.wrapper import Network
 from srgan.system.device import is_out_of_memory
 
 TileSize: TypeAlias = int | Literal["auto"] | None
+Canvas: TypeAlias = Callable[[tuple[int, ...]], Tensor]  # makes one of a shape
 
 _SMALLEST_TILE = 16
 _LEVELS = {torch.uint8: 255, torch.uint16: 65535}
+
+
+class _Tile(NamedTuple):
+    """A piece of one of the pictures, by its number."""
+
+    picture: int
+    rows: Window
+    columns: Window
 
 
 def new_canvas(height: int, width: int, *, dtype: torch.dtype = torch.uint8, file: Path | None = None) -> Tensor:
@@ -47,7 +57,7 @@ def upscale(
     *,
     tile_size: TileSize = None,
     batch_size: int = 1,
-    out: Tensor | None = None,
+    out: Tensor | Canvas | None = None,
 ) -> Tensor:
     """Enlarge pictures, tile by tile where they are larger than a tile.
 
@@ -63,7 +73,8 @@ def upscale(
             that the device has left; None computes each picture in one piece.
         batch_size: How many tiles to compute at once; they are all of one size.
         out: A canvas to write to, shape (N, 3, scale * h, scale * w), on the CPU: float, or uint8 or uint16, to
-            which values are rounded. It is filled from the top, row of tiles by row of tiles.
+            which values are rounded; or a function that makes one of that shape. It is filled from the top, row of
+            tiles by row of tiles.
 
     Returns:
         ``out``, or a new float32 tensor of its shape on the CPU; clamped to [0, 1].
@@ -74,38 +85,15 @@ def upscale(
         MemoryError: If the smallest tile does not fit into the device's memory.
     """
     canvas = _checked(network, lr, tile_size, batch_size, out)
-    mixed = [each for each in network.modules() if isinstance(each, MixedPrecision) and each.dtype is not None]
-    # Looked at once a picture, since an accelerator waits for each look.
-    finite = _fill(network, lr, canvas, tile_size, batch_size)
-    is_finite, *are_finite = (
-        torch.stack([finite, *(each.finite for each in mixed if each.finite is not None)]).cpu().tolist()
-    )
-    if not all(are_finite):
-        for each in mixed:
-            each.go_on_in_full()
-        is_finite = bool(_fill(network, lr, canvas, tile_size, batch_size))
-    if not is_finite:
-        raise ValueError(
-            "Expected finite values from the generator, got others. Are its weights or the picture damaged?"
-        )
-    return canvas
-
-
-def _fill(network: Network, lr: Tensor, canvas: Tensor, tile_size: TileSize, batch_size: int) -> Tensor:
-    """Compute all tiles; whether all values were numbers, as a scalar on the device."""
-    height, width = lr.shape[-2:]
-    device = next(network.parameters()).device
-    finite = torch.ones((), dtype=torch.bool, device=device)
-    if tile_size == "auto":
-        size = auto_tile_size(network, height, width, batch_size=batch_size, device=device)
-    else:
-        size = min(tile_size or max(height, width), max(height, width))
-    rows, halved = deque(_cut(network, lr, height, size)), False
-    while rows:
+    parameter = next(network.parameters())
+    device, finite = parameter.device, torch.ones((), dtype=torch.bool, device=parameter.device)
+    size = _side(network, lr, tile_size, batch_size=batch_size, device=device)
+    left, halved = deque(_batches(network, lr, size, batch_size)), False
+    while left:
         try:
             with torch.inference_mode():  # the canvas stays an ordinary tensor, which may be written to
-                finite &= _fill_row(network, lr, canvas, rows[0], _cut(network, lr, width, size), batch_size)
-            rows.popleft()
+                finite &= _lay(network(_stacked(lr, left[0], parameter)).float(), left[0], canvas, scale=network.scale)
+            left.popleft()
             continue
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -115,14 +103,41 @@ def _fill(network: Network, lr: Tensor, canvas: Tensor, tile_size: TileSize, bat
         if device.type != "cpu":
             torch.accelerator.empty_cache()
         size, batch_size = _halved(size, batch_size, margin=network.receptive_radius, device=device, reason=reason)
-        rows, halved = deque(_cut(network, lr, height, size, start=rows[0].start)), True
+        left, halved = deque(_batches(network, lr, size, batch_size, start=left[0][0].rows.start)), True
     if halved:
         warnings.warn(
             f"Out of memory on {device}: went on with tile_size={size} batch_size={batch_size}. Set these to save the"
             " attempts.",
-            stacklevel=3,
+            stacklevel=2,
         )
-    return finite
+    mixed = [each for each in network.modules() if isinstance(each, MixedPrecision) and each.finite is not None]
+    # Looked at once a picture, since an accelerator waits for each look.
+    is_finite, *are_finite = torch.stack([finite, *(each.finite for each in mixed if each.finite is not None)]).tolist()
+    if not all(are_finite):
+        for each in mixed:
+            each.go_on_in_full()
+        return upscale(network, lr, tile_size=tile_size, batch_size=batch_size, out=canvas)
+    if not is_finite:
+        raise ValueError(
+            "Expected finite values from the generator, got others. Are its weights or the picture damaged?"
+        )
+    return canvas
+
+
+def _side(network: Network, lr: Tensor, tile_size: TileSize, *, batch_size: int, device: torch.device) -> int:
+    """The longest side of a tile."""
+    height, width = lr.shape[-2:]
+    if tile_size == "auto":
+        return auto_tile_size(network, height, width, batch_size=batch_size, device=device)
+    return min(tile_size or max(height, width), max(height, width))
+
+
+def _batches(network: Network, lr: Tensor, size: int, batch_size: int, *, start: int = 0) -> Iterator[Sequence[_Tile]]:
+    """What is computed at once: tiles of one row of tiles, of all pictures; from a row of pixels on."""
+    columns = _cut(network, lr, lr.shape[-1], size)
+    for rows in _cut(network, lr, lr.shape[-2], size, start=start):
+        tiles = [_Tile(picture, rows, each) for picture, each in product(range(len(lr)), columns)]
+        yield from (tiles[begin : begin + batch_size] for begin in range(0, len(tiles), batch_size))
 
 
 def _cut(network: Network, lr: Tensor, length: int, size: int, *, start: int = 0) -> list[Window]:
@@ -152,7 +167,7 @@ def warn_of_small_tiles(network: Network, tile_size: TileSize) -> None:
         )
 
 
-def _checked(network: Network, lr: Tensor, tile_size: TileSize, batch_size: int, out: Tensor | None) -> Tensor:
+def _checked(network: Network, lr: Tensor, tile_size: TileSize, batch_size: int, out: Tensor | Canvas | None) -> Tensor:
     """The canvas, after all arguments have been looked at."""
     if network.training:
         raise ValueError("Expected a generator in evaluation mode: call generator.eval() first.")
@@ -162,8 +177,8 @@ def _checked(network: Network, lr: Tensor, tile_size: TileSize, batch_size: int,
             f"Expected lr of shape (N, 3, h, w), got {tuple(lr.shape)}. Convert to RGB and add a batch dimension."
         )
     shape = (*lr.shape[:2], lr.shape[-2] * network.scale, lr.shape[-1] * network.scale)
-    if out is None:
-        return torch.empty(shape)
+    if not isinstance(out, Tensor):
+        out = torch.empty(shape) if out is None else out(shape)
     if out.shape != shape or not (out.dtype in _LEVELS or out.is_floating_point()) or out.device.type != "cpu":
         raise ValueError(
             f"Expected out of shape {shape}, float, uint8 or uint16, on the CPU, got {tuple(out.shape)}, {out.dtype},"
@@ -172,28 +187,26 @@ def _checked(network: Network, lr: Tensor, tile_size: TileSize, batch_size: int,
     return out
 
 
-def _fill_row(
-    network: Network, lr: Tensor, canvas: Tensor, rows: Window, columns: list[Window], batch_size: int
-) -> Tensor:
-    """Compute the tiles of one row, of all pictures, and lay their kept parts on the canvas; returns as ``_fill``."""
-    scale, parameter = network.scale, next(network.parameters())
-    finite = torch.ones((), dtype=torch.bool, device=parameter.device)
-    tiles = list(product(range(len(lr)), columns))
-    for begin in range(0, len(tiles), batch_size):
-        batch = tiles[begin : begin + batch_size]
-        views = [lr[i, :, rows.first : rows.last, column.first : column.last] for i, column in batch]
-        images = torch.stack(views).to(memory_format=torch.channels_last)
-        # To MPS nothing is moved at leisure: torch lets go of the source too early there.
-        sr = network(images.to(parameter.device, parameter.dtype, non_blocking=parameter.device.type != "mps")).float()
-        finite &= sr.isfinite().all()
-        for (i, column), tile in zip(batch, in_levels(sr.clamp(0, 1), canvas.dtype).cpu(), strict=True):
-            kept = tile[
-                :,
-                (rows.start - rows.first) * scale : (rows.stop - rows.first) * scale,
-                (column.start - column.first) * scale : (column.stop - column.first) * scale,
-            ]
-            canvas[i, :, rows.start * scale : rows.stop * scale, column.start * scale : column.stop * scale] = kept
-    return finite
+def _stacked(lr: Tensor, tiles: Sequence[_Tile], parameter: Tensor) -> Tensor:
+    """Tiles with their margins, where the network is and in its type."""
+    views = [
+        lr[each.picture, :, each.rows.first : each.rows.last, each.columns.first : each.columns.last] for each in tiles
+    ]
+    images = torch.stack(views).to(memory_format=torch.channels_last)
+    # To MPS nothing is moved at leisure: torch lets go of the source too early there.
+    return images.to(parameter.device, parameter.dtype, non_blocking=parameter.device.type != "mps")
+
+
+def _lay(sr: Tensor, tiles: Sequence[_Tile], canvas: Tensor, *, scale: int) -> Tensor:
+    """Lay what is kept of enlarged tiles on the canvas; whether all was finite, as a scalar on the device."""
+    for (picture, rows, columns), tile in zip(tiles, in_levels(sr.clamp(0, 1), canvas.dtype).cpu(), strict=True):
+        kept = tile[
+            :,
+            (rows.start - rows.first) * scale : (rows.stop - rows.first) * scale,
+            (columns.start - columns.first) * scale : (columns.stop - columns.first) * scale,
+        ]
+        canvas[picture, :, rows.start * scale : rows.stop * scale, columns.start * scale : columns.stop * scale] = kept
+    return sr.isfinite().all()
 
 
 def in_levels(sr: Tensor, dtype: torch.dtype) -> Tensor:

@@ -123,7 +123,12 @@ def run_jobs(
                     break
                 plan = plans.popleft()
                 ahead = [other.job for other in plans if other.key is not None]
-                writers, error = _compute(plan, process, ahead)
+                writers: Mapping[Path, Writer] = {}
+                error = plan.error
+                try:
+                    writers = process(plan.job, ahead) if plan.key is not None else {}
+                except _ERRORS_OF_ONE_FILE as failure:
+                    error = failure
                 record = partial(ledger.record, key=plan.key or "", source=plan.job.source, overwrite=overwrite)
                 queue.put(writers, record, partial(turns.conclude, plan, error), num_bytes=num_bytes(plan.job))
                 del writers  # whose memory is free once they are written
@@ -178,16 +183,6 @@ def _plan(job: Job, *, ledger: Ledger, made_with: str, overwrite: bool) -> _Plan
         return _Plan(job, error=ValueError(ledger.refusal(taken[0])))
     foreign = [target for target, standing in standings.items() if standing is Standing.FOREIGN]
     return _Plan(job, kept=foreign) if foreign and not overwrite else _Plan(job, key)
-
-
-def _compute(plan: _Plan, process: Process, ahead: Sequence[Job]) -> tuple[Mapping[Path, Writer], Exception | None]:
-    """How to write what is planned, nothing if there is no work; or why that cannot be done."""
-    if plan.key is None:
-        return {}, plan.error
-    try:
-        return process(plan.job, ahead), None
-    except _ERRORS_OF_ONE_FILE as error:
-        return {}, error
 
 
 class _Turns:
