@@ -58,15 +58,7 @@ def predict_and_review(
         ValueError: If a setting or the weights cannot be used, or a file would be overwritten that is not ours.
         OSError: If there is nothing to read, or the output cannot be written to.
     """
-    if shard is not None:
-        raise ValueError(
-            "Expected report and reference without shard: they look at all parts. Give them once the parts are done;"
-            " what is done is not done again."
-        )
-    if watch:
-        raise ValueError("Expected report and reference without watch: they look at what a run has done at its end.")
-    if size is not None and reference is not None:
-        raise ValueError("Expected reference without size: results are scored as the network gives them.")
+    _require_possible(reference=reference, size=size, shard=shard, watch=watch)
     run = Prediction(ckpt=ckpt, device=device, max_pixels=max_pixels, overwrite=overwrite, size=size, **settings)
     # Before the work, since its folder may be misspelled.
     references = find_references(reference, run.scale, max_pixels=max_pixels * run.scale**2, device=device)
@@ -81,6 +73,18 @@ def predict_and_review(
     if told:
         print(told)  # noqa: T201
     return summary
+
+
+def _require_possible(*, reference: str | None, size: str | None, shard: str | None, watch: bool) -> None:
+    if shard is not None:
+        raise ValueError(
+            "Expected report and reference without shard: they look at all parts. Give them once the parts are done;"
+            " what is done is not done again."
+        )
+    if watch:
+        raise ValueError("Expected report and reference without watch: they look at what a run has done at its end.")
+    if size is not None and reference is not None:
+        raise ValueError("Expected reference without size: results are scored as the network gives them.")
 
 
 @dataclass
