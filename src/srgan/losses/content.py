@@ -80,8 +80,10 @@ class ContentLoss(nn.Module):
         self._layers = {
             layer_depth(vgg, name, before_activation=before_activation): weight for name, weight in weights_of.items()
         }
+        used = vgg[: max(self._layers)]
+        _fill_at_random(used)
         self.weights_used = load_vgg_weights(vgg, network=network, weights=weights)
-        features = speed_up(vgg[: max(self._layers)]).eval().requires_grad_(False)
+        features = speed_up(used).eval().requires_grad_(False)
         for module in features:
             if isinstance(module, nn.ReLU):
                 module.inplace = False  # in place, it would overwrite the features for `before_activation`
@@ -180,12 +182,16 @@ def layer_depth(features: nn.Sequential, layer: str, *, before_activation: bool)
 
 
 def _build(network: str) -> nn.Sequential:
-    """The network's convolutional part with the ``random`` weights, which are the same on every machine."""
+    """The network's convolutional part, with no weights yet."""
     # Torchvision also builds the large classifier; on the meta device that takes no memory and no time.
     with torch.device("meta"):
         features = _NETWORKS[network](init_weights=False).features
     assert isinstance(features, nn.Sequential)
-    features.to_empty(device="cpu")
+    return features.to_empty(device="cpu")
+
+
+def _fill_at_random(features: nn.Sequential) -> None:
+    """The ``random`` weights, which are the same on every machine, and in any number of layers."""
     rng = torch.Generator().manual_seed(0)  # its own, so that building leaves the run's random state alone
     for module in features:
         if isinstance(module, nn.Conv2d):
@@ -194,4 +200,3 @@ def _build(network: str) -> nn.Sequential:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=rng)
             assert module.bias is not None
             nn.init.zeros_(module.bias)
-    return features
