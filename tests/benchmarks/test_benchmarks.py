@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from benchmarks import degradation, exact, gpu, inference, scaling, startup
-from benchmarks._measure import ROOT, MatrixProduct, Options, count_flops, interleaved, run_python, save, timed
-from benchmarks._recipe import TINY, Recipe, StepClock
-from benchmarks._textbook import TextbookTraining, WellWrittenTraining
+from benchmarks.shared.measure import ROOT, MatrixProduct, Options, count_flops, interleaved, run_python, save, timed
+from benchmarks.shared.recipe import TINY, Recipe, StepClock
+from benchmarks.shared.textbook import TextbookTraining, WellWrittenTraining
 from benchmarks.train_step import TOLERANCE, nominal_flops, parameter_difference, parts
 from srgan.data.degradations import RandomBlur
 from srgan.data.degradations.random_draws import random_sinc

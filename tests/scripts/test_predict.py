@@ -22,7 +22,8 @@ from srgan.networks import Generator
 from srgan.pictures.rgb import read_image
 from srgan.prediction import Summary
 from srgan.prediction.enlarger import make_canvas
-from srgan.prediction.predict import predict
+from srgan.prediction.pages.review import predict_and_review
+from srgan.prediction.predict import Prediction
 from srgan.system.overrides import quoted_paths
 from srgan.weights import WeightsError, save_generator
 from tests.forked import Script, run_script
@@ -40,7 +41,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(weights: Path, source: Path, output: Path, **settings: Any) -> Summary:
-    return predict(ckpt=str(weights), source=source, output=output, device="cpu", **settings)
+    given = {"ckpt": str(weights), "source": source, "output": output, "device": "cpu", **settings}
+    return predict_and_review(**given) if "report" in settings else Prediction(**given).run()
 
 
 def command(weights: Path, *arguments: str) -> list[str]:
@@ -237,7 +239,7 @@ def test_a_wrong_setting_is_told_once_before_any_work(
 ) -> None:
     settings = {"ckpt": str(weights), "device": "cpu", name: value}
     with pytest.raises(ValueError, match=f"Expected {name}.* got {value!r}"):
-        predict(source=photos, output=tmp_path / "out", blend_with=str(weights), **settings)
+        Prediction(source=photos, output=tmp_path / "out", blend_with=str(weights), **settings)
     assert not (tmp_path / "out").exists()
 
 

@@ -113,13 +113,7 @@ def plan_jobs(
     """
     if format not in SUFFIXES:
         raise ValueError(f"Expected format to be one of {', '.join(SUFFIXES)}, got {format}.")
-    names: dict[Path, PurePath] = {}
-    seen: set[str] = set()
-    for each in [source] if isinstance(source, Path) else source:
-        inputs, root = _find_inputs(each, output, may_be_empty=may_be_empty)
-        new = [path for path in inputs if _identity(path) not in seen]  # a folder and a picture in it, say
-        names |= {path: path.relative_to(root) for path in new}
-        seen |= {_identity(path) for path in new}
+    names = _names([source] if isinstance(source, Path) else source, output, may_be_empty=may_be_empty)
     suffix = SUFFIXES[format]
     if file is not None:
         results = dict.fromkeys(names, PurePath(file))
@@ -146,6 +140,18 @@ def naming_note(jobs: Sequence[Job]) -> str | None:
         f"{len(both)} of {len(jobs)} results keep the ending of their picture in their name, to tell them from those of"
         f" others: {first.name} → {first.picture.name}"
     )
+
+
+def _names(sources: Sequence[Path], output: Path, *, may_be_empty: bool) -> dict[Path, PurePath]:
+    """Every input once, with its path under its root."""
+    names: dict[Path, PurePath] = {}
+    seen: set[str] = set()
+    for source in sources:
+        inputs, root = _find_inputs(source, output, may_be_empty=may_be_empty)
+        new = [path for path in inputs if _identity(path) not in seen]  # a folder and a picture in it, say
+        names |= {path: path.relative_to(root) for path in new}
+        seen |= {_identity(path) for path in new}
+    return names
 
 
 def _find_inputs(source: Path, output: Path, *, may_be_empty: bool) -> tuple[list[Path], Path]:

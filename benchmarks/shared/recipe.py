@@ -12,8 +12,8 @@ from hydra.utils import instantiate
 from lightning import Callback, Trainer
 from torch import nn
 
-from benchmarks._measure import ROOT
-from benchmarks._textbook import TextbookDiscriminator, TextbookGenerator, TextbookTraining, copy_weights
+from benchmarks.shared.measure import ROOT
+from benchmarks.shared.textbook import TextbookDiscriminator, TextbookGenerator, TextbookTraining, copy_weights
 from srgan.data import SuperResolutionDataModule
 from srgan.training import SRGAN
 

@@ -19,7 +19,7 @@ from srgan.networks import Generator
 from srgan.pictures.resize import upscale
 from srgan.pictures.rgb import read_image
 from srgan.prediction import Summary
-from srgan.prediction.compare import compare, named_weights
+from srgan.prediction.pages.compare import compare, named_weights
 from srgan.weights import WeightsError, save_generator
 from tests.forked import run_script
 
