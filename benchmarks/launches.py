@@ -21,8 +21,8 @@ from lightning import Callback
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmarks._measure import parse, save, table
-from benchmarks._recipe import TINY, Recipe
+from benchmarks.shared.measure import parse, save, table
+from benchmarks.shared.recipe import TINY, Recipe
 
 NARROW = (
     "generator.channels=4",
@@ -68,11 +68,11 @@ _PARTS = {
 }
 
 
-class Launches(TorchDispatchMode):
+class Launches(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While it is entered, counts launches by the part of the step that causes them."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.by_part: Counter[str] = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None) -> Any:
@@ -94,7 +94,7 @@ def launches(func: Any, args: Sequence[Any]) -> int:
         return 1
     if not name.startswith("aten::_fused_") and not _at_once(lists):
         return len(lists[0])
-    chunks = sum(math.ceil(tensor.numel() / _CHUNK) for tensor in lists[0])
+    chunks: int = sum(math.ceil(tensor.numel() / _CHUNK) for tensor in lists[0])
     return max(math.ceil(len(lists[0]) / _TENSORS_AT_ONCE[len(lists)]), math.ceil(chunks / _CHUNKS_AT_ONCE))
 
 
@@ -130,7 +130,7 @@ class CountSteps(Callback):
 
     def on_train_start(self, *_: Any) -> None:
         """Begin to count."""
-        self._mode.__enter__()
+        self._mode.__enter__()  # type: ignore[no-untyped-call]
 
     def on_train_batch_end(self, *_: Any) -> None:
         """The step is done."""
@@ -139,7 +139,7 @@ class CountSteps(Callback):
 
     def on_train_end(self, *_: Any) -> None:
         """Stop counting."""
-        self._mode.__exit__(None, None, None)
+        self._mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
 
 def step_launches(*overrides: str, experiment: str = "paper") -> Counter[str]:
@@ -174,7 +174,8 @@ def textbook_launches(*overrides: str) -> int:
     textbook, batch = recipe.textbook(), next(iter(recipe.datamodule.train_dataloader()))
     with as_on_a_card():
         for _ in range(2):
-            with Launches() as mode, torch.autocast("cpu", dtype=torch.bfloat16):
+            mode = Launches()
+            with mode, torch.autocast("cpu", dtype=torch.bfloat16):
                 textbook.step(batch["lr"], batch["hr"])
     return mode.by_part.total()
 

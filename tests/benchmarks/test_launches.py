@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmarks._recipe import TINY
 from benchmarks.launches import Launches, step_launches, textbook_launches
+from benchmarks.shared.recipe import TINY
 from srgan.training.ema import MovingAverage
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from srgan.evaluation.metrics import score_card
 from srgan.inference import upscale
 from srgan.pictures.rgb import read_image
-from srgan.prediction.predict import predict
+from srgan.prediction.pages.review import predict_and_review
 from srgan.weights import load_generator
 from tests.conftest import textured_photo
 from tests.weights.community_files import write_compact, write_rrdb
@@ -26,7 +26,7 @@ def test_page_and_scores_are_of_a_foreign_network(
     for folder, size in (("hr", (240, 80)), ("lr", (60, 20))):
         (tmp_path / folder).mkdir()
         textured_photo(80, 240, seed=0).resize(size).save(tmp_path / folder / "a.png")
-    summary = predict(
+    summary = predict_and_review(
         source=tmp_path / "lr",
         output=tmp_path / "out",
         ckpt=str(ckpt),
@@ -55,14 +55,16 @@ def test_page_and_scores_are_of_any_scale(scale: int, tmp_path: Path) -> None:
     for folder, factor in (("lr", 1), ("hr", scale)):
         (tmp_path / folder).mkdir()
         textured_photo(16, 24, seed=0).resize((24 * factor, 16 * factor)).save(tmp_path / folder / "a.png")
-    settings = {
-        "reference": str(tmp_path / "hr"),
-        "report": True,
-        "trust_map": True,
-        "consistency": scale > 1,
-        "device": "cpu",
-    }
-    summary = predict(source=tmp_path / "lr", output=tmp_path / "out", ckpt=str(ckpt), **settings)  # type: ignore[arg-type]
+    summary = predict_and_review(
+        source=tmp_path / "lr",
+        output=tmp_path / "out",
+        ckpt=str(ckpt),
+        reference=str(tmp_path / "hr"),
+        report=True,
+        trust_map=True,
+        consistency=scale > 1,
+        device="cpu",
+    )
     assert summary.complete
     with Image.open(tmp_path / "out" / "a.png") as large:
         assert large.size == (24 * scale, 16 * scale)

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from spandrel import ModelLoader
 
 from srgan.commands import train
-from srgan.prediction.predict import predict
+from srgan.prediction.predict import Prediction
 from srgan.weights import WeightsError, load_generator
 from tests.conftest import TINY, TINY_CONTENT
 from tests.weights.community_files import write_compact, write_rrdb
@@ -42,7 +42,7 @@ def require_same_everywhere(run: Path, architecture: str, photos: Path) -> None:
     for path in (file, run / "checkpoints" / "last.ckpt"):
         assert torch.allclose(load_generator(path)(lr).clamp(0, 1), theirs(lr), atol=1e-5)
     source = photos / "photo_0.png"
-    assert predict(source=source, output=run / "out", ckpt=str(file), device="cpu").complete
+    assert Prediction(source=source, output=run / "out", ckpt=str(file), device="cpu").run().complete
     assert (run / "out" / "photo_0.png").exists()
 
 

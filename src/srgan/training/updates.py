@@ -112,8 +112,9 @@ class AlternatingUpdates(LightningModule):
     def restore_if_dropped(self, now: Sequence[Tensor], before: Tensor) -> None:
         """If an update was dropped, give tensors the values that they had before the step, as ``joined`` kept them."""
         if now:
-            values = torch.where(self.dropped, before, joined(now)).split([tensor.numel() for tensor in now])
-            torch._foreach_copy_(now, [value.view_as(tensor) for value, tensor in zip(values, now, strict=True)])
+            kept = torch.where(self.dropped, before, joined(now))
+            values = torch.split(kept, [tensor.numel() for tensor in now])
+            torch._foreach_copy_(list(now), [value.view_as(tensor) for value, tensor in zip(values, now, strict=True)])
 
     def note(self, **values: Tensor) -> None:
         """Keep values of this step for the log, as their mean over the micro-batches."""
