@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "training": {"system", "losses", "pictures", "weights", "evaluation"},
     "sweeps": {"system", "pictures", "evaluation"},
     "prediction": {"system", "pictures", "weights", "inference", "evaluation"},
-    "serve": {"system", "pictures", "inference", "prediction"},
+    "serve": {"system", "pictures", "weights", "inference", "prediction"},
     "spandrel_arch": {"networks"},
     "export": {"system", "networks", "weights", "spandrel_arch"},
     # The layer above them all, which alone composes settings.

@@ -107,7 +107,7 @@ def test_without_the_token_nothing_is_told(client: TestClient, path: str) -> Non
     ("given", "reason"),
     [
         ({"size": "huge"}, "size= to be a factor"),
-        ({"weights": "/etc/passwd"}, "Expected weights to be one of tiny, srgan, srresnet, got /etc/passwd"),
+        ({"weights": "/etc/passwd"}, "Expected weights to be one of tiny, srgan, srresnet, web, got /etc/passwd"),
         ({"format": "exe"}, "Expected format"),
         ({"strength": "2"}, "strength from 0 to 1, got 2"),
         ({"strength": "nan"}, "strength from 0 to 1"),
@@ -350,7 +350,7 @@ def test_remaining_time_is_told_once_it_is_known(client: TestClient, monkeypatch
 def test_the_page_names_the_weights_and_lets_nothing_else_in(client: TestClient) -> None:
     page = client.get("/", params={"token": TOKEN})
     assert page.status_code == 200
-    for name in ("tiny", "srgan", "srresnet"):
+    for name in ("tiny", "srgan", "srresnet", "web"):
         assert f"<option>{name}</option>" in page.text
     assert "http://" not in page.text
     assert "https://" not in page.text

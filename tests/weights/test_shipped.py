@@ -9,13 +9,14 @@ import torch
 from safetensors import safe_open
 
 from srgan.data import SuperResolutionDataModule
+from srgan.data.degradations.operators import jpegs
 from srgan.evaluation.evaluate import evaluate
 from srgan.networks import Discriminator
 from srgan.pictures.sheet import most_detailed_window
 from srgan.weights import SHIPPED, load_generator, load_into_discriminator, resolve
 
 # PSNR in dB and SSIM on Y, mean of the four photos; what the model card says.
-GOLDEN = {"srresnet": (29.84, 0.8411), "srgan": (28.29, 0.7970)}
+GOLDEN = {"srresnet": (29.84, 0.8411), "srgan": (28.29, 0.7970), "web": (29.68, 0.8361)}
 BICUBIC_PSNR = 28.23
 
 
@@ -72,3 +73,13 @@ def test_the_shipped_judge_tells_photos_from_smooth_results() -> None:
 def test_all_shipped_weights_together_stay_below_30_megabytes() -> None:
     folder = resolve(Path("srgan")).parent
     assert sum(file.stat().st_size for file in folder.iterdir()) < 30_000_000
+
+
+def test_the_web_weights_restore_jpegs_better(scores: dict[str, Any]) -> None:
+    datamodule = SuperResolutionDataModule(root="sample", val_root="sample")
+    datamodule.setup("test")
+    batches = [{**batch, "lr": jpegs([batch["lr"]], [50])[0]} for batch in datamodule.test_dataloader()]
+    generators = {name: load_generator(Path(name)) for name in ("srresnet", "web")}
+    compressed = evaluate(generators, batches).scores
+    assert compressed["web"]["mean"]["psnr_y"] > compressed["srresnet"]["mean"]["psnr_y"] + 0.5
+    assert scores["web"]["mean"]["psnr_y"] > scores["srresnet"]["mean"]["psnr_y"] - 0.7  # of clean photos

@@ -12,7 +12,7 @@ _USAGE = "srgan export ckpt=srgan format=onnx out=srgan.onnx"
 _DESCRIPTION = """\
 Write a generator as a file for other programs.
 
-ckpt     srgan or srresnet, a .safetensors, a .ckpt, or a run's folder
+ckpt     srgan, srresnet or web, a .safetensors, a .ckpt, or a run's folder
 format   spandrel (ComfyUI, chaiNNer …) | safetensors | torchscript | onnx | darktable | ncnn (Upscayl) | hub
          (Hugging Face's Hub); onnx, darktable and ncnn need pip install 'srgan[export]'
 out      the file to write; with darktable, ncnn and hub a folder, whose name is the model's

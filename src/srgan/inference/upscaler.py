@@ -36,7 +36,7 @@ from srgan.inference.channels import upscale_picture
 from srgan.inference.tiling import Canvas
 from srgan.pictures import Picture, from_array, from_image, require_unit, to_array, to_image
 from srgan.system.device import choose_device
-from srgan.weights import blend, load_generator
+from srgan.weights import TRAINED_ON_FROM, blend, load_generator
 
 # What comes in is what goes out.
 PictureT = TypeVar("PictureT", Tensor, NDArray[Any], Image.Image)
@@ -46,10 +46,11 @@ class Upscaler:
     """A trained generator, ready to enlarge pictures.
 
     Args:
-        ckpt: ``srgan`` or ``srresnet``, which come with the package; a ``.safetensors``, a ``.ckpt``, a run's folder.
+        ckpt: ``srgan``, ``srresnet`` or ``web``, which come with the package; a ``.safetensors``, a ``.ckpt``, a run's
+            folder.
         strength: Share of ``ckpt`` in the weights, in [0, 1]; the rest is ``blend_with``. Less invents less detail.
         blend_with: Weights of the same architecture; only read where ``strength`` is below 1. None: ``srresnet`` for
-            ``srgan``; others have none of themselves.
+            ``srgan`` and ``web``; others have none of themselves.
         device: ``auto`` or a torch device, such as ``cuda:1``.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``; see ``srgan.inference.with_precision``.
         tile_size: Longest side of the pieces that a picture is computed in, without their margins; ``auto`` looks at
@@ -202,8 +203,8 @@ def second_weights(ckpt: str | Path, blend_with: str | Path | None, *, strength:
     """
     if blend_with is not None:
         return Path(blend_with)
-    if str(ckpt) == "srgan":
-        return Path("srresnet")
+    if (other := TRAINED_ON_FROM.get(str(ckpt))) is not None:
+        return Path(other)
     raise ValueError(
         f"Expected strength=1 with ckpt={ckpt} alone, got strength={strength}: strength below 1 needs blend_with=, such"
         " as the weights that ckpt was trained on from."

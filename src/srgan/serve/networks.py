@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from srgan.inference.upscaler import Upscaler
+from srgan.weights import TRAINED_ON_FROM
 
 _KEPT = 3
-PACKAGED = ("srgan", "srresnet")
+PACKAGED = ("srgan", "srresnet", "web")
 
 
 class Networks:
@@ -27,7 +28,7 @@ class Networks:
         self._paths = {**own, **{name: name for name in PACKAGED}}
         if ckpt in PACKAGED:  # first, and so the default
             self._paths = {ckpt: ckpt, **self._paths}
-        self._blend_with = {**dict.fromkeys(own, blend_with), "srgan": "srresnet"}
+        self._blend_with = {**dict.fromkeys(own, blend_with), **TRAINED_ON_FROM}
         self._settings = settings
         self._made: OrderedDict[tuple[str, float], Upscaler] = OrderedDict()
         self._lock = threading.Lock()

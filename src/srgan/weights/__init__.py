@@ -3,12 +3,20 @@
 from srgan.weights.checkpoint_file import WeightsError, check_fits, read_checkpoint, resolve_checkpoint
 from srgan.weights.discriminator_file import load_into_discriminator, save_discriminator
 from srgan.weights.fitting import blend, generator_from_file, load_into
-from srgan.weights.generator_file import SHIPPED, load_generator, read_metadata, resolve, save_generator
+from srgan.weights.generator_file import (
+    SHIPPED,
+    TRAINED_ON_FROM,
+    load_generator,
+    read_metadata,
+    resolve,
+    save_generator,
+)
 from srgan.weights.hub import HUB_FILE
 
 __all__ = [
     "HUB_FILE",
     "SHIPPED",
+    "TRAINED_ON_FROM",
     "WeightsError",
     "blend",
     "check_fits",

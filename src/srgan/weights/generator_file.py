@@ -22,7 +22,12 @@ from srgan.weights.hub import downloaded, is_on_hub
 # Prefixes of the generator's tensors in a training checkpoint; the moving average comes first.
 GENERATOR_PREFIXES = ("average.module.", "generator.")
 # The included weights: trained on pixels alone, and adversarially from there.
-SHIPPED = {"srresnet": "srresnet_x4.safetensors", "srgan": "srgan_x4.safetensors"}
+SHIPPED = {
+    "srresnet": "srresnet_x4.safetensors",
+    "srgan": "srgan_x4.safetensors",
+    "web": "web_x4.safetensors",
+}
+TRAINED_ON_FROM = {"srgan": "srresnet", "web": "srresnet"}  # shipped weights, and those that they can be blended with
 _NOT_STATED = {"architecture": "not stated"}  # in a file that is not from here
 _SMALL = 10**7  # weights of a network that is built without further checks
 
