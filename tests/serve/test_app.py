@@ -20,7 +20,8 @@ from starlette.testclient import TestClient
 from srgan.networks import Generator
 from srgan.serve.app import Server
 from srgan.serve.networks import Networks
-from srgan.serve.wishes import Limits
+from srgan.serve.wishes import Limits, read_wish
+from srgan.serve.work import Work
 from srgan.weights import save_generator
 
 TOKEN = "secret"
@@ -210,6 +211,23 @@ def test_max_pixels_alone_limits_pixels(weights: Path, tmp_path: Path, monkeypat
         refused = client.post("/enlarge", content=picture(20, 20), params={"name": "x.png"})
     assert refused.status_code == 422
     assert "x.png: expected at most max_pixels=200 pixels, but it has 20x20" in refused.text
+
+
+def test_a_network_of_another_scale_is_counted_as_it_is(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    save_generator(tmp_path / "twice.safetensors", Generator(num_blocks=1, channels=4, scale=2))
+    networks = Networks(ckpt=str(tmp_path / "twice.safetensors"), tile_size=16, device="cpu")
+    server = Server(networks, networks, folder=tmp_path, token=TOKEN, limits=Limits())
+    source = tmp_path / "a.png"
+    source.write_bytes(picture())
+    given = ({"size": "2x"}, {"size": "4x"})
+    wishes = [read_wish(each, weights=networks.names, blended=networks.blended) for each in given]
+    work = Work(networks, networks, Limits())
+    assert [work.tiles(source, each) for each in wishes] == [1, 5]  # once, and once more in four times the pixels
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with TestClient(server.app(), base_url="http://127.0.0.1", headers=headers) as client:
+        task = client.post("/tasks", params={"size": "5x"}, content=picture()).json()
+    assert (task["state"], "the network enlarges 2 times" in task["message"]) == ("failed", True)
 
 
 def test_a_full_disk_is_said(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def result_names(
     ways = {path: _ways(name, folders[roots[path]], suffix) for path, name in names.items()}
     taken = {path: _PLAIN if apart[path] == name else _IN_FOLDER for path, name in names.items()}
     last = _BOTH_ENDINGS if len(folders) == 1 else _IN_FOLDER_BOTH_ENDINGS
-    kept = set()
+    kept: set[Path] = set()
     for path in names if owners else ():
         own = Path(os.path.realpath(path))
         owned = [owners.get(way.as_posix()) for way in ways[path]]

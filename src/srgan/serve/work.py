@@ -51,11 +51,11 @@ class Work:
         """How many tiles a picture takes, by what its head says.
 
         Raises:
-            ImageReadError: If it is no picture, or is too large.
+            ValueError: If it is no picture, or is too large, or cannot be made as large as is wanted.
         """
         (height, width), frames = read_size(source, max_pixels=self._limits.max_pixels)
         once = math.ceil(width / TILE) * math.ceil(height / TILE) * frames
-        scale = 4
+        scale = self._networks.scale(wish.weights)
         passes = 1 if wish.size is None else wish.size.passes((height, width), scale)
         total = sum(once * scale ** (2 * number) for number in range(passes))
         tiles: int = total + (_TRUST_TIMES * once if wish.trust else 0)
