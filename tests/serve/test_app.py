@@ -248,6 +248,15 @@ def test_the_view_has_layers_and_the_trust_map(client: TestClient) -> None:
     assert block["trust"].startswith("data:image/png")
 
 
+def test_what_is_too_large_to_be_shown_is_said_to_be(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    client.post("/tasks", params={"name": "a.png"}, content=picture())
+    (task,) = wait(client)
+    monkeypatch.setattr("srgan.prediction.looking.available_memory", lambda device: 1000)
+    answer = client.get(f"/tasks/{task['id']}/view")
+    assert (answer.status_code, "a.png is too large to be shown" in answer.text) == (507, True)
+    assert client.get(f"/tasks/{task['id']}/result").status_code == 200
+
+
 def test_a_crop_is_the_same_part_of_the_whole(client: TestClient) -> None:
     client.post("/tasks", params={"name": "a.png", "strength": "0.5"}, content=picture(80, 70))
     (task,) = wait(client)
@@ -268,6 +277,16 @@ def test_again_replaces_the_result_once_it_is_there(client: TestClient) -> None:
     (again,) = wait(client)
     assert (again["id"], again["version"], again["result"]) == (task["id"], 2, "a.jpg")
     assert size_of(client.get(f"/tasks/{task['id']}/result").content) == (24, 18)
+
+
+def test_a_size_that_cannot_be_is_mended_by_another(client: TestClient) -> None:
+    task = client.post("/tasks", params={"name": "a.png", "size": "17x"}, content=picture()).json()
+    assert (task["state"], "size=17x" in task["message"]) == ("failed", True)
+    answer = client.post(f"/tasks/{task['id']}/again", params={"size": "18x"})
+    assert (answer.status_code, "size=18x" in answer.text) == (400, True)
+    assert client.post(f"/tasks/{task['id']}/again", params={"size": "2x"}).status_code == 200
+    (mended,) = wait(client)
+    assert (mended["state"], mended["message"]) == ("done", None)
 
 
 class Gate:

@@ -18,7 +18,9 @@ from PIL import Image
 from srgan.networks import Generator
 from srgan.serve.app import Server
 from srgan.serve.networks import Networks
+from srgan.serve.tasks import Task
 from srgan.serve.wishes import Limits
+from srgan.serve.work import Work
 from srgan.weights import save_generator
 from tests.web_driver import Browser, chromium
 
@@ -168,6 +170,25 @@ def test_two_tabs_see_one_queue_and_each_can_cancel(browser: Browser, address: s
     assert list(wait_for_rows(browser, 2, busy=True)) == ["second.png", "third.png"]
     click(browser, "Cancel all")
     wait(browser, "tasks.length === 0 || tasks.every((task) => task.state === 'done')")
+
+
+def test_what_cannot_be_shown_is_asked_for_once(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def too_large(work: Work, task: Task) -> None:
+        asked.append(task.name)
+        raise MemoryError("this takes 9.0 GB of memory, and 1.0 GB are free")
+
+    monkeypatch.setattr(Work, "view", too_large)
+    browser.drop(photo(tmp_path / "a.png"))
+    wait(browser, "find('trouble').textContent.startsWith('a.png is too large to be shown')")
+    time.sleep(1.5)  # of three looks at the queue
+    assert asked == ["a.png"]
+    assert len(browser.log()) == 1  # of the answer 507
+    click(browser, "Download")
+    assert size_of(downloaded(tmp_path / "downloads", "a.png")) == (48, 36)
 
 
 def test_the_shown_picture_is_made_again_when_asked(browser: Browser, tmp_path: Path) -> None:
