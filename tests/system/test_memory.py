@@ -1,9 +1,14 @@
-"""Tests of memory that stays: once kept, large tensors come without page faults, and what is kept counts as free."""
+"""Tests of memory that stays: large tensors come without page faults, what is kept counts as free, kernels go."""
 
+import os
 import subprocess
 import sys
 
 import pytest
+
+from srgan.system.memory import keep_few_kernels
+
+CAPACITY = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 
 FAULTS = """
 import resource, sys, torch
@@ -33,3 +38,39 @@ def test_kept_memory_is_not_faulted_in_anew() -> None:
     assert kept >= 4 * 2**24 or kept == 0
     faults, kept = measured("by itself")
     assert faults > 70_000 or kept == 0  # other C libraries
+
+
+GROWTH = """
+import sys, torch
+from pathlib import Path
+from srgan.system.memory import keep_few_kernels
+if sys.argv[1] == "few":
+    keep_few_kernels()
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+torch.set_num_threads(1)
+layer = torch.nn.Conv2d(32, 32, 3, padding=1)
+with torch.inference_mode():
+    for width in range(16, 316):
+        layer(torch.zeros(1, 32, 4, width))
+        if width == 115:  # more than are kept
+            before = resident()
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_kernels_of_ever_other_sizes_do_not_pile_up() -> None:
+    def grown(how: str) -> int:
+        environment = {name: value for name, value in os.environ.items() if name != CAPACITY}
+        line = [sys.executable, "-c", GROWTH, how]
+        return int(subprocess.run(line, capture_output=True, text=True, check=True, env=environment).stdout)
+
+    all_of_them = grown("all")
+    assert grown("few") < all_of_them / 2 or all_of_them < 2**22  # where oneDNN does not compute
+
+
+def test_who_has_said_how_many_kernels_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CAPACITY, "7")
+    keep_few_kernels()
+    assert os.environ[CAPACITY] == "7"
