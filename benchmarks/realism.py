@@ -34,15 +34,13 @@ from benchmarks._texture import (
     lattice,
     lr_error,
 )
+from srgan import Upscaler
 from srgan.data import SuperResolutionDataModule
 from srgan.data.degradations.operators import jpegs
-from srgan.evaluation.metrics import quantise, score
-from srgan.inference import for_inference
-from srgan.inference import upscale as super_resolve
+from srgan.evaluation.metrics import score
 from srgan.pictures.resize import downscale, upscale
-from srgan.pictures.rgb import write_image
+from srgan.pictures.rgb import to_float, to_uint8, write_image
 from srgan.pictures.sheet import Panel, comparison_sheet, most_detailed_window
-from srgan.weights import load_generator
 
 _TILE_SIZE = 256
 _WINDOW, _MAX_ROWS = 192, 12
@@ -88,16 +86,15 @@ def measure(
     weights: Sequence[str], batches: Iterable[Mapping[str, Any]], judge: Judge, *, jpeg: int | None = None
 ) -> tuple[Figures, Tensor]:
     """All measures of bicubic and of each weights' pictures, and a sheet of crops at 100 %."""
-    generators = {name: for_inference(load_generator(Path(name))) for name in weights}
-    figures: Figures = {name: {} for name in ("bicubic", *generators)}
+    upscalers = {name: Upscaler(name, precision="fp32", tile_size=_TILE_SIZE) for name in weights}
+    figures: Figures = {name: {} for name in ("bicubic", *upscalers)}
     textures: dict[str, list[Tensor]] = {name: [] for name in ("original", *figures)}
     rows: list[list[Panel]] = []
     for batch in batches:
         lr, hr, photo = batch["lr"], batch["hr"], batch["name"][0]
         lr = lr if jpeg is None else jpegs([lr], [jpeg])[0]
-        results = {"bicubic": upscale(lr, hr.shape[-1] // lr.shape[-1]).clamp(0, 1)}
-        results |= {name: super_resolve(each, lr, tile_size=_TILE_SIZE) for name, each in generators.items()}
-        results = {name: (quantise(sr) / 255).float() for name, sr in results.items()}
+        results = {"bicubic": to_float(to_uint8(upscale(lr, hr.shape[-1] // lr.shape[-1])))}
+        results |= {name: _predicted(upscaler, lr) for name, upscaler in upscalers.items()}
         textures["original"].append(judge.textures(hr))
         for name, sr in results.items():
             figures[name][photo] = _figures(sr, hr, lr) | {"EfficientNet": judge.distance(sr, hr)}
@@ -108,6 +105,12 @@ def measure(
     for name, by_photo in figures.items():
         by_photo["mean"] = _mean(list(by_photo.values())) | {"kid": kernel_distance(real, torch.cat(textures[name]))}
     return figures, comparison_sheet(rows)
+
+
+def _predicted(upscaler: Upscaler, lr: Tensor) -> Tensor:
+    """What ``srgan predict`` makes of a file: a picture without colours, above all, stays without."""
+    pixels = to_uint8(lr)[0].permute(1, 2, 0).contiguous().numpy()
+    return to_float(torch.from_numpy(upscaler(pixels)).permute(2, 0, 1)[None])
 
 
 def _figures(sr: Tensor, hr: Tensor, lr: Tensor) -> dict[str, float]:

@@ -8,7 +8,7 @@ and its own scores on the sample's validation photos.
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from srgan.data import SuperResolutionDataModule
@@ -17,7 +17,6 @@ from srgan.evaluation.table import score_table
 from srgan.networks import AnyGenerator, Discriminator
 from srgan.system.git import git_commit
 from srgan.weights import (
-    blend,
     load_generator,
     load_into_discriminator,
     read_checkpoint,
@@ -28,9 +27,7 @@ from srgan.weights import (
 )
 
 
-def write_release(
-    weights: Path, output: Path, *, data: str, licence: str, blend_with: Path | None = None, strength: float = 1.0
-) -> str:
+def write_release(weights: Path, output: Path, *, data: str, licence: str, shares: Mapping[Path, float]) -> str:
     """Write a weight file and score it as it was written.
 
     Args:
@@ -38,8 +35,9 @@ def write_release(
         output: The ``.safetensors`` to write.
         data: What the weights were trained on.
         licence: The licence of the weights.
-        blend_with: Pixel-trained weights to mix in.
-        strength: Share of the weights in the mixture.
+        shares: Weights of the same architecture to mix in, and how much of each; the first have the rest. A mean of
+            several runs' has less of what is chance in each, and a share below 0 strengthens what the others learnt
+            beyond these (Wang et al. 2018, arXiv:1809.00219, §3.4).
 
     Returns:
         The score table of the written file on the sample's validation photos.
@@ -49,15 +47,13 @@ def write_release(
     """
     is_snapshot = weights.suffix == ".safetensors"
     file = weights if is_snapshot else resolve_checkpoint(weights)
-    generator = load_generator(file)
-    if blend_with is not None:
-        generator = blend(load_generator(blend_with), generator, strength=strength)
+    generator = _mixed(load_generator(file), {load_generator(other): share for other, share in shares.items()})
     metadata = {
         "name": output.stem,
         "scale": str(generator.scale),
         "steps": read_metadata(file)["steps"] if is_snapshot else str(read_checkpoint(file)["global_step"]),
         "data": data,
-        "blend": "none" if blend_with is None else f"{strength} of it, the rest {blend_with.name}",
+        "mixed_with": ", ".join(f"{share} of {other.stem}" for other, share in shares.items()),
         "licence": licence,
         "git_commit": git_commit() or "unknown",
     }
@@ -101,15 +97,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("output", type=Path, help="the .safetensors to write")
     parser.add_argument("--data", required=True, help="what the weights were trained on")
     parser.add_argument("--licence", required=True, help="the licence of the weights")
-    parser.add_argument("--blend-with", type=Path, help="pixel-trained weights to mix in, such as srresnet")
-    parser.add_argument("--strength", type=float, default=1.0, help="share of the weights in the mixture")
+    parser.add_argument(
+        "--mix", action="append", default=[], metavar="WEIGHTS=SHARE", help="weights to mix in, and how much of them"
+    )
     parser.add_argument("--judge", type=int, metavar="CHANNELS", help="write the run's discriminator instead")
     options = vars(parser.parse_args(arguments))
-    weights, output, channels = (options.pop(name) for name in ("weights", "output", "judge"))
+    weights, output, channels, mix = (options.pop(name) for name in ("weights", "output", "judge", "mix"))
     if channels is not None:
-        write_judge(weights, output, channels=channels, data=options["data"], licence=options["licence"])
+        write_judge(weights, output, channels=channels, **options)
         return
-    print(write_release(weights, output, **options))  # noqa: T201
+    shares = {Path(other): float(share) for other, _, share in (each.rpartition("=") for each in mix)}
+    print(write_release(weights, output, shares=shares, **options))  # noqa: T201
+
+
+def _mixed(first: AnyGenerator, shares: Mapping[AnyGenerator, float]) -> AnyGenerator:
+    parts = {first: 1 - sum(shares.values()), **shares}
+    first.load_state_dict(
+        {name: sum(share * part.state_dict()[name] for part, share in parts.items()) for name in first.state_dict()}
+    )
+    return first
 
 
 def _sample(generator: AnyGenerator) -> SuperResolutionDataModule:

@@ -39,6 +39,20 @@ def test_a_snapshot_is_released_with_its_step(tmp_path: Path) -> None:
         assert file.metadata()["steps"] == "500"
 
 
+def test_a_mixture_has_the_stated_share_of_each(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    files = [tmp_path / f"{name}.safetensors" for name in ("first", "second", "third")]
+    generators = [Generator(num_blocks=1, channels=4, norm="none", global_skip="bicubic") for _ in files]
+    for file, generator in zip(files, generators, strict=True):
+        save_generator(file, generator, metadata={"steps": "1"})
+    output = tmp_path / "mixed_x4.safetensors"
+    mix = ["--mix", f"{files[1]}=0.5", "--mix", f"{files[2]}=-0.1"]
+    main([str(files[0]), str(output), *mix, "--data", "34 photos", "--licence", "MIT"])
+    first, second, third = (generator.native_state()["head.0.weight"] for generator in generators)
+    mixed = load_generator(output).native_state()["head.0.weight"]
+    torch.testing.assert_close(mixed, 0.6 * first + 0.5 * second - 0.1 * third, atol=1e-3, rtol=0)
+
+
 def test_the_judge_of_a_run_is_released_for_others_to_start_from(tmp_path: Path) -> None:
     torch.manual_seed(0)
     judge, loaded = Discriminator(channels=2), Discriminator(channels=2)

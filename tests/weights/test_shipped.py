@@ -15,7 +15,7 @@ from srgan.pictures.sheet import most_detailed_window
 from srgan.weights import SHIPPED, load_generator, load_into_discriminator, resolve
 
 # PSNR in dB and SSIM on Y, mean of the four photos; what the model card says.
-GOLDEN = {"srresnet": (29.84, 0.8411), "srgan": (28.20, 0.7926)}
+GOLDEN = {"srresnet": (29.84, 0.8411), "srgan": (28.29, 0.7970)}
 BICUBIC_PSNR = 28.23
 
 

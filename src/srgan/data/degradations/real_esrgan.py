@@ -79,8 +79,8 @@ class RealDegradation:
             coded = jpegs(images, qualities)
             wanted = [work.send(image) for work, image in zip(works, coded, strict=True)]
         clean = [rng.random() < self._clean_probability for rng in rngs]
-        images = [downscale(hr[n : n + 1], scale) if clean[n] else lr for n, (lr, _) in enumerate(wanted)]
-        return to_float(to_uint8(torch.cat(images)))
+        small = [downscale(hr[n : n + 1], scale) if clean[n] else lr for n, (lr, _) in enumerate(wanted)]
+        return to_float(to_uint8(torch.cat(small)))
 
     def _degraded(
         self, hr: Tensor, scale: int, rng: np.random.Generator
