@@ -22,7 +22,17 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from benchmarks._measure import current_mb, interleaved, median_ratio, parse, peak_mb, run_python, save, table, timed
+from benchmarks.shared.measure import (
+    current_mb,
+    interleaved,
+    median_ratio,
+    parse,
+    peak_mb,
+    run_python,
+    save,
+    table,
+    timed,
+)
 from srgan.data.cache.folder import DecodedCache
 from srgan.data.collection import Collection
 from srgan.data.dataset import EndlessBatches, TrainingDataset

@@ -14,7 +14,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from benchmarks._measure import ROOT, interleaved, parse, save, table, timed
+from benchmarks.shared.measure import ROOT, interleaved, parse, save, table, timed
 from srgan.data.batch_changes import BatchChanges
 
 SIZES = ((96, 16), (256, 12))  # side of the HR crop and batch size: this project's, and the paper's of Real-ESRGAN

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks._measure import interleaved, parse, save, table, timed
+from benchmarks.shared.measure import interleaved, parse, save, table, timed
 from srgan import Upscaler
 from srgan.export import export_generator
 from srgan.inference import Precision

@@ -21,8 +21,8 @@ from lightning import Callback, LightningModule, Trainer
 from PIL import Image
 from torch import Tensor
 
-from benchmarks._measure import ROOT, parse, save, table
-from benchmarks._recipe import TINY
+from benchmarks.shared.measure import ROOT, parse, save, table
+from benchmarks.shared.recipe import TINY
 
 KILLS = (10, 21)  # before the first adversarial step, to resume in the pretraining; and amid the adversarial phase
 _PARTS = ("generator", "discriminator", "average", "generator's optimizer", "discriminator's optimizer")

@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmarks._measure import ROOT, interleaved, median_ratio, parse, save, table, timed
+from benchmarks.shared.measure import ROOT, interleaved, median_ratio, parse, save, table, timed
 from srgan import Upscaler
 from srgan.pictures import Picture, read_pictures, write_pictures
 from srgan.prediction import Ledger, plan_jobs, run_jobs

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from lightning import Callback
 
-from benchmarks._measure import Options, save, table
-from benchmarks._recipe import TINY, Recipe
+from benchmarks.shared.measure import Options, save, table
+from benchmarks.shared.recipe import TINY, Recipe
 from benchmarks.train_step import nominal_flops
 from srgan import Upscaler
 from srgan.training.callbacks.throughput import peak_memory_gb

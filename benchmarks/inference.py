@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks._measure import (
+from benchmarks.shared.measure import (
     MatrixProduct,
     count_flops,
     interleaved,
@@ -32,7 +32,7 @@ from benchmarks._measure import (
     table,
     timed,
 )
-from benchmarks._textbook import TextbookGenerator, copy_weights
+from benchmarks.shared.textbook import TextbookGenerator, copy_weights
 from srgan import Upscaler
 from srgan.inference import for_inference, new_canvas, upscale
 from srgan.networks import Generator

@@ -12,7 +12,7 @@ import matplotlib
 matplotlib.use("Agg")  # before pyplot: a server has no screen
 from matplotlib import pyplot
 
-from benchmarks._measure import ROOT
+from benchmarks.shared.measure import ROOT
 
 _PLAIN, _OURS = "#9aa5b1", "#2a6fbb"
 

@@ -25,8 +25,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from benchmarks._measure import Options, save, table
-from benchmarks._texture import (
+from benchmarks.shared.measure import Options, save, table
+from benchmarks.shared.texture import (
     EfficientNetLite,
     colour_error,
     detail_energy,

@@ -20,8 +20,8 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmarks._measure import interleaved, median_ratio, parse, run_python, save, table
-from benchmarks._recipe import TINY, Recipe, StepClock
+from benchmarks.shared.measure import interleaved, median_ratio, parse, run_python, save, table
+from benchmarks.shared.recipe import TINY, Recipe, StepClock
 from benchmarks.train_step import nominal_flops
 
 _BASE = {"batch_size": 8, "crop_size": 96, "num_blocks": 16}

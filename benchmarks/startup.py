@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from lightning import Callback
 
-from benchmarks._measure import ROOT, interleaved, median_ratio, parse, run_python, save, table, timed
+from benchmarks.shared.measure import ROOT, interleaved, median_ratio, parse, run_python, save, table, timed
 from srgan.networks import Generator
 from srgan.pictures.rgb import write_image
 from srgan.weights import save_generator

@@ -2,22 +2,22 @@
 
 The project's steps run in Lightning's loop with the real data module. After each of them the textbook takes its own
 step on a batch, and so does a well-written loop (one pass of the generator, discriminator frozen in the generator's
-phase, moving average; see _textbook.py), and the machine shows its matrix-product rate: so all are interleaved. First
-the project and the textbook are shown to be the same training: after one step in double precision their parameters
-agree.
+phase, moving average; see shared/textbook.py), and the machine shows its matrix-product rate: so all are interleaved.
+First the project and the textbook are shown to be the same training: after one step in double precision their
+parameters agree.
 """
 
 import copy
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks._measure import MatrixProduct, count_flops, interleaved, median_ratio, parse, save, table, timed
-from benchmarks._recipe import TINY, Recipe, StepClock
-from benchmarks._textbook import TextbookTraining, WellWrittenTraining
+from benchmarks.shared.measure import MatrixProduct, count_flops, interleaved, median_ratio, parse, save, table, timed
+from benchmarks.shared.recipe import TINY, Recipe, StepClock
+from benchmarks.shared.textbook import TextbookTraining, WellWrittenTraining
 from srgan.losses import adversarial_loss, discriminator_loss
 from srgan.training import SRGAN
 
@@ -38,32 +38,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     textbook, product = recipe.textbook(), MatrixProduct((256,) if options.quick else (1024, 2048, 3072))
     others = {"textbook": textbook, "well-written": recipe.textbook(WellWrittenTraining)}
     batches = iter(recipe.datamodule.train_dataloader())
-    seconds: dict[str, list[float]] = {name: [] for name in (*others, "matrix")}
-
-    def between() -> None:
-        batch = next(batches)
-        for name, other in others.items():
-            seconds[name].append(timed(partial(other.step, batch["lr"], batch["hr"]))())
-        seconds["matrix"].append(timed(product)())
-
-    clock = StepClock(between)
-    recipe.fit(steps=rounds + 1, callbacks=[clock])
-    seconds = {"project": clock.steps, "data": clock.waits, **seconds}
-    seconds = {name: values[1:] for name, values in seconds.items()}
-
+    seconds = _steps(recipe, others, product, batches, rounds=rounds)
     batch = next(batches)
     flops = nominal_flops(textbook, batch["lr"].shape, batch["hr"].shape)
     taken = interleaved({**parts(recipe.model, batch["lr"], batch["hr"]), "matrix": timed(product)}, rounds=rounds)
     taken["data"] = seconds["data"]
-    _print(seconds, taken, flops, product, batch_size=len(batch["lr"]))
+    batch_size = len(batch["lr"])
+    _print(seconds, taken, flops, product, batch_size=batch_size)
     ratio, to_well_written = (median_ratio(seconds[name], seconds["project"]) for name in others)
-    rate = product.rate(seconds["matrix"])
+    rate, step = product.rate(seconds["matrix"]), statistics.median(seconds["project"])
     figures = {
         "ratio_to_textbook": ratio,
         "ratio_to_well_written": to_well_written,
-        "percent_of_matrix_rate": 100 * sum(flops.values()) / statistics.median(seconds["project"]) / rate,
+        "percent_of_matrix_rate": 100 * sum(flops.values()) / step / rate,
         "data_wait_percent": 100 * median_ratio(seconds["data"], seconds["project"]),
-        "images_per_second": len(batch["lr"]) / statistics.median(seconds["project"]),
+        "images_per_second": batch_size / step,
         "matrix_rate_gflops": rate / 1e9,
         "parameter_difference_in_learning_rates": difference,
         "nominal_flops": flops,
@@ -76,6 +65,28 @@ def main(argv: Sequence[str] | None = None) -> None:
         f" matrix-product rate ({rate / 1e9:.0f} GFLOP/s); {figures['data_wait_percent']:.1f} % waiting for data"
     )
     save("train_step", figures, options)
+
+
+def _steps(
+    recipe: Recipe,
+    others: Mapping[str, TextbookTraining],
+    product: MatrixProduct,
+    batches: Iterator[Mapping[str, Tensor]],
+    *,
+    rounds: int,
+) -> dict[str, list[float]]:
+    """Seconds of the project's steps, and in between of the others' and of the matrix product; not of the first."""
+    seconds: dict[str, list[float]] = {name: [] for name in (*others, "matrix")}
+
+    def between() -> None:
+        batch = next(batches)
+        for name, other in others.items():
+            seconds[name].append(timed(partial(other.step, batch["lr"], batch["hr"]))())
+        seconds["matrix"].append(timed(product)())
+
+    clock = StepClock(between)
+    recipe.fit(steps=rounds + 1, callbacks=[clock])
+    return {name: each[1:] for name, each in {"project": clock.steps, "data": clock.waits, **seconds}.items()}
 
 
 def parameter_difference(*overrides: str) -> float:

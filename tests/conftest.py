@@ -26,6 +26,7 @@ from srgan.losses import ContentLoss, GeneratorLoss
 from srgan.networks import Discriminator, Generator
 from srgan.training import SRGAN, build_trainer
 from srgan.training.schedules import step_decay
+from tests.forked import run_script
 
 PROJECT = Path(__file__).parents[1]
 
@@ -56,11 +57,15 @@ Command = Callable[..., list[str]]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the tests in a real browser to those who ask for them: -m browser."""
+    """Leave the tests in a real browser to those who ask for them, -m browser; and begin with the slow ones.
+
+    So that at the end no process waits long for the other.
+    """
     if "browser" not in config.option.markexpr:
         left_out = [item for item in items if item.get_closest_marker("browser")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture
@@ -114,7 +119,7 @@ def compose_train(compose_into: Compose, tmp_path: Path) -> Compose:
     return partial(compose_into, tmp_path / "run")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def train_command(photos: Path) -> Command:
     """The command line of train.py, shrunk to a run of two phases."""
 
@@ -130,8 +135,7 @@ def run_train(train_command: Command, tmp_path: Path) -> Callable[..., "subproce
     """Run that command line in ``tmp_path`` to its end."""
 
     def run(*overrides: str, sweep: bool = False) -> "subprocess.CompletedProcess[str]":
-        line = train_command(*overrides, sweep=sweep)
-        return subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return run_script(train_command(*overrides, sweep=sweep), cwd=tmp_path)
 
     return run
 

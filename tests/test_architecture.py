@@ -1,6 +1,7 @@
 """Tests of the direction of imports: who may know whom."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -42,6 +43,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 # Who sees configuration objects: the commands, and what makes jobs of Hydra's one study.
 MAY_KNOW_HYDRA = {"commands", "sweeps"}
+MOST_FILES = 14  # of a folder, for one look at it to do
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__main__.py")  # which are programs
 
 
@@ -95,6 +97,12 @@ def test_folders_have_no_circle() -> None:
         imported = {folder(name) for name in imported_modules(path) if name.startswith("srgan.")}
         arrows.setdefault(path.parent, set()).update(imported - {path.parent, PACKAGE})
     list(TopologicalSorter(arrows).static_order())  # raises where there is one
+
+
+def test_no_folder_has_too_many_files() -> None:
+    root = PACKAGE.parents[1]
+    found = Counter(path.parent for name in ("src", "tests", "benchmarks") for path in (root / name).rglob("*.py"))
+    assert {str(each): number for each, number in found.items() if number > MOST_FILES} == {}
 
 
 def test_the_table_names_each_room() -> None:

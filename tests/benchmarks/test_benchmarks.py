@@ -1,22 +1,28 @@
 """Smoke tests of the benchmarks, and that the textbook they compare with is the same training and the same network."""
 
 import copy
+import importlib
 import json
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks import degradation, inference, scaling, startup
-from benchmarks._measure import MatrixProduct, Options, count_flops, interleaved, run_python, save, timed
-from benchmarks._recipe import TINY, Recipe, StepClock
-from benchmarks._textbook import TextbookTraining, WellWrittenTraining
+from benchmarks import degradation, exact, gpu, inference, scaling, startup
+from benchmarks.shared.measure import ROOT, MatrixProduct, Options, count_flops, interleaved, run_python, save, timed
+from benchmarks.shared.recipe import TINY, Recipe, StepClock
+from benchmarks.shared.textbook import TextbookTraining, WellWrittenTraining
 from benchmarks.train_step import TOLERANCE, nominal_flops, parameter_difference, parts
 from srgan.data.degradations import RandomBlur
 from srgan.data.degradations.random_draws import random_sinc
 from srgan.networks import Generator
 from srgan.weights import save_generator
+from tests.forked import Script
 
 NAMES = (
     "train_step",
@@ -166,16 +172,42 @@ def test_figures_are_saved_with_the_machine(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # as in a process of its own
 @pytest.mark.parametrize("name", NAMES)
-def test_benchmark_runs(name: str, tmp_path: Path) -> None:
-    done = run_python("-m", f"benchmarks.{name}", "--quick", "--out", str(tmp_path))
-    assert f"{name}.json" in done.stdout
+def test_benchmark_runs(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(startup, "run_python", run_once)
+    monkeypatch.setattr(exact, "_train_py", partial(train_forked, exact._train_py))
+    monkeypatch.setattr(inference, "_ARCHITECTURES", {"default": inference._ARCHITECTURES["default"]})
+    assert not importlib.import_module(f"benchmarks.{name}").main(["--quick", "--out", str(tmp_path)])
+    assert f"{name}.json" in capsys.readouterr().out
     assert json.loads((tmp_path / f"{name}.json").read_text())["machine"]["quick"] is True
 
 
+def run_once(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Each command one time only, with its imports counted whether that is asked for or not."""
+    return _with_imports_counted(*(arguments[2:] if arguments[:2] == ("-X", "importtime") else arguments))
+
+
+@cache
+def _with_imports_counted(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return run_python("-X", "importtime", *arguments)
+
+
+def train_forked(train_py: Callable[..., tuple[int, str]], folder: Path, *settings: str) -> tuple[int, str]:
+    """The first run in a new interpreter, those that are compared with it in forks."""
+    if folder.name == "first":
+        return train_py(folder, *settings)
+    line = [sys.executable, str(ROOT / "train.py"), *settings, f"hydra.run.dir={folder}"]
+    done = Script(line, cwd=ROOT, own_group=True).finish()
+    return done.returncode, done.stdout + done.stderr
+
+
 @pytest.mark.slow
+@pytest.mark.filterwarnings("default")
 def test_benchmark_of_a_gpu_runs_on_a_cpu(tmp_path: Path) -> None:
-    run_python("-m", "benchmarks.gpu", "--device", "cpu", "--quick", "--out", str(tmp_path))
+    gpu.main(["--device", "cpu", "--quick", "--out", str(tmp_path)])
     figures = json.loads((tmp_path / "gpu.json").read_text())
     assert min(figures["training"].values()) > 0
     assert min(figures["enlarging"].values()) > 0

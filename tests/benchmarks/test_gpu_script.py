@@ -9,7 +9,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from benchmarks import gpu
-from benchmarks._measure import ROOT
+from benchmarks.shared.measure import ROOT
 
 SCRIPT = ROOT / "benchmarks" / "gpu.sh"
 

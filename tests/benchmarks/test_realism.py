@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmarks._texture import colour_error, detail_energy, kernel_distance, lattice, lr_error
 from benchmarks.realism import measure
+from benchmarks.shared.texture import colour_error, detail_energy, kernel_distance, lattice, lr_error
 from srgan.networks import Generator
 from srgan.weights import save_generator
 

@@ -1,5 +1,6 @@
 """Tests of `srgan` itself: which command is meant, and answers that need nothing heavy."""
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 
+import srgan
 from srgan.commands import COMMANDS, run
 from srgan.system.program import how_to_start, words_before_settings
 
@@ -67,10 +69,16 @@ def test_the_next_command_is_of_the_kind_that_was_used(monkeypatch: pytest.Monke
     assert how_to_start("train") == ["srgan", "train"]
 
 
-@pytest.mark.parametrize("module", ["srgan.data.doctor", "srgan.data.preview", "srgan.export"])
-def test_a_module_is_its_command(module: str) -> None:
-    done = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True)
-    assert f"usage: srgan {module.rpartition('.')[2]} " in done.stdout
+@pytest.mark.parametrize("file", ["data/doctor/__main__.py", "data/preview.py", "export/__main__.py"])
+def test_a_module_is_its_command(
+    file: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(srgan.__file__).parent / file
+    monkeypatch.setattr(sys, "argv", [str(path), "--help"])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(path), run_name="__main__")  # as python -m would
+    assert not stop.value.code
+    assert f"usage: srgan {Path(file.removesuffix('/__main__.py')).stem} " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("option", [["--config-path=mine"], ["--config-path", "mine"], ["-cp", "mine"]])

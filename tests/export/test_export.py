@@ -4,7 +4,8 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 
 import onnx
@@ -143,44 +144,61 @@ def test_a_missing_package_is_named(weights: Path, tmp_path: Path, monkeypatch: 
         export_generator(weights, kind="onnx", out=tmp_path / "g.onnx")
 
 
-@pytest.mark.parametrize("scale", [2, 4, 8])
-@pytest.mark.parametrize("global_skip", ["none", "bicubic"])
-def test_a_clean_process_with_spandrel_loads_ours(tmp_path: Path, scale: int, global_skip: GlobalSkip) -> None:
+LOAD_EACH = """
+import pathlib, torch, spandrel
+from srgan.spandrel_arch import register
+register(); register()
+for folder in map(pathlib.Path, sys.argv[1:]):
+    model = spandrel.ModelLoader().load_from_file(folder / "s.safetensors")
+    torch.save(model(torch.load(folder / "lr.pt")).clone(), folder / "sr.pt")
+"""
+
+
+def load_with_spandrel(folders: Sequence[Path], *, before: str = "", after: str = "") -> list[Tensor]:
+    """What the networks in ``s.safetensors`` make of ``lr.pt`` where only spandrel and our architecture are known."""
+    program = f"import sys\n{before}{LOAD_EACH}{after}"
+    subprocess.run([sys.executable, "-c", program, *map(str, folders)], check=True)
+    return [torch.load(folder / "sr.pt") for folder in folders]
+
+
+def test_a_clean_process_with_spandrel_loads_ours(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    generator = Generator(scale=scale, num_blocks=2, channels=4, global_skip=global_skip).eval()
-    save_generator(tmp_path / "g.safetensors", generator)
-    assert export_generator(tmp_path / "g.safetensors", kind="spandrel", out=tmp_path / "s.safetensors") < TOLERANCE
-    lr = torch.rand(1, 3, 5, 7)
-    torch.save(lr, tmp_path / "lr.pt")
-    program = (
-        "import sys, torch, spandrel; from srgan.spandrel_arch import register; register(); register()\n"
-        "model = spandrel.ModelLoader().load_from_file(sys.argv[1] + '/s.safetensors')\n"
-        "torch.save(model(torch.load(sys.argv[1] + '/lr.pt')).clone(), sys.argv[1] + '/sr.pt')\n"
-        "assert not {'lightning', 'hydra', 'srgan.weights'} & set(sys.modules)"
+    generators: dict[Path, Generator] = {}
+    skips: tuple[GlobalSkip, ...] = ("none", "bicubic")
+    for scale, global_skip in product((2, 4, 8), skips):
+        folder = tmp_path / f"{scale}_{global_skip}"
+        folder.mkdir()
+        generators[folder] = Generator(scale=scale, num_blocks=2, channels=4, global_skip=global_skip).eval()
+        save_generator(folder / "g.safetensors", generators[folder])
+        assert export_generator(folder / "g.safetensors", kind="spandrel", out=folder / "s.safetensors") < TOLERANCE
+        torch.save(torch.rand(1, 3, 5, 7), folder / "lr.pt")
+    loaded = load_with_spandrel(
+        list(generators), after="assert not {'lightning', 'hydra', 'srgan.weights'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
-    assert torch.allclose(torch.load(tmp_path / "sr.pt"), generator(lr).clamp(0, 1), atol=TOLERANCE)
-    assert torch.allclose(load_generator(tmp_path / "s.safetensors")(lr), generator(lr), atol=TOLERANCE)
+    for (folder, generator), sr in zip(generators.items(), loaded, strict=True):
+        lr = torch.load(folder / "lr.pt")
+        assert torch.allclose(sr, generator(lr).clamp(0, 1), atol=TOLERANCE), folder.name
+        assert torch.allclose(load_generator(folder / "s.safetensors")(lr), generator(lr), atol=TOLERANCE), folder.name
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SHIPPED)
-def test_the_shipped_weights_load_with_spandrel_alone(tmp_path: Path, name: str) -> None:
-    export_generator(Path(name), kind="spandrel", out=tmp_path / "s.safetensors")
-    torch.save(lr := torch.rand(1, 3, 16, 20), tmp_path / "lr.pt")
+def test_the_shipped_weights_load_with_spandrel_alone(tmp_path: Path) -> None:
+    lr = torch.rand(1, 3, 16, 20)
+    for name in SHIPPED:
+        (tmp_path / name).mkdir()
+        export_generator(Path(name), kind="spandrel", out=tmp_path / name / "s.safetensors")
+        torch.save(lr, tmp_path / name / "lr.pt")
     # Of this package, only what ComfyUI's folder needs can be imported.
-    program = (
-        "import sys\n"
+    without = (
         "for room in ('weights', 'system', 'pictures', 'inference', 'export'): sys.modules[f'srgan.{room}'] = None\n"
         "for package in ('lightning', 'hydra', 'omegaconf', 'wandb'): sys.modules[package] = None\n"
-        "import torch, spandrel; from srgan.spandrel_arch import register; register()\n"
-        "model = spandrel.ModelLoader().load_from_file(sys.argv[1] + '/s.safetensors')\n"
-        "torch.save(model(torch.load(sys.argv[1] + '/lr.pt')).clone(), sys.argv[1] + '/sr.pt')"
     )
-    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
-    with torch.no_grad():
-        expected = load_generator(Path(name))(lr).clamp(0, 1)
-    assert torch.allclose(torch.load(tmp_path / "sr.pt"), expected, atol=TOLERANCE)
+    for name, sr in zip(
+        SHIPPED, load_with_spandrel([tmp_path / each for each in SHIPPED], before=without), strict=True
+    ):
+        with torch.no_grad():
+            expected = load_generator(Path(name))(lr).clamp(0, 1)
+        assert torch.allclose(sr, expected, atol=TOLERANCE), name
 
 
 def test_an_onnx_of_one_size_in_float16(weights: Path, tmp_path: Path) -> None:

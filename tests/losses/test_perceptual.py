@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics.functional.image import dists, lpips
 
 from srgan.losses import PerceptualLoss
-from srgan.losses.content import _build
+from srgan.losses.content import _build, _fill_at_random
 from srgan.losses.perceptual import Metric
 
 
@@ -19,16 +19,22 @@ def images() -> tuple[Tensor, Tensor]:
     return (hr + 0.1 * torch.randn(hr.shape, generator=noise)).clamp(0, 1), hr
 
 
+def random_vgg16() -> nn.Sequential:
+    features = _build("vgg16")
+    _fill_at_random(features)
+    return features
+
+
 def torchmetrics_lpips(sr: Tensor, hr: Tensor) -> Tensor:
     reference = lpips._LPIPS(pretrained=True, net="vgg", pnet_rand=True)
-    values = iter(_build("vgg16").state_dict().values())
+    values = iter(random_vgg16().state_dict().values())
     reference.net.load_state_dict({name: next(values) for name in reference.net.state_dict()})
     result: Tensor = reference(sr, hr, normalize=True).mean()
     return result
 
 
 def torchmetrics_dists(sr: Tensor, hr: Tensor, monkeypatch: pytest.MonkeyPatch) -> Tensor:
-    monkeypatch.setattr(dists, "vgg16", lambda **_: SimpleNamespace(features=_build("vgg16")))
+    monkeypatch.setattr(dists, "vgg16", lambda **_: SimpleNamespace(features=random_vgg16()))
     original = torch.load
     monkeypatch.setattr(torch, "load", lambda file: original(file, map_location="cpu", weights_only=True))
     result: Tensor = dists.DISTSNetwork()(sr, hr).mean()
@@ -72,7 +78,7 @@ def test_a_flat_image_has_a_finite_gradient() -> None:
 
 def test_weights_are_taken_from_a_file(tmp_path_factory: pytest.TempPathFactory) -> None:
     file = tmp_path_factory.mktemp("vgg") / "vgg16.pth"
-    torch.save({f"features.{name}": value for name, value in _build("vgg16").state_dict().items()}, file)
+    torch.save({f"features.{name}": value for name, value in random_vgg16().state_dict().items()}, file)
     loss = PerceptualLoss(metric="dists", weights=file)
     assert loss.description == f"DISTS, weights: {file}"
 

@@ -6,16 +6,25 @@ import pytest
 import torch
 from torch import nn
 
-from srgan.networks.blocks import BicubicUpscale, ConvNorm, ResidualBlock, UpscaleBlock, icnr_
+from srgan.networks.blocks import BatchNorm, BicubicUpscale, ConvNorm, ResidualBlock, UpscaleBlock, icnr_
 from srgan.pictures.resize import upscale
 
 
 def test_bias_is_there_exactly_where_no_batch_norm_follows() -> None:
     with_norm, without_norm = ConvNorm(4, norm="batch"), ConvNorm(4, norm="none")
-    assert [type(module) for module in with_norm] == [nn.Conv2d, nn.BatchNorm2d]
+    assert [type(module) for module in with_norm] == [nn.Conv2d, BatchNorm]
     assert [type(module) for module in without_norm] == [nn.Conv2d]
     assert with_norm[0].bias is None
     assert without_norm[0].bias is not None
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_is_torch_s_that_does_not_count(training: bool) -> None:
+    ours, theirs = BatchNorm(4).train(training), nn.BatchNorm2d(4).train(training)
+    for images in (torch.rand(2, 4, 3, 5), torch.rand(2, 4, 3, 5)):
+        assert torch.equal(ours(images), theirs(images))
+    theirs.num_batches_tracked.zero_()  # type: ignore[union-attr]
+    torch.testing.assert_close(ours.state_dict(), theirs.state_dict(), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("norm", ["batch", "none"])

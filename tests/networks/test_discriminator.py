@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from srgan.networks import Discriminator
+from srgan.networks.blocks import BatchNorm
 
 
 def test_the_paper_s_discriminator_has_23_563_649_parameters() -> None:
@@ -44,7 +45,7 @@ def test_output_is_a_logit_not_a_probability() -> None:
 def test_batch_norm_follows_all_but_the_first_convolution() -> None:
     layers = list(Discriminator(channels=2).features)
     after = [type(layers[index + 1]) for index, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)]
-    assert after == [nn.LeakyReLU, *[nn.BatchNorm2d] * 7]
+    assert after == [nn.LeakyReLU, *[BatchNorm] * 7]
     assert {layer.negative_slope for layer in layers if isinstance(layer, nn.LeakyReLU)} == {0.2}
 
 

@@ -19,7 +19,7 @@ from srgan.pictures import read_pictures
 from srgan.pictures.decoded.pillow_modes import Pixels, pixels_of
 from srgan.pictures.errors import ImageReadError
 from srgan.pictures.rgb import read_image, read_rgb8, to_float, to_uint8, write_image
-from tests.pictures.test_depths import gray_tiff
+from tests.pictures.decoded.test_depths import gray_tiff
 from tests.profiles import cmyk_profile, exchanging_profile
 
 RNG = np.random.default_rng(0)

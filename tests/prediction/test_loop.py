@@ -3,7 +3,6 @@
 import errno
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from srgan.prediction import Job, Ledger, Records, Shard, Summary, fingerprint, plan_jobs, run_jobs
 from srgan.prediction.write_queue import Writer
+from tests.forked import run_script
 
 
 class Enlarger:
@@ -271,7 +271,7 @@ run_jobs(plan_jobs(source, output, format="png"), write, ledger=ledger, made_wit
 
 def test_killed_when_a_file_is_noted_but_has_no_name_yet(source: Path) -> None:
     output = source.parent / "out"
-    done = subprocess.run([sys.executable, "-c", KILLED_BEFORE_THE_NAME, source, output], check=False)
+    done = run_script([sys.executable, "-c", KILLED_BEFORE_THE_NAME, str(source), str(output)])
     assert done.returncode == -signal.SIGKILL
     assert {"a.png", ".unfinished-b.png"} == set(files(output)) - {"sub/.unfinished-c.png"}
     process = Enlarger()

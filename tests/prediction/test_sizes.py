@@ -11,7 +11,8 @@ from PIL import Image
 from srgan import Upscaler
 from srgan.networks import Generator
 from srgan.prediction import Summary
-from srgan.prediction.predict import predict
+from srgan.prediction.pages.review import predict_and_review
+from srgan.prediction.predict import Prediction
 from srgan.prediction.sizes import Size
 from srgan.weights import save_generator
 from tests.pictures.test_shrink import resized_in_float64
@@ -28,7 +29,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(weights: Path, source: Path, size: str | None, **settings: Any) -> Summary:
     output = source.parent / "out"
-    return predict(ckpt=str(weights), source=source, output=output, device="cpu", size=size, **settings)
+    given = {"ckpt": str(weights), "source": source, "output": output, "device": "cpu", "size": size, **settings}
+    return predict_and_review(**given) if {"report", "reference"} & settings.keys() else Prediction(**given).run()
 
 
 def save_noise(path: Path, height: int, width: int, *, deep: bool = False) -> Path:

@@ -15,7 +15,7 @@ from PIL import Image
 from srgan.networks import Generator
 from srgan.prediction import Job, Summary
 from srgan.prediction.jobs import plan_jobs
-from srgan.prediction.predict import predict
+from srgan.prediction.predict import Prediction
 from srgan.prediction.watch import keep_up_to_date
 from srgan.weights import save_generator
 
@@ -118,7 +118,7 @@ def test_names_that_meet_later_do_not_end_it(tmp_path: Path) -> None:
 
 def test_what_cannot_be_is_said_at_the_first_look(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="another folder than the input's"):
-        predict(source=tmp_path, output=tmp_path, watch=True, ckpt="srresnet", device="cpu")
+        Prediction(source=tmp_path, output=tmp_path, watch=True, ckpt="srresnet", device="cpu").run()
 
 
 def test_an_empty_folder_keeps_no_other_waiting(tmp_path: Path) -> None:
@@ -188,4 +188,6 @@ def test_a_misspelled_folder_is_not_waited_for(tmp_path: Path) -> None:
     save_generator(tmp_path / "tiny.safetensors", Generator(num_blocks=1, channels=4))
     weights = str(tmp_path / "tiny.safetensors")
     with pytest.raises(FileNotFoundError, match="misspelled does not exist"):
-        predict(source=tmp_path / "misspelled", output=tmp_path / "out", watch=True, ckpt=weights, device="cpu")
+        Prediction(
+            source=tmp_path / "misspelled", output=tmp_path / "out", watch=True, ckpt=weights, device="cpu"
+        ).run()

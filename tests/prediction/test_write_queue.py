@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -17,6 +16,7 @@ import pytest
 
 from srgan.prediction import Job, Ledger, Summary, plan_jobs, run_jobs
 from srgan.prediction.write_queue import WriteQueue, Writer
+from tests.forked import run_script
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ time.sleep(10)
 @pytest.mark.parametrize("seconds", [0.0, 0.04, 0.09])
 def test_a_kill_leaves_whole_files_and_a_true_ledger(source: Path, seconds: float) -> None:
     output = source.parent / "out"
-    done = subprocess.run([sys.executable, "-c", KILLED, source, output, str(seconds)], check=False)
+    done = run_script([sys.executable, "-c", KILLED, str(source), str(output), str(seconds)])
     assert done.returncode == -signal.SIGKILL
     names = named(output)
     assert names == [f"{number}.png" for number in range(len(names))]

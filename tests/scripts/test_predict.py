@@ -22,9 +22,11 @@ from srgan.networks import Generator
 from srgan.pictures.rgb import read_image
 from srgan.prediction import Summary
 from srgan.prediction.enlarger import make_canvas
-from srgan.prediction.predict import predict
+from srgan.prediction.pages.review import predict_and_review
+from srgan.prediction.predict import Prediction
 from srgan.system.overrides import quoted_paths
 from srgan.weights import WeightsError, save_generator
+from tests.forked import Script, run_script
 
 PROJECT = Path(__file__).parents[2]
 
@@ -39,7 +41,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(weights: Path, source: Path, output: Path, **settings: Any) -> Summary:
-    return predict(ckpt=str(weights), source=source, output=output, device="cpu", **settings)
+    given = {"ckpt": str(weights), "source": source, "output": output, "device": "cpu", **settings}
+    return predict_and_review(**given) if "report" in settings else Prediction(**given).run()
 
 
 def command(weights: Path, *arguments: str) -> list[str]:
@@ -186,7 +189,7 @@ def test_two_inputs_of_one_stem_are_both_enlarged(
 def test_bare_paths_and_a_named_result(weights: Path, tmp_path: Path) -> None:
     for name, colour in (("a.png", "teal"), ("b.png", "navy")):
         Image.new("RGB", (8, 8), colour).save(tmp_path / name)
-    done = finish(command(weights, "a.png", "b.png"), tmp_path, text=True)
+    done = run_script(command(weights, "a.png", "b.png"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert pictures(tmp_path / "out") == ["a.png", "b.png"]
     large = tmp_path / "large.jpg"
@@ -204,7 +207,7 @@ def test_a_sweep_over_pictures_of_one_name_keeps_the_first(weights: Path, tmp_pa
         (tmp_path / name).mkdir()
         Image.new("RGB", (8, 8), "red" if name == "monday" else "blue").save(tmp_path / name / "a.png")
     inputs = "input=monday/a.png,tuesday/a.png"
-    done = finish([*command(weights, inputs, "output=out"), "-m"], tmp_path, text=True)
+    done = run_script([*command(weights, inputs, "output=out"), "-m"], cwd=tmp_path)
     assert done.returncode == 1
     assert "tuesday/a.png: " in done.stderr
     assert "a.png is the result of monday/a.png, another picture" in done.stderr
@@ -236,7 +239,7 @@ def test_a_wrong_setting_is_told_once_before_any_work(
 ) -> None:
     settings = {"ckpt": str(weights), "device": "cpu", name: value}
     with pytest.raises(ValueError, match=f"Expected {name}.* got {value!r}"):
-        predict(source=photos, output=tmp_path / "out", blend_with=str(weights), **settings)
+        Prediction(source=photos, output=tmp_path / "out", blend_with=str(weights), **settings)
     assert not (tmp_path / "out").exists()
 
 
@@ -262,7 +265,7 @@ def test_two_hundred_files_of_which_ten_are_broken(weights: Path, tmp_path: Path
     broken = [b"", b"no picture", whole[: len(whole) // 2], whole[:20], b"\xff\xd8\xff\xe0", b"GIF89a", b"RIFF", b"BM"]
     for number in range(10):
         (tmp_path / "in" / f"broken_{number}.png").write_bytes(broken[number % len(broken)])
-    done = finish(command(weights, "input=in", "output=out"), tmp_path, text=True)
+    done = run_script(command(weights, "input=in", "output=out"), cwd=tmp_path)
     assert done.returncode == 1
     assert len(pictures(tmp_path / "out")) == 190
     listed = done.stderr[done.stderr.index("10 pictures could not be enlarged:") :].splitlines()[1:]
@@ -279,14 +282,14 @@ def test_killed_and_started_again_it_gives_the_same_files(weights: Path, tmp_pat
     expected = tmp_path / "expected"
     assert run(weights, tmp_path / "in", expected).complete
     line = command(weights, "input=in", "output=out")
-    process = subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE)
+    script = Script(line, cwd=tmp_path)
     while len(list((tmp_path / "out").glob("*.png"))) < 5:
-        assert process.poll() is None
+        assert script.poll() is None
         time.sleep(0.01)
-    process.kill()
-    process.communicate()
+    script.kill()
+    script.finish()
     assert 5 <= len(list((tmp_path / "out").glob("*.png"))) < 30
-    done = finish(line, tmp_path, text=True)
+    done = run_script(line, cwd=tmp_path)
     assert done.returncode == 0
     assert "done before" in done.stdout
     files = (sorted(folder.iterdir()) for folder in (expected, tmp_path / "out"))
@@ -299,7 +302,7 @@ def test_killed_and_started_again_it_gives_the_same_files(weights: Path, tmp_pat
 def test_a_sweep_has_a_folder_for_each_strength_and_one_for_all_parts(weights: Path, tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     line = [*command(weights, "input=a.png", "output=out", f"blend_with={weights}", "strength=0,0.5"), "-m"]
-    done = finish(line, tmp_path, text=True)
+    done = run_script(line, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     folders = sorted(path.parent for path in (tmp_path / "out").glob("*/a.png"))
     named = [f"{name}={weights}".replace("/", "_") for name in ("blend_with", "ckpt")]
@@ -310,14 +313,14 @@ def test_a_sweep_has_a_folder_for_each_strength_and_one_for_all_parts(weights: P
     for number in range(6):
         Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)).save(tmp_path / "in" / f"{number}.png")
     script = [sys.executable, str(PROJECT / "predict.py"), "-m", "input=in", "output=parts", "device=cpu"]
-    done = finish([*script, "shard=0/2,1/2"], tmp_path, text=True)
+    done = run_script([*script, "shard=0/2,1/2"], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert pictures(tmp_path / "parts") == [f"{number}.png" for number in range(6)]
 
 
 def test_a_run_that_cannot_be_scored_is_summed_up_first(weights: Path, photos: Path, tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    done = finish(command(weights, "input=a.png", f"reference={photos}", "report=true"), tmp_path, text=True)
+    done = run_script(command(weights, "input=a.png", f"reference={photos}", "report=true"), cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-2] == "1 enlarged"
     assert done.stderr.splitlines()[-1].startswith(f"None of the pictures has an original in {photos}")
@@ -382,7 +385,7 @@ def test_starts_without_what_only_training_needs(weights: Path, tmp_path: Path) 
     ],
 )
 def test_a_users_mistake_ends_in_one_message(arguments: list[str], message: str, tmp_path: Path) -> None:
-    done = finish([sys.executable, str(PROJECT / "predict.py"), *arguments], tmp_path, text=True)
+    done = run_script([sys.executable, str(PROJECT / "predict.py"), *arguments], cwd=tmp_path)
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -394,7 +397,7 @@ def test_paths_need_no_quotes_of_hydras_grammar(weights: Path, tmp_path: Path) -
     folder.mkdir()
     source = folder / "it's a=b.png"
     Image.new("RGB", (8, 8)).save(source)
-    done = finish(command(weights, f"input={source}", f"output={folder}/größer"), tmp_path, text=True)
+    done = run_script(command(weights, f"input={source}", f"output={folder}/größer"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert pictures(folder / "größer") == ["it's a=b.png"]
 

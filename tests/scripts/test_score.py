@@ -15,10 +15,14 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from srgan.commands import train
+from srgan.evaluation.metrics import score_card
 from srgan.evaluation.score_file import read_scores
+from srgan.inference import upscale
 from srgan.networks import Generator
-from srgan.weights import save_generator
+from srgan.pictures.rgb import read_image
+from srgan.weights import load_generator, save_generator
 from tests.conftest import textured_photo
+from tests.weights.community_files import write_compact, write_rrdb
 
 Compose = Callable[..., DictConfig]
 
@@ -81,6 +85,34 @@ def test_weights_are_scored_on_a_benchmark_with_its_own_lr(
     table = capsys.readouterr().out
     assert "a.png" in table
     assert "photo_" not in table
+
+
+def test_networks_of_other_projects_are_scored_on_a_benchmark(
+    compose_train: Compose, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hr, lr = (tmp_path / "benchmark" / "Set5" / name for name in ("HR", "LR_bicubic/X4"))
+    for folder, name, size in ((hr, "a.png", (64, 80)), (lr, "ax4.png", (16, 20))):
+        folder.mkdir(parents=True)
+        textured_photo(80, 64, seed=0).resize(size).save(folder / name)
+    write_rrdb(tmp_path / "sharp.pth")
+    write_compact(tmp_path / "fast.pth")
+    given = f"ckpt_path=[{weights},{tmp_path / 'sharp.pth'},{tmp_path / 'fast.pth'}]"
+    train.train(compose_train("test_only=true", given, "benchmark=set5", f"download_dir={tmp_path}"))
+    header = capsys.readouterr().out.split("cropped off\n")[1].splitlines()[0]
+    assert header.split() == ["picture", "bicubic", "mine", "sharp", "fast"]
+    scores = read_scores(tmp_path / "run")["scores"]
+    for name in ("sharp", "fast"):
+        sr = upscale(load_generator(tmp_path / f"{name}.pth"), read_image(lr / "ax4.png"))
+        expected = score_card(sr.mul(255).round() / 255, read_image(hr / "a.png"), scale=4)
+        assert scores[name]["a.png"]["psnr_y"] == pytest.approx(expected["psnr_y"], abs=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_network_of_another_project_and_scale_says_so(scale: int, compose_train: Compose, tmp_path: Path) -> None:
+    file = write_compact(tmp_path / "net.pth", scale=scale)
+    message = "enlarges 2 times: set scale=2" if scale == 2 else "restores pictures and leaves their size"
+    with pytest.raises(ValueError, match=f"net {message}"):
+        train.train(compose_train("test_only=true", f"ckpt_path={file}"))
 
 
 @pytest.mark.parametrize("data", ["folder", "paired", "div2k_official_lr", "df2k"])

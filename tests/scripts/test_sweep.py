@@ -23,14 +23,12 @@ def folders(parent: Path) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("devices", [1, 2])
-def test_each_job_has_its_folder_its_wandb_run_and_its_row(run_train: Run, tmp_path: Path, devices: int) -> None:
+def test_each_job_has_its_folder_its_wandb_run_and_its_row(run_train: Run, tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     weights = "loss.adversarial_weight=1e-4,1e-3,1e-2"
-    settings = ["trainer.max_steps=2", f"trainer.devices={devices}", "logger=default", f"hydra.sweep.dir={sweep}"]
-    done = run_train(weights, *settings, sweep=True)
+    done = run_train(weights, "trainer.max_steps=2", "logger=default", f"hydra.sweep.dir={sweep}", sweep=True)
     assert done.returncode == 0, done.stderr
-    assert folders(tmp_path) == ["sweep"]  # no second tree by a child that ran the sweep over
+    assert folders(tmp_path) == ["sweep"]
     assert folders(sweep) == ["0", "1", "2"]
 
     rows = report(sweep)
@@ -41,13 +39,17 @@ def test_each_job_has_its_folder_its_wandb_run_and_its_row(run_train: Run, tmp_p
     page = (sweep / "report.html").read_text(encoding="utf-8")
     assert page.count("<td>finished") == 3
     assert (sweep / "report.png").stat().st_size > 1000
+    assert_one_wandb_run_for_each(sweep, 3)
 
-    files = [list((sweep / job / "wandb").glob("offline-run-*/*.wandb")) for job in ("0", "1", "2")]
-    assert [len(each) for each in files] == [1, 1, 1]
+
+def assert_one_wandb_run_for_each(sweep: Path, number: int) -> None:
+    """Each job has one run, named after its place, in one group."""
+    files = [list((sweep / str(job) / "wandb").glob("offline-run-*/*.wandb")) for job in range(number)]
+    assert [len(each) for each in files] == [1] * number
     runs = [next(record.run for record in read_records(file) if record.HasField("run")) for (file,) in files]
-    assert len({run.run_id for run in runs}) == 3
+    assert len({run.run_id for run in runs}) == number
     assert {run.run_group for run in runs} == {"sweep"}
-    assert [run.display_name for run in runs] == ["sweep/0", "sweep/1", "sweep/2"]
+    assert [run.display_name for run in runs] == [f"sweep/{job}" for job in range(number)]
 
 
 @pytest.mark.slow
@@ -57,12 +59,13 @@ def test_a_configuration_that_makes_a_sweep_does_so_in_the_first_process_alone(r
     search.write_text("# @package _global_\nhydra:\n  mode: MULTIRUN\n")
     sweep = tmp_path / "sweep"
     weights = ["hparams_search=mine", "loss.adversarial_weight=1e-4,1e-3"]
-    settings = ["trainer.max_steps=2", "trainer.devices=2", f"hydra.sweep.dir={sweep}"]
+    settings = ["trainer.max_steps=2", "trainer.devices=2", "logger=default", f"hydra.sweep.dir={sweep}"]
     done = run_train(*weights, *settings, f"--config-dir={tmp_path / 'conf'}")
     assert done.returncode == 0, done.stderr
-    assert folders(tmp_path) == ["conf", "sweep"]
+    assert folders(tmp_path) == ["conf", "sweep"]  # no second tree by a child that ran the sweep over
     assert folders(sweep) == ["0", "1"]
     assert [row["status"] for row in report(sweep)] == ["finished", "finished"]
+    assert_one_wandb_run_for_each(sweep, 2)
 
 
 @pytest.mark.slow

@@ -251,7 +251,7 @@ def test_the_view_has_layers_and_the_trust_map(client: TestClient) -> None:
 def test_what_is_too_large_to_be_shown_is_said_to_be(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     client.post("/tasks", params={"name": "a.png"}, content=picture())
     (task,) = wait(client)
-    monkeypatch.setattr("srgan.prediction.looking.available_memory", lambda device: 1000)
+    monkeypatch.setattr("srgan.prediction.pages.looking.available_memory", lambda device: 1000)
     answer = client.get(f"/tasks/{task['id']}/view")
     assert (answer.status_code, "a.png is too large to be shown" in answer.text) == (507, True)
     assert client.get(f"/tasks/{task['id']}/result").status_code == 200

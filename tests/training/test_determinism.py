@@ -27,7 +27,7 @@ from srgan.training.ema import MovingAverage
 Results = dict[str, Tensor]
 
 
-pytestmark = [pytest.mark.usefixtures("threads"), pytest.mark.parametrize("threads", [1, 2, 4], indirect=True)]
+pytestmark = [pytest.mark.usefixtures("threads"), pytest.mark.parametrize("threads", [2, 4], indirect=True)]
 
 
 def assert_repeats(compute: Callable[[], Results], *, times: int) -> None:

@@ -1,18 +1,13 @@
 """Tests of exact resume: a run that was killed and went on ends as one that was not, bit for bit."""
 
-import multiprocessing
 import os
-import runpy
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -28,6 +23,7 @@ from srgan.networks import Generator
 from srgan.training import SRGAN, build_trainer
 from srgan.training.callbacks import LastCheckpoint
 from srgan.training.callbacks.flight_recorder import roll_back
+from tests.forked import Script, run_script
 
 NUM_STEPS, PRETRAIN_STEPS = 8, 4
 
@@ -192,43 +188,24 @@ def command(train_command: Command) -> Command:
 
 
 def run_to_the_end(line: list[str]) -> None:
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    done = run_script(line)
     assert done.returncode == 0, done.stderr
 
 
 def start_and_signal(line: list[str], run: Path, number: signal.Signals, *, at_step: int) -> int:
     """Start a run and send it, and what it started, a signal once its checkpoint has reached a step."""
-    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    script = Script(line, own_group=True)
     last = run / "checkpoints" / "last.ckpt"
     deadline = time.monotonic() + 180
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and script.poll() is None:
         if last.exists() and torch.load(last, weights_only=True)["global_step"] >= at_step:
             break
-        time.sleep(0.2)
-    os.killpg(process.pid, number)  # as a terminal and schedulers do
-    return process.wait(timeout=120)
+        time.sleep(0.05)
+    os.killpg(script.pid, number)  # as a terminal and schedulers do
+    return script.finish(timeout=120).returncode
 
 
-def start_with_imports_done(line: list[str], monkeypatch: pytest.MonkeyPatch) -> ForkServerProcess:
-    """Start a run as a fork of a process that has imported what takes seconds, itself a real process to be killed."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        [
-            "lightning",
-            "srgan.training.callbacks",
-            "srgan.data",
-            "srgan.training.module",
-            "srgan.evaluation.closing_test",
-        ]
-    )
-    process = context.Process(target=runpy.run_path, args=(line[1],), kwargs={"run_name": "__main__"})
-    with monkeypatch.context() as patch:
-        patch.setattr(sys, "argv", line[1:])  # which the child takes over
-        process.start()
-    return process
-
-
-def wait_for_saves(process: ForkServerProcess, last: Path, number: int) -> None:
+def wait_for_saves(script: Script, last: Path, number: int) -> None:
     """Wait until a run has written so many checkpoints from now on."""
 
     def written() -> int:
@@ -237,35 +214,28 @@ def wait_for_saves(process: ForkServerProcess, last: Path, number: int) -> None:
     for _ in range(number):
         before = written()
         while written() == before:
-            assert process.is_alive(), process.exitcode
+            assert script.poll() is None, script.finish().stderr
             time.sleep(0.001)
 
 
 @pytest.mark.slow
-def test_twelve_kills_at_random_moments_lose_nothing(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_twelve_kills_at_random_moments_lose_nothing(command: Command, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole" / "run", tmp_path / "killed" / "run"
-    uninterrupted = start_with_imports_done(command("trainer.max_steps=80", f"hydra.run.dir={whole}"), monkeypatch)
-    uninterrupted.join()
-    assert uninterrupted.exitcode == 0
+    run_to_the_end(command("trainer.max_steps=80", f"hydra.run.dir={whole}"))
     line = command("trainer.max_steps=80", "resume=auto", f"hydra.run.dir={killed}")  # the same one each time
     last = killed / "checkpoints" / "last.ckpt"
     random = Random(0)
     steps = [0]
     for _ in range(12):
-        process = start_with_imports_done(line, monkeypatch)
-        wait_for_saves(process, last, random.randint(1, 4))
+        script = Script(line)
+        wait_for_saves(script, last, random.randint(1, 4))
         time.sleep(random.uniform(0, 0.03))  # anywhere in a step, or while a file is being written
-        process.kill()
-        process.join()
-        assert process.exitcode == -signal.SIGKILL
+        script.kill()
+        assert script.finish().returncode == -signal.SIGKILL
         steps.append(torch.load(last, weights_only=True)["global_step"])
     assert all(before < after for before, after in pairwise(steps)), steps
     assert steps[2] < 20 < steps[-1]  # some kills in each phase
-    process = start_with_imports_done(line, monkeypatch)
-    process.join()
-    assert process.exitcode == 0
+    run_to_the_end(line)
     assert_same_run(whole / "checkpoints" / "last.ckpt", last)
     assert sorted(path.name for path in last.parent.iterdir()) == ["best.ckpt", "last.ckpt"]
 

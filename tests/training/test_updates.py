@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.multiprocessing.spawn import spawn
 
 from srgan.training import updates
+from tests.forked import forkserver
 
 
 def _parameters() -> list[nn.Parameter]:
@@ -35,7 +35,13 @@ def _exchange(rank: int, store: str, results: str) -> None:
 
 @pytest.mark.slow
 def test_gradients_become_their_mean_in_any_size_and_layout(tmp_path: Path) -> None:
-    spawn(_exchange, args=(str(tmp_path / "store"), str(tmp_path)), nprocs=2)  # type: ignore[no-untyped-call]
+    arguments = (str(tmp_path / "store"), str(tmp_path))
+    processes = [forkserver().Process(target=_exchange, args=(rank, *arguments)) for rank in (0, 1)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
     expected = [(a + b) / 2 for a, b in zip(_gradients(0), _gradients(1), strict=True)]
     for rank in (0, 1):
         torch.testing.assert_close(torch.load(tmp_path / f"{rank}.pt"), expected)

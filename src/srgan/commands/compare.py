@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from srgan.commands.command_line import run_with_hydra
-from srgan.commands.predict import carry_out, read_settings
+from srgan.commands.predict import conclude, exit_codes, read_settings
 from srgan.sweeps.hydra_job import folder_of_settings
 from srgan.system.overrides import bare_inputs, quoted_paths
 
@@ -27,11 +27,12 @@ def _prepared(typed: Sequence[str]) -> list[str]:
 
 
 def _job(cfg: DictConfig) -> None:
-    carry_out("compare", lambda: _compare(**read_settings(cfg)))
+    with exit_codes("compare"):
+        conclude(_compare(**read_settings(cfg)))
 
 
 def _compare(*, ckpt: str | list[str], input: str | list[str], output: str, **settings: Any) -> "Summary":
-    from srgan.prediction.compare import compare
+    from srgan.prediction.pages.compare import compare
 
     weights = [ckpt] if isinstance(ckpt, str) else ckpt
     sources = [Path(each) for each in ([input] if isinstance(input, str) else input)]

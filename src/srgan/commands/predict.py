@@ -3,7 +3,9 @@
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,18 +39,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _job(cfg: DictConfig) -> None:
-    carry_out("predict", lambda: enlarge(**read_settings(cfg)))
+    with exit_codes("predict"):
+        enlarge = _prepare(**read_settings(cfg))
+        conclude(enlarge())
 
 
-def carry_out(command: str, work: "Callable[[], Summary | None]") -> None:
-    """Run a command that enlarges pictures, with the exit code that a shell expects."""
+@contextmanager
+def exit_codes(command: str) -> Iterator[None]:
+    """Within a command that enlarges pictures: messages and an exit code that a shell expects."""
     warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
     show_any_name()
     keep_memory()
     keep_few_kernels()
     with mistakes_in_a_sentence(command, ValueError, OSError):
         try:
-            _conclude(work())
+            yield
         except BrokenPipeError:  # the reader of the output has ended, such as head
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains about it at exit
             sys.exit(_UNREAD)
@@ -56,24 +61,34 @@ def carry_out(command: str, work: "Callable[[], Summary | None]") -> None:
             sys.exit(_INTERRUPTED)
 
 
-def enlarge(*, input: str | list[str], output: str | None, **settings: Any) -> "Summary | None":
-    """Enlarge what ``input`` names; None for a picture from standard input, which has no summary."""
+def _prepare(
+    *, input: str | list[str], output: str | None, report: bool, reference: str | None, **settings: Any
+) -> "Callable[[], Summary | None]":
+    """What enlarges all that ``input`` names; it gives no summary of a picture from standard input."""
     inputs = [input] if isinstance(input, str) else input
-    if _STREAM not in (*inputs, output):
-        from srgan.prediction.place import in_folder
-        from srgan.prediction.predict import predict
+    if _STREAM in (*inputs, output):
+        if inputs != [_STREAM] or output not in (None, _STREAM):
+            raise ValueError(
+                f"Expected input=- and output=- together, got input={' '.join(inputs)} and output={output}."
+            )
+        from srgan.prediction.predict import predict_stream
 
-        sources = [Path(each) for each in inputs]
-        return predict(source=sources, output=in_folder(Path(output or "out"), folder_of_settings()), **settings)
-    if inputs != [_STREAM] or output not in (None, _STREAM):
-        raise ValueError(f"Expected input=- and output=- together, got input={' '.join(inputs)} and output={output}.")
-    from srgan.prediction.predict import predict_stream
+        source, target = sys.stdin.buffer, sys.stdout.buffer
+        return partial(predict_stream, source, target, report=report, reference=reference, **settings)
+    from srgan.prediction.place import in_folder
 
-    predict_stream(sys.stdin.buffer, sys.stdout.buffer, **settings)
-    return None
+    settings["source"] = [Path(each) for each in inputs]
+    settings["output"] = in_folder(Path(output or "out"), folder_of_settings())
+    if report or reference is not None:
+        from srgan.prediction.pages.review import predict_and_review
+
+        return partial(predict_and_review, report=report, reference=reference, **settings)
+    from srgan.prediction.predict import Prediction
+
+    return Prediction(**settings).run
 
 
-def _conclude(summary: "Summary | None") -> None:
+def conclude(summary: "Summary | None") -> None:
     """Print the summary of the run; if anything is left to do, that is an error."""
     sys.stdout.flush()
     if summary is None:

@@ -53,6 +53,11 @@ class Augmentation:
         self.cutblur_probability = cutblur_probability
         self._gray_probability = gray_probability
 
+    @property
+    def mixes(self) -> bool:
+        """Whether ``mix`` may change a pair."""
+        return self.cutblur_probability + self._mixup_probability > 0
+
     def recolour(self, lr: Tensor, hr: Tensor, rngs: Sequence[np.random.Generator]) -> tuple[Tensor, Tensor]:
         """Blend both images of each pair with the same colour, permute their channels alike, and make some pairs gray.
 
@@ -66,18 +71,22 @@ class Augmentation:
         """
         from kornia.color import rgb_to_grayscale  # half a second, which most recipes need not wait for
 
+        # All is drawn, whatever is off, so that what one option draws does not depend on the others.
         shares = [rng.uniform(0, self._colour_jitter) for rng in rngs]
         colours = np.stack([rng.random(3) for rng in rngs])
         orders = [self._order(rng) for rng in rngs]
-        share, colour = _columns(shares, hr), on_device_of(hr, torch.as_tensor(colours).to(hr.dtype))[..., None, None]
-        order = on_device_of(hr, torch.as_tensor(np.stack(orders)))[..., None, None]
-        gray = _columns([self._grays(rng) for rng in rngs], hr)
-
-        def changed(images: Tensor) -> Tensor:
-            coloured = torch.lerp(images.take_along_dim(order, dim=1), colour, share)
-            return torch.lerp(coloured, rgb_to_grayscale(coloured), gray) if self._gray_probability else coloured
-
-        return changed(lr), changed(hr)
+        grays = [self._grays(rng) for rng in rngs]
+        if self._channel_permutation_probability:
+            order = on_device_of(hr, torch.as_tensor(np.stack(orders)))[..., None, None]
+            lr, hr = (images.take_along_dim(order, dim=1) for images in (lr, hr))
+        if self._colour_jitter:
+            colour = on_device_of(hr, torch.as_tensor(colours).to(hr.dtype))[..., None, None]
+            share = _columns(shares, hr)
+            lr, hr = (torch.lerp(images, colour, share) for images in (lr, hr))
+        if self._gray_probability:
+            gray = _columns(grays, hr)
+            lr, hr = (torch.lerp(images, rgb_to_grayscale(images), gray) for images in (lr, hr))
+        return lr, hr
 
     def mix(
         self, lr: Tensor, hr: Tensor, clean_lr: Tensor, rngs: Sequence[np.random.Generator]
@@ -93,6 +102,8 @@ class Augmentation:
         Returns:
             LR and HR, changed.
         """
+        if not self.mixes:
+            return lr, hr
         height, width = lr.shape[-2:]
         masks = np.stack([self._cut(height, width, rng) for rng in rngs])
         lr = torch.where(on_device_of(lr, torch.as_tensor(masks))[:, None], clean_lr, lr)

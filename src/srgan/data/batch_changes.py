@@ -59,7 +59,9 @@ class BatchChanges:
             draws = [np.random.default_rng((self._seed, _DEGRADATION, number)) for number in numbers]
             lr = self._degradation(hr.float(), scale=self._scale, rngs=draws)
         if self._augmentation is not None:
-            lr, hr = (_rounded(images) for images in self._augmentation.mix(lr, hr, clean_lr, rngs))
+            mixed_lr, mixed_hr = self._augmentation.mix(lr, hr, clean_lr, rngs)
+            # What has not changed since it was rounded need not be again.
+            lr, hr = (new if new is old else _rounded(new) for new, old in ((mixed_lr, clean_lr), (mixed_hr, hr)))
         return {**batch, "lr": lr.to(batch["lr"]), "hr": hr.to(batch["hr"])}  # in the run's precision
 
 

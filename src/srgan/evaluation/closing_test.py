@@ -78,12 +78,17 @@ def load_side_by_side(paths: Sequence[Path], *, scale: int, device: torch.device
         have the same name.
 
     Raises:
-        ValueError: If one cannot be read or has another scale.
+        ValueError: If one cannot be read, has another scale or does not enlarge.
     """
     stems = [path.stem for path in paths]
     names = stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
     generators = {name: load_generator(path).to(device) for name, path in zip(names, paths, strict=True)}
     for name, generator in generators.items():
+        if generator.scale == 1:
+            raise ValueError(
+                f"{name} restores pictures and leaves their size: scores are of networks that enlarge what was made"
+                " smaller. predict.py with reference= compares its results with originals."
+            )
         if generator.scale != scale:
             raise ValueError(f"{name} enlarges {generator.scale} times: set scale={generator.scale}.")
     return generators

@@ -51,7 +51,11 @@ def export_generator(
         raise ExportError(f"Expected out to be another file than the weights, got {out} for both.")
     generator = load_generator(ckpt)
     if not isinstance(generator, Generator):
-        raise ExportError(f"Expected weights of this project's own architecture, got {generator.config}.")
+        name = generator.config["architecture"]
+        raise ExportError(
+            f"Expected weights of this project's own architecture, SRResNet, but {ckpt} holds {name}, which other"
+            " programs load as it is, or convert by tools of their own."
+        )
     described = _description(generator, read_metadata(ckpt), licence=licence, clamped=kind != "safetensors")
     content, written = _content(kind, fold_batchnorm(generator), described, name=out.name, size=size, half=half)
     side = DARKTABLE_TILE if kind == "darktable" else size

@@ -2,7 +2,8 @@
 
 from srgan.inference.fidelity import Consistent, SelfEnsemble
 from srgan.inference.precision import Precision, with_precision
-from srgan.inference.tiling import TileSize, in_levels, new_canvas, require_tiles, upscale, warn_of_small_tiles
+from srgan.inference.tile_layout import TileSize, require_tiles, warn_of_small_tiles
+from srgan.inference.tiling import in_levels, new_canvas, upscale
 from srgan.inference.trust import trust_map
 from srgan.inference.wrapper import Network, for_inference
 

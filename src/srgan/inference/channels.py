@@ -35,24 +35,22 @@ def upscale_picture(
     """
     alpha = picture.alpha
     gray = picture.gray or _is_gray(picture.rgb)
-    if alpha is None:
-        return _with_exif(picture, replace(picture, rgb=_enlarge_colours(picture.rgb, enlarge, room, gray=gray)))
     # Alpha comes first, since the room of its three channels is free again when that of the colours is taken.
-    filled = fill_transparent(picture.rgb, alpha)
-    large = None if alpha.min() == alpha.max() else _enlarge_alpha(alpha, enlarge, room)
-    sr = _enlarge_colours(filled, enlarge, room, gray=gray)
-    large = alpha[..., :1, :1].expand(1, 1, *sr.shape[-2:]) if large is None else large
-    return _with_exif(picture, replace(picture, rgb=sr, alpha=large))
+    even = alpha is None or bool(alpha.min() == alpha.max())
+    opacity = None if alpha is None or even else _enlarge_alpha(alpha, enlarge, room)
+    sr = enlarge(picture.rgb if alpha is None else fill_transparent(picture.rgb, alpha))
+    if gray:
+        sr = _one_channel(sr, room).expand(-1, 3, -1, -1)
+    if alpha is not None and even:
+        opacity = alpha[..., :1, :1].expand(1, 1, *sr.shape[-2:])
+    exif = exif_geometry.enlarged(picture.exif, picture.size, (sr.shape[-2], sr.shape[-1]))
+    return replace(picture, rgb=sr, alpha=opacity, exif=exif)
 
 
 def _is_gray(rgb: Tensor) -> bool:
     """Whether a picture has no colours, as most black-and-white photos, though their files are of RGB."""
     red, green, blue = rgb[0].numpy()
     return np.array_equal(red, green) and np.array_equal(green, blue)
-
-
-def _with_exif(small: Picture, large: Picture) -> Picture:
-    return replace(large, exif=exif_geometry.enlarged(small.exif, small.size, large.size))
 
 
 def fill_transparent(rgb: Tensor, alpha: Tensor) -> Tensor:
@@ -83,13 +81,6 @@ def _spread(weighted: Tensor, weight: Tensor) -> Tensor:
 
 def _halve(values: Tensor) -> Tensor:
     return functional.avg_pool2d(values, 2, ceil_mode=True, count_include_pad=False)
-
-
-def _enlarge_colours(
-    rgb: Tensor, enlarge: Callable[[Tensor], Tensor], room: Callable[..., Tensor], *, gray: bool
-) -> Tensor:
-    sr = enlarge(rgb)
-    return _one_channel(sr, room).expand(-1, 3, -1, -1) if gray else sr
 
 
 def _enlarge_alpha(alpha: Tensor, enlarge: Callable[[Tensor], Tensor], room: Callable[..., Tensor]) -> Tensor:

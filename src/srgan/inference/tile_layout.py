@@ -1,9 +1,14 @@
-"""How a side of a picture is cut into pieces of equal length, and how large the pieces may be."""
+"""How pictures are cut into tiles of one size, how large these may be, and what to do where they are too large."""
 
 import math
-from typing import NamedTuple
+import warnings
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Literal, NamedTuple, TypeAlias
 
 import torch
+from torch import Tensor
 
 from srgan.inference.wrapper import Network
 from srgan.system.device import available_memory
@@ -13,6 +18,9 @@ _CPU_SIDES = (32, 48, 64, 96, 128, 192, 256)
 _ACCELERATOR_SIDES = (*_CPU_SIDES, 384, 512, 768, 1024)
 _SHARE = 0.5  # of the memory that is left; the rest is for what else grows
 _TIE = 1.05
+_SMALLEST_TILE = 16
+
+TileSize: TypeAlias = int | Literal["auto"] | None
 
 
 class Window(NamedTuple):
@@ -22,6 +30,81 @@ class Window(NamedTuple):
     last: int
     start: int
     stop: int
+
+
+class Tile(NamedTuple):
+    """A piece of one of several pictures, which is named by its number."""
+
+    picture: int
+    rows: Window
+    columns: Window
+
+
+class Tiles:
+    """The tiles of pictures that are still to be computed, from the top, row of tiles by row of tiles.
+
+    Args:
+        network: The network, which has a device.
+        lr: The pictures, shape (N, 3, h, w).
+        tile_size: As for ``upscale``.
+        batch_size: How many to compute at once.
+    """
+
+    def __init__(self, network: Network, lr: Tensor, tile_size: TileSize, batch_size: int) -> None:
+        self.device = next(network.parameters()).device
+        self._network, self._batch_size, self._halved = network, batch_size, False
+        self._number, (self._height, self._width) = len(lr), lr.shape[-2:]
+        if tile_size == "auto":
+            self._size = auto_tile_size(network, self._height, self._width, batch_size=batch_size, device=self.device)
+        else:
+            longest = max(self._height, self._width)
+            self._size = min(tile_size or longest, longest)
+        self.left = deque(self._batches())
+
+    def halve(self, reason: str) -> None:
+        """Go on with smaller tiles, or fewer at once, from the row on that could not be computed.
+
+        Args:
+            reason: What was said of the lack of memory.
+
+        Raises:
+            MemoryError: If there is none smaller.
+        """
+        if self.device.type != "cpu":
+            torch.accelerator.empty_cache()
+        if self._batch_size > 1:
+            self._batch_size //= 2
+        elif self._size // 2 >= _SMALLEST_TILE:
+            self._size //= 2
+        else:
+            raise MemoryError(
+                f"The memory of {self.device} is too small for a tile of"
+                f" {self._size + 2 * self._network.receptive_radius} pixels, the smallest one: {reason} Free memory,"
+                " or use device=cpu."
+            )
+        self._halved, self.left = True, deque(self._batches(start=self.left[0][0].rows.start))
+
+    def warn_if_halved(self) -> None:
+        """Say how to save the attempts, if there were any; the place that is named is where ``upscale`` was called."""
+        if self._halved:
+            warnings.warn(
+                f"Out of memory on {self.device}: went on with tile_size={self._size} batch_size={self._batch_size}."
+                " Set these to save the attempts.",
+                stacklevel=3,
+            )
+
+    def _batches(self, *, start: int = 0) -> Iterator[Sequence[Tile]]:
+        """What is computed at once: tiles of one row, of all pictures; from a row of pixels on."""
+        columns = self._cut(self._width)
+        for rows in self._cut(self._height, start=start):
+            row = [Tile(picture, rows, each) for picture, each in product(range(self._number), columns)]
+            yield from (row[begin : begin + self._batch_size] for begin in range(0, len(row), self._batch_size))
+
+    def _cut(self, length: int, *, start: int = 0) -> list[Window]:
+        """The windows of a side; of a picture in one piece without the margin, which may have to be measured."""
+        if self._size >= max(self._height, self._width):
+            return windows(length, self._size, 0, start=start)
+        return windows(length, self._size, self._network.receptive_radius, start=start, step=self._network.alignment)
 
 
 def windows(length: int, size: int, margin: int, *, start: int = 0, step: int = 1) -> list[Window]:
@@ -69,3 +152,23 @@ def auto_tile_size(network: Network, height: int, width: int, *, batch_size: int
             works[side] = len(rows) * len(columns) * area
     least = min(works.values())
     return min(side for side, work in works.items() if work <= _TIE * least)
+
+
+def require_tiles(tile_size: TileSize, batch_size: int) -> None:
+    """Raise ValueError unless pictures can be computed in tiles of that size and as many at once."""
+    number = isinstance(tile_size, int) and not isinstance(tile_size, bool) and tile_size >= 1
+    if not (number or tile_size is None or tile_size == "auto"):
+        raise ValueError(f"Expected tile_size of 1 or more, auto, or null for the whole picture, got {tile_size!r}.")
+    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+        raise ValueError(f"Expected batch_size of 1 or more, got {batch_size!r}.")
+
+
+def warn_of_small_tiles(network: Network, tile_size: TileSize) -> None:
+    """Warn if tiles are smaller than their margins, so that nearly all that is computed is cut off again."""
+    if isinstance(tile_size, int) and tile_size < (margin := network.receptive_radius):  # which may be measured
+        warnings.warn(
+            f"tile_size={tile_size} is less than the {margin} pixels that the network looks to each side: the result is"
+            f" the same, but a large picture takes {(1 + 2 * margin / tile_size) ** 2:.0f} times its own work. From"
+            f" tile_size={margin} on it is 9 times or less; tile_size=auto takes the least.",
+            stacklevel=3,
+        )

@@ -1,22 +1,19 @@
 """Tiles without seams, on a canvas in memory or on disk: only tiles are on the device."""
 
-import warnings
-from collections import deque
-from itertools import product
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from srgan.inference.precision import MixedPrecision
-from srgan.inference.tile_layout import Window, auto_tile_size, windows
+from srgan.inference.tile_layout import Tile, Tiles, TileSize, require_tiles
 from srgan.inference.wrapper import Network
 from srgan.system.device import is_out_of_memory
 
-TileSize: TypeAlias = int | Literal["auto"] | None
+Canvas: TypeAlias = Callable[[tuple[int, ...]], Tensor]  # makes one of a shape
 
-_SMALLEST_TILE = 16
 _LEVELS = {torch.uint8: 255, torch.uint16: 65535}
 
 
@@ -42,12 +39,7 @@ def new_canvas(height: int, width: int, *, dtype: torch.dtype = torch.uint8, fil
 
 
 def upscale(
-    network: Network,
-    lr: Tensor,
-    *,
-    tile_size: TileSize = None,
-    batch_size: int = 1,
-    out: Tensor | None = None,
+    network: Network, lr: Tensor, *, tile_size: TileSize = None, batch_size: int = 1, out: Tensor | Canvas | None = None
 ) -> Tensor:
     """Enlarge pictures, tile by tile where they are larger than a tile.
 
@@ -63,7 +55,8 @@ def upscale(
             that the device has left; None computes each picture in one piece.
         batch_size: How many tiles to compute at once; they are all of one size.
         out: A canvas to write to, shape (N, 3, scale * h, scale * w), on the CPU: float, or uint8 or uint16, to
-            which values are rounded. It is filled from the top, row of tiles by row of tiles.
+            which values are rounded; or a function that makes one of that shape. It is filled from the top, row of
+            tiles by row of tiles.
 
     Returns:
         ``out``, or a new float32 tensor of its shape on the CPU; clamped to [0, 1].
@@ -74,85 +67,43 @@ def upscale(
         MemoryError: If the smallest tile does not fit into the device's memory.
     """
     canvas = _checked(network, lr, tile_size, batch_size, out)
-    mixed = [each for each in network.modules() if isinstance(each, MixedPrecision) and each.dtype is not None]
-    # Looked at once a picture, since an accelerator waits for each look.
-    finite = _fill(network, lr, canvas, tile_size, batch_size)
-    is_finite, *are_finite = (
-        torch.stack([finite, *(each.finite for each in mixed if each.finite is not None)]).cpu().tolist()
-    )
-    if not all(are_finite):
-        for each in mixed:
-            each.go_on_in_full()
-        is_finite = bool(_fill(network, lr, canvas, tile_size, batch_size))
-    if not is_finite:
-        raise ValueError(
-            "Expected finite values from the generator, got others. Are its weights or the picture damaged?"
-        )
-    return canvas
-
-
-def _fill(network: Network, lr: Tensor, canvas: Tensor, tile_size: TileSize, batch_size: int) -> Tensor:
-    """Compute all tiles; whether all values were numbers, as a scalar on the device."""
-    height, width = lr.shape[-2:]
-    device = next(network.parameters()).device
-    finite = torch.ones((), dtype=torch.bool, device=device)
-    if tile_size == "auto":
-        size = auto_tile_size(network, height, width, batch_size=batch_size, device=device)
-    else:
-        size = min(tile_size or max(height, width), max(height, width))
-    rows, halved = deque(_cut(network, lr, height, size)), False
-    while rows:
+    tiles = Tiles(network, lr, tile_size, batch_size)
+    finite = torch.ones((), dtype=torch.bool, device=tiles.device)
+    while tiles.left:
         try:
             with torch.inference_mode():  # the canvas stays an ordinary tensor, which may be written to
-                finite &= _fill_row(network, lr, canvas, rows[0], _cut(network, lr, width, size), batch_size)
-            rows.popleft()
+                # No name for what is enlarged: it would hold memory while the next tiles are computed.
+                finite &= _lay(network(_stacked(lr, tiles.left[0], network)).float(), tiles.left[0], canvas)
+            tiles.left.popleft()
             continue
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             reason = str(error)
-        # Only here, outside of the handler, the failed attempt's tensors are free.
-        if device.type != "cpu":
-            torch.accelerator.empty_cache()
-        size, batch_size = _halved(size, batch_size, margin=network.receptive_radius, device=device, reason=reason)
-        rows, halved = deque(_cut(network, lr, height, size, start=rows[0].start)), True
-    if halved:
-        warnings.warn(
-            f"Out of memory on {device}: went on with tile_size={size} batch_size={batch_size}. Set these to save the"
-            " attempts.",
-            stacklevel=3,
+        tiles.halve(reason)  # only here, outside of the handler, the failed attempt's tensors are free
+    tiles.warn_if_halved()
+    if not _are_finite(network, finite):  # in full precision, they may be
+        return upscale(network, lr, tile_size=tile_size, batch_size=batch_size, out=canvas)
+    return canvas
+
+
+def _are_finite(network: Network, finite: Tensor) -> bool:
+    """Whether a result can be used; False if it is to be computed once more, from here on in full precision."""
+    mixed = [each for each in network.modules() if isinstance(each, MixedPrecision) and each.dtype is not None]
+    # Looked at once a picture, since an accelerator waits for each look.
+    is_finite, *are_finite = torch.stack([finite, *(each.finite for each in mixed if each.finite is not None)]).tolist()
+    if not all(are_finite):
+        for each in mixed:
+            each.go_on_in_full()
+        return False
+    if not is_finite:
+        raise ValueError(
+            "Expected finite values from the generator, got others. Are its weights or the picture damaged?"
         )
-    return finite
+    return True
 
 
-def _cut(network: Network, lr: Tensor, length: int, size: int, *, start: int = 0) -> list[Window]:
-    """The windows of a side; of a picture in one piece without a look at the margin, which may have to be measured."""
-    if size >= max(lr.shape[-2:]):
-        return windows(length, size, 0, start=start)
-    return windows(length, size, network.receptive_radius, start=start, step=network.alignment)
-
-
-def require_tiles(tile_size: TileSize, batch_size: int) -> None:
-    """Raise ValueError unless pictures can be computed in tiles of that size and as many at once."""
-    number = isinstance(tile_size, int) and not isinstance(tile_size, bool) and tile_size >= 1
-    if not (number or tile_size is None or tile_size == "auto"):
-        raise ValueError(f"Expected tile_size of 1 or more, auto, or null for the whole picture, got {tile_size!r}.")
-    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
-        raise ValueError(f"Expected batch_size of 1 or more, got {batch_size!r}.")
-
-
-def warn_of_small_tiles(network: Network, tile_size: TileSize) -> None:
-    """Warn if tiles are smaller than their margins, so that nearly all that is computed is cut off again."""
-    if isinstance(tile_size, int) and tile_size < (margin := network.receptive_radius):  # which may be measured
-        warnings.warn(
-            f"tile_size={tile_size} is less than the {margin} pixels that the network looks to each side: the result is"
-            f" the same, but a large picture takes {(1 + 2 * margin / tile_size) ** 2:.0f} times its own work. From"
-            f" tile_size={margin} on it is 9 times or less; tile_size=auto takes the least.",
-            stacklevel=3,
-        )
-
-
-def _checked(network: Network, lr: Tensor, tile_size: TileSize, batch_size: int, out: Tensor | None) -> Tensor:
+def _checked(network: Network, lr: Tensor, tile_size: TileSize, batch_size: int, out: Tensor | Canvas | None) -> Tensor:
     """The canvas, after all arguments have been looked at."""
     if network.training:
         raise ValueError("Expected a generator in evaluation mode: call generator.eval() first.")
@@ -162,8 +113,8 @@ def _checked(network: Network, lr: Tensor, tile_size: TileSize, batch_size: int,
             f"Expected lr of shape (N, 3, h, w), got {tuple(lr.shape)}. Convert to RGB and add a batch dimension."
         )
     shape = (*lr.shape[:2], lr.shape[-2] * network.scale, lr.shape[-1] * network.scale)
-    if out is None:
-        return torch.empty(shape)
+    if not isinstance(out, Tensor):
+        out = torch.empty(shape) if out is None else out(shape)
     if out.shape != shape or not (out.dtype in _LEVELS or out.is_floating_point()) or out.device.type != "cpu":
         raise ValueError(
             f"Expected out of shape {shape}, float, uint8 or uint16, on the CPU, got {tuple(out.shape)}, {out.dtype},"
@@ -172,44 +123,32 @@ def _checked(network: Network, lr: Tensor, tile_size: TileSize, batch_size: int,
     return out
 
 
-def _fill_row(
-    network: Network, lr: Tensor, canvas: Tensor, rows: Window, columns: list[Window], batch_size: int
-) -> Tensor:
-    """Compute the tiles of one row, of all pictures, and lay their kept parts on the canvas; returns as ``_fill``."""
-    scale, parameter = network.scale, next(network.parameters())
-    finite = torch.ones((), dtype=torch.bool, device=parameter.device)
-    tiles = list(product(range(len(lr)), columns))
-    for begin in range(0, len(tiles), batch_size):
-        batch = tiles[begin : begin + batch_size]
-        views = [lr[i, :, rows.first : rows.last, column.first : column.last] for i, column in batch]
-        images = torch.stack(views).to(memory_format=torch.channels_last)
-        # To MPS nothing is moved at leisure: torch lets go of the source too early there.
-        sr = network(images.to(parameter.device, parameter.dtype, non_blocking=parameter.device.type != "mps")).float()
-        finite &= sr.isfinite().all()
-        for (i, column), tile in zip(batch, in_levels(sr.clamp(0, 1), canvas.dtype).cpu(), strict=True):
-            kept = tile[
-                :,
-                (rows.start - rows.first) * scale : (rows.stop - rows.first) * scale,
-                (column.start - column.first) * scale : (column.stop - column.first) * scale,
-            ]
-            canvas[i, :, rows.start * scale : rows.stop * scale, column.start * scale : column.stop * scale] = kept
+def _stacked(lr: Tensor, tiles: Sequence[Tile], network: Network) -> Tensor:
+    """Tiles with their margins, where the network is and in its type."""
+    parameter = next(network.parameters())
+    views = [
+        lr[each.picture, :, each.rows.first : each.rows.last, each.columns.first : each.columns.last] for each in tiles
+    ]
+    images = torch.stack(views).to(memory_format=torch.channels_last)
+    # To MPS nothing is moved at leisure: torch lets go of the source too early there.
+    return images.to(parameter.device, parameter.dtype, non_blocking=parameter.device.type != "mps")
+
+
+def _lay(sr: Tensor, tiles: Sequence[Tile], canvas: Tensor) -> Tensor:
+    """Lay what is kept of enlarged tiles on the canvas; whether all was finite, as a scalar on the device."""
+    finite = sr.isfinite().all()
+    scale = sr.shape[-1] // (tiles[0].columns.last - tiles[0].columns.first)
+    for (picture, rows, columns), tile in zip(tiles, in_levels(sr.clamp(0, 1), canvas.dtype).cpu(), strict=True):
+        kept = tile[
+            :,
+            (rows.start - rows.first) * scale : (rows.stop - rows.first) * scale,
+            (columns.start - columns.first) * scale : (columns.stop - columns.first) * scale,
+        ]
+        below, beside = (slice(each.start * scale, each.stop * scale) for each in (rows, columns))
+        canvas[picture, :, below, beside] = kept
     return finite
 
 
 def in_levels(sr: Tensor, dtype: torch.dtype) -> Tensor:
     """Floats in [0, 1] as a canvas of that type holds them: as they are, or rounded to levels of uint8 or uint16."""
     return (sr * _LEVELS[dtype]).round().to(dtype) if dtype in _LEVELS else sr.to(dtype)
-
-
-def _halved(size: int, batch_size: int, *, margin: int, device: torch.device, reason: str) -> tuple[int, int]:
-    """The next smaller tile, or fewer at once."""
-    if batch_size > 1:
-        batch_size //= 2
-    elif size // 2 >= _SMALLEST_TILE:
-        size //= 2
-    else:
-        raise MemoryError(
-            f"The memory of {device} is too small for a tile of {size + 2 * margin} pixels, the smallest one:"
-            f" {reason} Free memory, or use device=cpu."
-        )
-    return size, batch_size

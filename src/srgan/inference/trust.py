@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from srgan.inference.fidelity import views
-from srgan.inference.tile_layout import windows
-from srgan.inference.tiling import TileSize, upscale
+from srgan.inference.tile_layout import TileSize, windows
+from srgan.inference.tiling import upscale
 from srgan.inference.wrapper import Network, Wrapper
 from srgan.pictures.resize import downscale
 

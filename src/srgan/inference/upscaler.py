@@ -33,6 +33,7 @@ from srgan.inference import (
     with_precision,
 )
 from srgan.inference.channels import upscale_picture
+from srgan.inference.tiling import Canvas
 from srgan.pictures import Picture, from_array, from_image, require_unit, to_array, to_image
 from srgan.system.device import choose_device
 from srgan.weights import blend, load_generator
@@ -145,12 +146,13 @@ class Upscaler:
             )
         return self.enlarge(picture) if picture.ndim == 4 else self.enlarge(picture[None])[0]
 
-    def enlarge(self, lr: Tensor, *, out: Tensor | None = None) -> Tensor:
+    def enlarge(self, lr: Tensor, *, out: Tensor | Canvas | None = None) -> Tensor:
         """Enlarge pictures of one size.
 
         Args:
             lr: Float RGB in [0, 1], shape (N, 3, h, w).
-            out: A canvas to write to, such as one on disk from ``srgan.inference.new_canvas``.
+            out: A canvas to write to, such as one on disk from ``srgan.inference.new_canvas``; or a function that makes
+                one of a shape.
 
         Returns:
             Shape (N, 3, scale * h, scale * w), in [0, 1] and float32, or ``out``; on the CPU.
@@ -177,12 +179,12 @@ class Upscaler:
 
     def _enlarged(self, lr: Picture, dtype: torch.dtype) -> Picture:
         """Plain colours on a canvas of that type; gray and alpha in floats, of which more is computed."""
-
-        def on_canvas(rgb: Tensor) -> Tensor:
-            height, width = (side * self.scale for side in lr.size)
-            return self.enlarge(rgb, out=new_canvas(height, width, dtype=dtype))
-
+        on_canvas = partial(self.enlarge, out=partial(_interleaved, dtype=dtype))
         return upscale_picture(lr, self.enlarge if lr.gray or lr.alpha is not None else on_canvas)
+
+
+def _interleaved(shape: tuple[int, ...], *, dtype: torch.dtype) -> Tensor:
+    return new_canvas(*shape[-2:], dtype=dtype)
 
 
 @cache

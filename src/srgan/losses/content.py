@@ -1,5 +1,6 @@
 """Content loss: distance of two images in the features of a VGG network (Ledig et al. 2017, §2.2.1)."""
 
+import copy
 import re
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -80,14 +81,17 @@ class ContentLoss(nn.Module):
         self._layers = {
             layer_depth(vgg, name, before_activation=before_activation): weight for name, weight in weights_of.items()
         }
+        used = vgg[: max(self._layers)]
+        _fill_at_random(used)
         self.weights_used = load_vgg_weights(vgg, network=network, weights=weights)
-        features = speed_up(vgg[: max(self._layers)]).eval().requires_grad_(False)
+        features = speed_up(used).eval().requires_grad_(False)
         for module in features:
             if isinstance(module, nn.ReLU):
                 module.inplace = False  # in place, it would overwrite the features for `before_activation`
         # In a tuple, so that the frozen network is no part of this module's state: it stays out of checkpoints,
         # optimizers and DDP. `_apply` below still moves it between devices.
         self._features = (features,)
+        self._cast: dict[torch.dtype, nn.Sequential] = {}
         self.feature_scale = feature_scale
         self.full_precision = full_precision
         self._criterion, difference = _CRITERIA[criterion]
@@ -129,11 +133,21 @@ class ContentLoss(nn.Module):
         with torch.autocast(images.device.type, enabled=False) if self.full_precision else nullcontext():
             features = (images.to(self.mean.dtype) - self.mean) / self.std
             wanted = {}
-            for depth, module in enumerate(self._features[0], start=1):
+            for depth, module in enumerate(self._in_autocast_s_type(images.device.type), start=1):
                 features = module(features)
                 if depth in self._layers:
                     wanted[depth] = features * self.feature_scale
         return [wanted[depth] for depth in self._layers]
+
+    def _in_autocast_s_type(self, device_type: str) -> nn.Sequential:
+        """The network, its weights cast once where autocast would cast those of each layer in each pass."""
+        dtype = torch.get_autocast_dtype(device_type)
+        if not torch.is_autocast_enabled(device_type) or torch.compiler.is_compiling():
+            return self._features[0]
+        if dtype not in self._cast:
+            with torch.inference_mode(False):  # where a validation comes first: training needs them as well
+                self._cast[dtype] = copy.deepcopy(self._features[0]).to(dtype)
+        return self._cast[dtype]
 
     def _distance(self, sr: Tensor, hr_features: list[Tensor]) -> Tensor:
         pairs = zip(self.extract(sr), hr_features, self._layers.values(), strict=True)
@@ -141,6 +155,7 @@ class ContentLoss(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Self":
         self._features[0]._apply(fn)  # type: ignore[no-untyped-call]
+        self._cast.clear()
         return cast("Self", super()._apply(fn, recurse))  # type: ignore[no-untyped-call]
 
 
@@ -180,12 +195,16 @@ def layer_depth(features: nn.Sequential, layer: str, *, before_activation: bool)
 
 
 def _build(network: str) -> nn.Sequential:
-    """The network's convolutional part with the ``random`` weights, which are the same on every machine."""
+    """The network's convolutional part, with no weights yet."""
     # Torchvision also builds the large classifier; on the meta device that takes no memory and no time.
     with torch.device("meta"):
         features = _NETWORKS[network](init_weights=False).features
     assert isinstance(features, nn.Sequential)
-    features.to_empty(device="cpu")
+    return features.to_empty(device="cpu")
+
+
+def _fill_at_random(features: nn.Sequential) -> None:
+    """The ``random`` weights, which are the same on every machine, and in any number of layers."""
     rng = torch.Generator().manual_seed(0)  # its own, so that building leaves the run's random state alone
     for module in features:
         if isinstance(module, nn.Conv2d):
@@ -194,4 +213,3 @@ def _build(network: str) -> nn.Sequential:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=rng)
             assert module.bias is not None
             nn.init.zeros_(module.bias)
-    return features

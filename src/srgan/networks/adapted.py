@@ -80,9 +80,10 @@ class Adapted(AnyGenerator):
             self._reach = measure_reach(self, scale=self.scale) if self._find_reach is None else self._find_reach(self)
             if self._reach.leak >= HALF_A_LEVEL:
                 warnings.warn(
-                    f"{self.architecture} looks at the whole picture, so that tiles cannot give exactly what it gives"
-                    f" in one piece: {255 * self._reach.leak:.1f} levels of 255 apart at most on noise. tile_size=null,"
-                    " or large tiles, come closer.",
+                    f"{self.architecture} looks further than the margins of tiles, so that tiles differ from what it"
+                    f" gives in one piece: by up to {255 * self._reach.leak:.1f} of 255 levels, as measured on noise."
+                    " tile_size=null computes a picture in one piece, which takes more memory; larger tiles come"
+                    " closer.",
                     stacklevel=2,
                 )
         return self._reach

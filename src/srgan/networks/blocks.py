@@ -14,12 +14,23 @@ from torch.nn import functional
 Norm = Literal["batch", "none"]
 
 
+class BatchNorm(nn.BatchNorm2d):
+    """BatchNorm that does not count its batches: nothing reads the number, and a card launches a kernel for each."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise (N, C, h, w) over all but the channels."""
+        statistics = self.running_mean, self.running_var
+        return functional.batch_norm(
+            input, *statistics, self.weight, self.bias, self.training, self.momentum or 0.0, self.eps
+        )
+
+
 class ConvNorm(nn.Sequential):
     """k3 convolution and, unless ``norm`` is ``none``, BatchNorm (which makes the convolution's bias redundant)."""
 
     def __init__(self, channels: int, *, norm: Norm) -> None:
         conv = nn.Conv2d(channels, channels, 3, padding=1, bias=norm == "none")
-        super().__init__(conv, *([nn.BatchNorm2d(channels)] if norm == "batch" else []))
+        super().__init__(conv, *([BatchNorm(channels)] if norm == "batch" else []))
 
 
 class ResidualBlock(nn.Module):

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from srgan.networks.blocks import BatchNorm
+
 _STAGES = ((1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2))  # (multiple of `channels`, stride)
 _DENSE = 16  # multiple of `channels`
 _POOLED_SIZE = 6  # side of the last feature map for the paper's 96x96 crops
@@ -69,7 +71,7 @@ def strided_stages(stages: Iterable[tuple[int, int]], *, channels: int, kernel: 
     for index, (multiple, stride) in enumerate(stages):
         first, out_channels = index == 0, multiple * channels
         layers.append(nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=1, bias=first))
-        layers.extend([] if first else [nn.BatchNorm2d(out_channels)])
+        layers.extend([] if first else [BatchNorm(out_channels)])
         layers.append(nn.LeakyReLU(0.2, inplace=True))
         in_channels = out_channels
     return nn.Sequential(*layers)

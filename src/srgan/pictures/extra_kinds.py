@@ -2,11 +2,7 @@
 
 import importlib
 from importlib.util import find_spec
-from typing import IO, Any
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from typing import IO
 
 HEIC, JPEG_XL = "a HEIC picture", "a JPEG XL picture"
 _PACKAGES = {HEIC: "pillow_heif", JPEG_XL: "pillow_jxl"}
@@ -32,26 +28,6 @@ def load_reader(kind: str) -> bool:
     if kind == HEIC:
         package.register_heif_opener()  # the other does so by itself
     return True
-
-
-def deep_levels(stored: Any, image: Image.Image) -> NDArray[np.uint16] | None:
-    """The values of a HEIC picture of more than 8 bits, of which Pillow keeps 8; None of any other picture.
-
-    Args:
-        stored: Where it was opened from.
-        image: The opened file.
-
-    Returns:
-        Shape (H, W, C), white at 65535.
-    """
-    bits = image.info.get("bit_depth", 8) if image.format == "HEIF" else 8
-    if bits <= 8:
-        return None
-    heif = importlib.import_module("pillow_heif").open_heif(stored, convert_hdr_to_8bit=False)
-    values = np.asarray(heif[heif.primary_index])
-    white = 65536 - 2 ** (16 - bits)  # the values were shifted up
-    levels: NDArray[np.uint16] = np.minimum(values * (65535 / white), 65535).round().astype(np.uint16)
-    return levels.reshape(*values.shape[:2], -1)
 
 
 def jpeg_xl_pixels(file: IO[bytes]) -> int:

@@ -12,10 +12,10 @@ from typing import BinaryIO
 from PIL import Image, ImageFile
 
 from srgan.pictures import find, metadata
+from srgan.pictures.decoded.deep_colour import read_deep
 from srgan.pictures.decoded.picture import Picture
 from srgan.pictures.decoded.pillow import from_image
 from srgan.pictures.decoded.pillow_modes import Pixels, pixels_of, prepare
-from srgan.pictures.deep_colour import read_deep
 from srgan.pictures.errors import ImageReadError, reading
 from srgan.pictures.metadata import captions, colours
 from srgan.pictures.metadata.chunks import kept_chunks

@@ -22,7 +22,7 @@ from srgan.pictures import Picture, colours_lost, read_pictures, require_quality
 from srgan.pictures.rgb import to_uint8
 from srgan.prediction.jobs import Job
 from srgan.prediction.look_ahead import Batches
-from srgan.prediction.sizes import Size, enlarge_to
+from srgan.prediction.sizes import Size, shrink_to
 from srgan.system.device import available_memory
 
 TRUST = ".trust.png"  # behind a picture's name: the name of its trust map
@@ -66,7 +66,8 @@ class Enlarger:
     ) -> None:
         require_quality(quality, png_level)  # once, rather than of each picture
         self._size = size
-        self._upscaler, self._max_pixels, self._scratch = upscaler, max_pixels, scratch
+        self._upscaler, self._max_pixels = upscaler, max_pixels
+        self._room = partial(make_canvas, scratch=scratch)
         self._batches = Batches(upscaler, max_pixels=max_pixels)
         self.look_ahead = self._batches.look_ahead  # how many of the jobs to come it has use for
         self.seconds: dict[str, float] = {}  # by the job's name, of those done
@@ -86,7 +87,8 @@ class Enlarger:
             OSError: If the input cannot be read, or there is no room for the result.
         """
         start = time.perf_counter()
-        lr, sr = self._enlarge(self._batches.frames(job.source, [other.source for other in ahead]), str(job.source))
+        lr = self._batches.frames(job.source, [other.source for other in ahead])
+        sr = self._enlarge(lr, str(job.source))
         self.seconds[job.name] = time.perf_counter() - start + self._batches.settle(job.source)
         self._num_bytes[job.name] = sum(frame.rgb.nbytes for frame in sr)
         writers: dict[Path, Callable[[BinaryIO], None]] = {}
@@ -101,8 +103,7 @@ class Enlarger:
     def stream(self, source: BinaryIO, target: BinaryIO) -> None:
         """Enlarge the picture that one stream holds into another. Raises as above."""
         lr = read_pictures(source, max_pixels=self._max_pixels, scale=self._upscaler.scale)
-        _, sr = self._enlarge(lr, "The stream")
-        self._write(target, frames=sr)
+        self._write(target, frames=self._enlarge(lr, "The stream"))
 
     def _trust_map(self, lr: Picture, sr: Picture) -> Tensor:
         """The map of what the network does in one go, whatever is made of that."""
@@ -111,15 +112,25 @@ class Enlarger:
                 f"Expected no trust map of a picture that is as large as size={self._size.text} already: the network"
                 " invents nothing in it. Set trust_map=false, or a larger size."
             )
-        once = sr if self._size is None else self._once(lr, lr.level_type)
+        once = sr if self._size is None else upscale_picture(lr, self._onto(lr.level_type), room=self._room)
         return self._upscaler.trust_map(_colours(lr), once.rgb)
 
-    def _enlarge(self, lr: list[Picture], name: str) -> tuple[list[Picture], list[Picture]]:
+    def _enlarge(self, lr: Sequence[Picture], name: str) -> list[Picture]:
         side = max(max(self._wanted(frame.size, name)) for frame in lr)
         written = require_writable(lr, format=self._format, side=side)  # before the work, not after it
         if lost := colours_lost(lr[0], format=written):
             warnings.warn(f"{name}: {lost}.", ColoursLostWarning, stacklevel=3)
-        return lr, [self._frame(frame) for frame in lr]
+        sr = []
+        for frame in lr:
+            passes = 1 if self._size is None else self._size.passes(frame.size, self._upscaler.scale)
+            large = frame
+            for left in reversed(range(passes)):
+                # In the file's own levels a picture takes a quarter or half of float's room; between two enlargements
+                # nothing is rounded.
+                dtype = frame.level_type if left == 0 else torch.float32
+                large = upscale_picture(large, self._onto(dtype), room=self._room)
+            sr.append(large if self._size is None else shrink_to(self._size, large, of=frame, room=self._room))
+        return sr
 
     def _wanted(self, size: tuple[int, int], name: str) -> tuple[int, int]:
         """Height and width of the result of a picture of a size; whether they can be reached is looked at, too."""
@@ -136,24 +147,12 @@ class Enlarger:
             )
         return wanted
 
-    def _frame(self, frame: Picture) -> Picture:
-        if self._size is None:
-            return self._once(frame, frame.level_type)
-        room = partial(make_canvas, scratch=self._scratch)
-        return enlarge_to(frame, self._size, self._once, scale=self._upscaler.scale, room=room)
-
-    def _once(self, frame: Picture, dtype: torch.dtype) -> Picture:
-        # In the file's own levels a picture takes a quarter or half of float's room.
-        room = partial(make_canvas, scratch=self._scratch)
-        height, width = (side * self._upscaler.scale for side in frame.size)
-
-        def enlarge(lr: Tensor) -> Tensor:
-            return self._batches.enlarge(lr, out=room((1, 3, height, width), dtype=dtype))
-
-        return upscale_picture(frame, enlarge, room=room)
+    def _onto(self, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+        """The network, its results on a canvas of a type."""
+        return partial(self._batches.enlarge, out=partial(self._room, dtype=dtype))
 
 
-def make_canvas(shape: tuple[int, int, int, int], *, dtype: torch.dtype, scratch: Path) -> Tensor:
+def make_canvas(shape: tuple[int, ...], *, dtype: torch.dtype, scratch: Path) -> Tensor:
     """Room for a picture: in memory, or in a nameless file where that is short.
 
     Args:

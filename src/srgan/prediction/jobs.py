@@ -116,15 +116,8 @@ def plan_jobs(
     """
     if format not in SUFFIXES:
         raise ValueError(f"Expected format to be one of {', '.join(SUFFIXES)}, got {format}.")
-    names: dict[Path, PurePath] = {}
-    roots: dict[Path, Path] = {}
-    seen: set[str] = set()
-    for each in [source] if isinstance(source, Path) else source:
-        inputs, root = _find_inputs(each, output, may_be_empty=may_be_empty)
-        new = [path for path in inputs if _identity(path) not in seen]  # a folder and a picture in it, say
-        names |= {path: path.relative_to(root) for path in new}
-        roots |= dict.fromkeys(new, root)
-        seen |= {_identity(path) for path in new}
+    roots = _roots([source] if isinstance(source, Path) else source, output, may_be_empty=may_be_empty)
+    names: dict[Path, PurePath] = {path: path.relative_to(root) for path, root in roots.items()}
     suffix = SUFFIXES[format]
     if file is not None:
         results = dict.fromkeys(names, PurePath(file))
@@ -154,6 +147,18 @@ def naming_note(jobs: Sequence[Job]) -> str | None:
     first = (apart or both)[0]
     shown = f"{first.source} → {first.picture}" if apart else f"{first.name} → {first.picture.name}"
     return f"{', '.join(told)}, to tell them from those of others: {shown}"
+
+
+def _roots(sources: Sequence[Path], output: Path, *, may_be_empty: bool) -> dict[Path, Path]:
+    """Every input once, with the folder that it is named from."""
+    roots: dict[Path, Path] = {}
+    seen: set[str] = set()
+    for source in sources:
+        inputs, root = _find_inputs(source, output, may_be_empty=may_be_empty)
+        new = [path for path in inputs if _identity(path) not in seen]  # a folder and a picture in it, say
+        roots |= dict.fromkeys(new, root)
+        seen |= {_identity(path) for path in new}
+    return roots
 
 
 def _find_inputs(source: Path, output: Path, *, may_be_empty: bool) -> tuple[list[Path], Path]:

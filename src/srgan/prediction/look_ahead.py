@@ -8,7 +8,7 @@ the time with one small picture gains from that. A CPU does not: see docs/perfor
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from srgan.inference import in_levels
 from srgan.inference.channels import fill_transparent
+from srgan.inference.tiling import Canvas
 from srgan.inference.upscaler import Upscaler
 from srgan.pictures import Picture, read_pictures
 from srgan.system.device import available_memory
@@ -78,11 +79,16 @@ class Batches:
         read = self._read.pop(source).result() if source in self._read else None
         return read or read_pictures(source, max_pixels=self._max_pixels, scale=self._upscaler.scale)
 
-    def enlarge(self, lr: Tensor, *, out: Tensor | None = None) -> Tensor:
+    @property
+    def enlarge(self) -> Callable[..., Tensor]:
         """As ``Upscaler.enlarge``, of what the present file asks."""
+        return self._look_up if self._present else self._upscaler.enlarge
+
+    def _look_up(self, lr: Tensor, *, out: Canvas) -> Tensor:
         for asked, sr in self._present:
             if asked.shape == lr.shape and torch.equal(asked, lr):
-                return sr if out is None else out.copy_(in_levels(sr, out.dtype))
+                canvas = out(tuple(sr.shape))
+                return canvas.copy_(in_levels(sr, canvas.dtype))
         return self._upscaler.enlarge(lr, out=out)
 
     def settle(self, source: Path) -> float:

@@ -27,6 +27,8 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _SHARE = 8  # part of the free memory that results may take on their way into files
 _ENOUGH = 2**31  # bytes, where the system does not say how much is free
 
+# Computes a job; for each of the job's targets, how to write it into an open file, which happens in another thread. It
+# is told of jobs to come as well, which it may read or compute together with this one; each still has its own turn.
 Process = Callable[[Job, Sequence[Job]], Mapping[Path, Writer]]
 
 
@@ -95,9 +97,7 @@ def run_jobs(
 
     Args:
         jobs: What to do, in this order.
-        process: Computes a job; for each of the job's targets, how to write it into an open file, which happens in
-            another thread. It is told of jobs to come as well, which it may read or compute together with this one;
-            each still has its own turn.
+        process: As ``Process`` says.
         ledger: Of the output folder.
         made_with: The ``fingerprint`` of the settings.
         overwrite: Replace files that are not ours, or another picture's.
@@ -116,14 +116,16 @@ def run_jobs(
     with tqdm(total=len(jobs), desc=title or None, unit="picture", disable=None, dynamic_ncols=True) as bar:
         turns = _Turns(queue, summary, bar)
         with _concluding(queue, summary):
-            plans: deque[_Plan] = deque()
-            while plans := deque([*plans, *islice(planned, 1 + look_ahead - len(plans))]):
+            for plan, ahead in _in_turn(planned, look_ahead):
                 queue.wait_for_room()
                 if queue.stopped:
                     break
-                plan = plans.popleft()
-                ahead = [other.job for other in plans if other.key is not None]
-                writers, error = _compute(plan, process, ahead)
+                writers: Mapping[Path, Writer] = {}
+                error = plan.error
+                try:
+                    writers = {} if plan.key is None else process(plan.job, ahead)
+                except _ERRORS_OF_ONE_FILE as failure:
+                    error = failure
                 record = partial(ledger.record, key=plan.key or "", source=plan.job.source, overwrite=overwrite)
                 queue.put(writers, record, partial(turns.conclude, plan, error), num_bytes=num_bytes(plan.job))
                 del writers  # whose memory is free once they are written
@@ -180,14 +182,12 @@ def _plan(job: Job, *, ledger: Ledger, made_with: str, overwrite: bool) -> _Plan
     return _Plan(job, kept=foreign) if foreign and not overwrite else _Plan(job, key)
 
 
-def _compute(plan: _Plan, process: Process, ahead: Sequence[Job]) -> tuple[Mapping[Path, Writer], Exception | None]:
-    """How to write what is planned, nothing if there is no work; or why that cannot be done."""
-    if plan.key is None:
-        return {}, plan.error
-    try:
-        return process(plan.job, ahead), None
-    except _ERRORS_OF_ONE_FILE as error:
-        return {}, error
+def _in_turn(plans: Iterator[_Plan], look_ahead: int) -> Iterator[tuple[_Plan, list[Job]]]:
+    """Each plan with the jobs that there is work for among a number of those behind it."""
+    known: deque[_Plan] = deque()
+    while known := deque([*known, *islice(plans, 1 + look_ahead - len(known))]):
+        plan = known.popleft()
+        yield plan, [other.job for other in known if other.key is not None]
 
 
 class _Turns:

@@ -80,31 +80,16 @@ class Size:
         return {name: value for name, value in match.groupdict().items() if value is not None}
 
 
-def enlarge_to(
-    picture: Picture,
-    size: Size,
-    enlarge: Callable[[Picture, torch.dtype], Picture],
-    *,
-    scale: int,
-    room: Callable[..., Tensor] = torch.empty,
-) -> Picture:
-    """Enlarge a picture as often as its size takes, then shrink it to that.
+def shrink_to(size: Size, large: Picture, *, of: Picture, room: Callable[..., Tensor] = torch.empty) -> Picture:
+    """Bring a picture to its size, once it was enlarged as often as that takes.
 
     Args:
-        picture: The picture.
-        size: How large it is to become; one that is as large already is shrunk alone.
-        enlarge: Enlarges a picture by ``scale``, onto a canvas of a type.
-        scale: By how much.
+        size: How large it is to become.
+        large: The enlarged picture.
+        of: The picture as it was.
         room: As for ``resize_picture``.
-
-    Raises:
-        ValueError: If ``size`` is more than twice ``enlarge`` gives.
     """
-    passes, large = size.passes(picture.size, scale), picture
-    for number in range(passes):
-        # Between two enlargements nothing is rounded.
-        large = enlarge(large, picture.level_type if number == passes - 1 else torch.float32)
-    wanted = size.of(picture.size)
+    wanted = size.of(of.size)
     if large.size != wanted:
         large = resize_picture(large, wanted, room=room)
-    return replace(large, exif=exif_geometry.enlarged(picture.exif, picture.size, wanted))
+    return replace(large, exif=exif_geometry.enlarged(of.exif, of.size, wanted))

@@ -18,9 +18,9 @@ from srgan.pictures.read import read_size
 from srgan.pictures.rgb import read_image, to_float, to_uint8
 from srgan.prediction.enlarger import TRUST, Enlarger
 from srgan.prediction.jobs import Job
-from srgan.prediction.looking import require_memory
-from srgan.prediction.page import Entry, block
-from srgan.prediction.review import bicubic_rows
+from srgan.prediction.pages.looking import require_memory
+from srgan.prediction.pages.page import Entry, block
+from srgan.prediction.pages.review import bicubic_rows
 from srgan.serve.answers import result_suffix
 from srgan.serve.networks import Networks
 from srgan.serve.tasks import Task

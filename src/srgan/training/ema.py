@@ -40,14 +40,17 @@ class MovingAverage(nn.Module):
         """
         sound = torch.ones_like(self.n_averaged, dtype=torch.bool) if unless is None else ~unless
         pairs = list(zip(_tensors(self.module), _tensors(network), strict=True))
-        floating = [pair for pair in pairs if pair[0].is_floating_point()]
         weight = self._weight() * sound
-        averaged, current = zip(*floating, strict=True)
-        torch._foreach_lerp_(averaged, current, [weight.to(each.dtype) for each in averaged])
-        for counter, value in pairs:
-            if not counter.is_floating_point():
+        for dtype in {averaged.dtype for averaged, _ in pairs}:
+            averaged, current = zip(*(pair for pair in pairs if pair[0].dtype == dtype), strict=True)
+            if dtype.is_floating_point:
+                # Not by lerp, which takes tensors one by one if their weight is a tensor.
+                steps = torch._foreach_sub(current, averaged)
+                torch._foreach_mul_(steps, weight.to(dtype))
+                torch._foreach_add_(averaged, steps)
+            else:
                 # BatchNorm's counters have no mean: 0.999 · 40 + 0.001 · 40 may come out as 39.
-                counter.copy_(value)
+                torch._foreach_copy_(averaged, current)
         self.n_averaged += sound
 
     def _weight(self) -> Tensor:

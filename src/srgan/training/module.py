@@ -18,7 +18,7 @@ from srgan.training.artefacts import checkerboard, colour_drift
 from srgan.training.ema import MovingAverage
 from srgan.training.pieces import micro_batches, window
 from srgan.training.schedules import Schedule
-from srgan.training.updates import AlternatingUpdates, keep_options
+from srgan.training.updates import AlternatingUpdates, joined, keep_options
 from srgan.training.validation import ValidationScores
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -99,6 +99,7 @@ class SRGAN(AlternatingUpdates):
         self.window_shift = window_shift
         self.compile_networks = compile_networks
         self.val_scores = ValidationScores()
+        self.statistics: list[Tensor] = []  # of both networks, changed by each pass
 
     def forward(self, lr: Tensor) -> Tensor:
         """Enlarge images: float RGB in [0, 1], (N, 3, h, w) → (N, 3, scale * h, scale * w), not clamped."""
@@ -123,6 +124,10 @@ class SRGAN(AlternatingUpdates):
         """Whether the current step still belongs to the pretraining."""
         return self.global_step < self.pretrain_steps
 
+    def on_train_start(self) -> None:
+        """Find what a dropped step must forget besides its update: BatchNorm's statistics."""
+        self.statistics = [*_statistics(self.generator), *_statistics(self.discriminator)]
+
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """One batch: a step of pretraining, or the two phases of adversarial training."""
         if self.global_step == self.pretrain_steps:
@@ -130,8 +135,7 @@ class SRGAN(AlternatingUpdates):
             self.optimizer(0).optimizer.state.clear()
         self.begin_step(self._learning_rate_factors())
         pairs = micro_batches(batch, self.num_micro_batches)
-        buffers = [*self.generator.buffers(), *self.discriminator.buffers()]
-        before = [buffer.clone() for buffer in buffers]
+        before = joined(self.statistics)
         # One forward pass of the generator serves both phases, since the first does not change it. Micro-batches, which
         # exist to save memory, run their own in each phase.
         shared_sr = self.generator(pairs[0][0]) if len(pairs) == 1 else None
@@ -142,7 +146,7 @@ class SRGAN(AlternatingUpdates):
                 self.update(1, (self._discriminator_phase(lr, hr, shared_sr) for lr, hr in pairs))
             with _frozen(self.discriminator):
                 self.update(0, (self._generator_phase(lr, hr, shared_sr) for lr, hr in pairs))
-        self.restore_if_dropped(buffers, before)  # BatchNorm's statistics must forget the step too
+        self.restore_if_dropped(self.statistics, before)
         if self.average is not None:
             self.average.follow(self.generator, unless=self.dropped)
         self.end_step()
@@ -163,11 +167,12 @@ class SRGAN(AlternatingUpdates):
         # Two passes, not one over both: BatchNorm must see real and fake images apart, as the paper's does.
         real_logits, fake_logits = self.discriminator(hr), self.discriminator(sr)
         loss = self.generator_loss.of_discriminator(real_logits, fake_logits, hr=hr)
-        self.note(
-            discriminator_loss=loss,
-            real_probability=real_logits.sigmoid().mean(),
-            fake_probability=fake_logits.sigmoid().mean(),
-        )
+        self.note(discriminator_loss=loss)
+        if self.will_look:
+            self.note(
+                real_probability=real_logits.sigmoid().mean(),
+                fake_probability=fake_logits.sigmoid().mean(),
+            )
         return loss
 
     def _generator_phase(self, lr: Tensor, hr: Tensor, shared_sr: Tensor | None) -> Tensor:
@@ -239,8 +244,15 @@ class SRGAN(AlternatingUpdates):
         return window(images, step=self.global_step, shift=self.window_shift)
 
     def _watch(self, sr: Tensor, lr: Tensor) -> None:
-        scale = sr.shape[-1] // lr.shape[-1]
-        self.note(colour_drift=colour_drift(sr, lr), checkerboard=checkerboard(sr, scale))
+        if self.will_look:
+            scale = sr.shape[-1] // lr.shape[-1]
+            self.note(colour_drift=colour_drift(sr, lr), checkerboard=checkerboard(sr, scale))
+
+
+def _statistics(network: nn.Module) -> list[Tensor]:
+    """The buffers that training changes, such as BatchNorm's; no constants, which no file holds, and no counters."""
+    state = network.state_dict(keep_vars=True).values()
+    return [value for value in state if not isinstance(value, nn.Parameter) and value.is_floating_point()]
 
 
 @contextmanager

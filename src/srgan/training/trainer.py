@@ -30,6 +30,15 @@ _SET_ELSEWHERE = {
 }
 
 
+_ALWAYS = {
+    "max_epochs": -1,  # the training data has no end, so only steps count
+    "check_val_every_n_epoch": None,
+    "num_sanity_val_steps": 0,
+    "enable_model_summary": False,
+    "use_distributed_sampler": False,  # the data module distributes the samples
+}
+
+
 def build_trainer(
     *,
     max_steps: int,
@@ -65,31 +74,31 @@ def build_trainer(
     _require_sound(max_steps=max_steps, val_check_interval=val_check_interval, precision=precision)
     arguments: dict[str, Any] = {
         "max_steps": max_steps,
-        "max_epochs": -1,  # the training data has no end, so only steps count
         "precision": _auto_precision(accelerator) if precision == "auto" else precision,
         "accelerator": accelerator,
         "devices": list(devices) if isinstance(devices, Sequence) and not isinstance(devices, str) else devices,
         "val_check_interval": min(val_check_interval, max_steps),
-        "check_val_every_n_epoch": None,
-        "num_sanity_val_steps": 0,
         "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
-        "enable_model_summary": False,
         "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in callbacks),
-        "use_distributed_sampler": False,  # the data module distributes the samples
         "callbacks": list(callbacks),
         "logger": list(logger),
+        **_ALWAYS,
         **lightning,
     }
+    trainer = _made(arguments)
+    _require_fit_for_processes(trainer, lightning)
+    return trainer
+
+
+def _made(arguments: Mapping[str, Any]) -> Trainer:
     try:
-        trainer = Trainer(**arguments)
+        return Trainer(**arguments)
     except MisconfigurationException as error:
         raise ValueError(
             "Expected the settings of trainer to fit this machine and each other, got"
-            f" trainer.accelerator={accelerator} and trainer.devices={devices}: {error}"
+            f" trainer.accelerator={arguments['accelerator']} and trainer.devices={arguments['devices']}: {error}"
             " Set trainer.accelerator=auto trainer.devices=auto for what there is; nvidia-smi lists NVIDIA's GPUs."
         ) from error
-    _require_fit_for_processes(trainer, lightning)
-    return trainer
 
 
 def _auto_precision(accelerator: str) -> str:

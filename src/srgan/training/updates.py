@@ -41,14 +41,18 @@ class AlternatingUpdates(LightningModule):
         self.num_micro_batches = num_micro_batches
         self.learning_rate_scale = 1.0  # lowered by each rollback
         self.has_looked = True  # whether the outcome of every step so far has been read
+        self.will_look = True  # whether this step's values are going to be read
         self.non_finite_phases: dict[int, list[str]] = {}  # step → phases with a faulty gradient; of the last read
         self._faults: dict[int, Tensor] = {}  # step → a flag for each network; since the last read
-        self._rates: dict[str, Tensor] = {}  # tensors on the CPU: Lightning puts numbers on the device, and waits
+        self._rates: dict[str, float] = {}
         self._noted: dict[str, Tensor] = {}
 
     def begin_step(self, learning_rate_factors: Sequence[float]) -> None:
         """Forget the last step and set the rates, given as factors on the optimizers' configured ones."""
         self.non_finite_phases, self._noted, self._rates = {}, {}, {}
+        step = self.global_step + 1
+        periods = (look_steps(self.device), self.trainer.log_every_n_steps or step + 1)  # type: ignore[attr-defined]
+        self.will_look = step == self.trainer.max_steps or any(step % period == 0 for period in periods)
         self.dropped = torch.zeros((), dtype=torch.bool, device=self.device)  # whether an update was dropped
         self._fault = torch.zeros(len(NETWORKS), dtype=torch.bool, device=self.device)
         for index, factor in enumerate(learning_rate_factors):
@@ -56,7 +60,7 @@ class AlternatingUpdates(LightningModule):
             learning_rate = optimizer.defaults["lr"] * factor * self.learning_rate_scale
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate
-            self._rates[f"train/{NETWORKS[index]}_learning_rate"] = torch.tensor(learning_rate)
+            self._rates[f"train/{NETWORKS[index]}_learning_rate"] = learning_rate
 
     def update(self, index: int, losses: Iterable[Tensor]) -> None:
         """Step one network's optimizer on the mean of some losses, each computed only when it is needed."""
@@ -67,8 +71,8 @@ class AlternatingUpdates(LightningModule):
             for loss in losses:
                 # A NaN loss can still have finite gradients (L1's are signs). Poison them: processes share gradients
                 # alone, so that all of them drop the step.
-                sound = torch.where(loss.detach().isfinite(), 1.0, torch.nan)
-                self.manual_backward(loss * sound / self.num_micro_batches)
+                slope = loss.detach() * 0 + 1 / self.num_micro_batches
+                self.manual_backward(loss, gradient=slope)
         if self.trainer.world_size > 1:
             average_over_processes(parameters)
         if index == 0:
@@ -86,9 +90,12 @@ class AlternatingUpdates(LightningModule):
         if skips and scaler is not None:
             scaler.unscale_(optimizer)  # Lightning leaves this to the step, but clipping comes first
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        norm = nn.utils.clip_grad_norm_(parameters, self.clip_norms[NETWORKS[index]] or float("inf"))
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        largest = self.clip_norms[NETWORKS[index]]
+        if largest is not None:
+            nn.utils.clip_grads_with_norm_(parameters, largest, norm)
         self._noted[f"train/{NETWORKS[index]}_gradient_norm"] = norm
-        dropped = ~norm.isfinite()
+        dropped = norm - norm != 0  # infinity less infinity is NaN, and NaN is not 0
         self.dropped = self.dropped | dropped
         # In float16, overflows are how the gradient scale is found: they are faults only at the smallest scale. All
         # processes have the same scale, unlike losses, and so agree on what is a fault.
@@ -102,24 +109,24 @@ class AlternatingUpdates(LightningModule):
             for found in scaler._found_inf_per_device(optimizer).values():
                 found.logical_or_(dropped)  # a norm can overflow though no gradient does
 
-    def restore_if_dropped(self, now: Iterable[Tensor], before: Iterable[Tensor]) -> None:
-        """If an update was dropped, give tensors the values that they had before the step."""
-        for tensor, value in zip(now, before, strict=True):
-            torch.where(self.dropped, value, tensor, out=tensor)
+    def restore_if_dropped(self, now: Sequence[Tensor], before: Tensor) -> None:
+        """If an update was dropped, give tensors the values that they had before the step, as ``joined`` kept them."""
+        if now:
+            kept = torch.where(self.dropped, before, joined(now))
+            values = torch.split(kept, [tensor.numel() for tensor in now])
+            torch._foreach_copy_(list(now), [value.view_as(tensor) for value, tensor in zip(values, now, strict=True)])
 
     def note(self, **values: Tensor) -> None:
         """Keep values of this step for the log, as their mean over the micro-batches."""
-        for name, value in values.items():
+        for name, value in values.items() if self.will_look else ():
             share = value.detach() / self.num_micro_batches
             before = self._noted.get(f"train/{name}")
             self._noted[f"train/{name}"] = share if before is None else before + share
 
     def end_step(self) -> None:
         """When it is due, read what was noted and which gradients were faulty since the last read, in one transfer."""
-        step = self.global_step
-        self._faults[step] = self._fault
-        periods = (look_steps(self.device), self.trainer.log_every_n_steps or step + 1)  # type: ignore[attr-defined]
-        self.has_looked = step == self.trainer.max_steps or any(step % period == 0 for period in periods)
+        self._faults[self.global_step] = self._fault
+        self.has_looked = self.will_look
         if not self.has_looked:
             return
         values, faults = torch.stack([*self._noted.values()]), torch.stack([*self._faults.values()])
@@ -130,7 +137,9 @@ class AlternatingUpdates(LightningModule):
                 self.non_finite_phases[at] = phases
         self._faults = {}
         # All at once: Lightning forgets values when another hook logs in between.
-        self.log_dict({**dict(zip(self._noted, seen.unbind(), strict=False)), **self._rates})
+        # And as tensors on the CPU: Lightning puts numbers on the device, and waits.
+        rates = {name: torch.tensor(rate) for name, rate in self._rates.items()}
+        self.log_dict({**dict(zip(self._noted, seen.unbind(), strict=False)), **rates})
 
     def optimizer(self, index: int) -> LightningOptimizer:
         """The optimizer of a network, by its place in ``NETWORKS``."""
@@ -144,6 +153,11 @@ class AlternatingUpdates(LightningModule):
         """Keep Lightning's DDP from averaging both networks' gradients, zeros included, in each phase."""
         strategy = self.trainer.strategy
         return strategy.block_backward_sync() if isinstance(strategy, ParallelStrategy) else nullcontext()
+
+
+def joined(tensors: Sequence[Tensor]) -> Tensor:
+    """The values of tensors of any shapes in one, of their widest type."""
+    return torch.cat([tensor.flatten() for tensor in tensors]) if tensors else torch.empty(0)
 
 
 def look_steps(device: torch.device) -> int:

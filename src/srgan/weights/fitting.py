@@ -20,6 +20,7 @@ _RRDB_NAMES = (
     (r"model\.1\.sub\.(\d+)\.RDB(\d)\.conv(\d)\.0\.", r"body.\1.rdb\2.conv\3."),
     (r"model\.1\.sub\.\d+\.", r"conv_body."),
 )
+_SPOKEN = {"tags": "size"}  # what other projects' networks have as ``64nf``, ``23nb``
 
 
 def blend(pixel: AnyGenerator, adversarial: AnyGenerator, *, strength: float) -> AnyGenerator:
@@ -109,13 +110,17 @@ def _differing(one: AnyGenerator, other: AnyGenerator, *, where: tuple[str, str]
     theirs, wanted = ({"architecture": ours, **network.config} for network in (one, other))
     shared = theirs.keys() & wanted.keys() if theirs["architecture"] == wanted["architecture"] else {"architecture"}
     differing = [
-        f"{name} is {theirs[name]} {where[0]} and {value} {where[1]}"
+        f"{_SPOKEN.get(name, name)} is {_plain(theirs[name])} {where[0]} and {_plain(value)} {where[1]}"
         for name, value in wanted.items()
         if name in shared and theirs[name] != value
     ]
     if not differing and _shapes(one.state_dict()) != _shapes(other.state_dict()):
         differing = [f"tensors have other names or shapes {where[0]} than {where[1]}"]
     return "; ".join(differing)
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _shapes(state: dict[str, Tensor]) -> dict[str, torch.Size]:

@@ -1,6 +1,7 @@
 """Generators of other projects: recognised by their tensors' names, by spandrel, and wrapped; nothing is executed."""
 
 import json
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -19,6 +20,8 @@ from srgan.weights.checkpoint_file import WeightsError, named_keys, require_fini
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor, ModelDescriptor
 
+# SwinIR, HAT, DAT and others call it the old way, of which nothing has to be told to who only runs them.
+_CHATTER = "torch.meshgrid: in an upcoming release"
 _MEASURED = "reach-1"  # a folder of the user's cache; another number where measuring changes
 # Networks that are met under the same endings, by what their tensors' names begin with.
 _OTHERS = {
@@ -48,6 +51,7 @@ def load_foreign(content: Mapping[str, Any], *, source: Path) -> Adapted:
     """
     import spandrel  # takes a second, which who uses our own weights need not wait for
 
+    warnings.filterwarnings("ignore", _CHATTER, UserWarning)
     state = spandrel.canonicalize_state_dict(dict(content))
     if not state or not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()):
         raise WeightsError(

@@ -43,7 +43,7 @@ def prepare(image: Image.Image) -> None:
 
 
 def pixels_of(image: Image.Image) -> Pixels:
-    """Split a loaded picture of any mode; 16-bit colour goes through `srgan.pictures.deep_colour.read_deep` instead.
+    """Split a loaded picture of any mode; 16-bit colour goes through `deep_colour.read_deep` instead.
 
     Raises:
         ValueError: If it is of floats beyond [0, 1], or of integers beyond 16 bits.

@@ -17,7 +17,8 @@ _FORECAST_AFTER = 10  # steps of a phase; the first ones are slower
 class Throughput(Callback):
     """Log images per second over all processes, the share of time spent waiting for data, and the peak memory.
 
-    A step lasts from the end of the previous one to its own end, without validations. After ten steps of each phase,
+    A step lasts from the end of the previous one to its own end, without validations. The figures are means since they
+    were last logged, since a card does its work when the host waits for it. After ten steps of each phase,
     its remaining time is forecast: on the console, and as ``train/forecast_hours``.
     """
 
@@ -26,6 +27,7 @@ class Throughput(Callback):
         self._start = 0.0
         self._phase = ""
         self._durations: list[float] = []
+        self._images, self._seconds, self._waited = 0, 0.0, 0.0  # since the last log
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
@@ -38,18 +40,26 @@ class Throughput(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Log the step's figures."""
+        """Log the figures with the values that the module logs."""
         now = time.perf_counter()
         duration = now - self._previous_end
+        self._images += len(batch["hr"]) * trainer.world_size
+        self._seconds += duration
+        self._waited += self._start - self._previous_end
+        if getattr(pl_module, "has_looked", True):
+            self._log(pl_module)
+        self._forecast(trainer, pl_module, duration)
+        self._previous_end = time.perf_counter()
+
+    def _log(self, pl_module: LightningModule) -> None:
         values = {
-            "images_per_second": len(batch["hr"]) * trainer.world_size / duration,
-            "data_wait_percent": 100 * (self._start - self._previous_end) / duration,
+            "images_per_second": self._images / self._seconds,
+            "data_wait_percent": 100 * self._waited / self._seconds,
             "peak_memory_gb": peak_memory_gb(pl_module.device),
         }
         # Tensors on the CPU: Lightning would put numbers on the device, which waits for each.
         pl_module.log_dict({f"train/{name}": torch.tensor(value) for name, value in values.items()})
-        self._forecast(trainer, pl_module, duration)
-        self._previous_end = time.perf_counter()
+        self._images, self._seconds, self._waited = 0, 0.0, 0.0
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave out the time of a validation."""

@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-ROOT = Path(__file__).parents[1]
-_RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).parents[2]
+_RESULTS = ROOT / "benchmarks" / "results"
 _MATRIX_SIZES = (1024, 1536, 2048, 3072)
 
 

@@ -14,10 +14,10 @@ from srgan.pictures.browser_view import Seen
 from srgan.pictures.resize import upscale
 from srgan.prediction.jobs import Job
 from srgan.prediction.loop import Summary
-from srgan.system.device import available_memory
+from srgan.system.device import available_memory, choose_device
 
 if TYPE_CHECKING:  # torchvision comes with it
-    from srgan.prediction.references import References
+    from srgan.prediction.pages.references import References
 
 PAGE = "index.html"
 SCORED_PIXELS = 25_000_000  # of a result: those of a photo of 24 megapixels take 2.2 GB
@@ -160,6 +160,15 @@ class Looking(ABC, Generic[EntryT]):
         except _TROUBLES as error:
             return hr, none, str(error) or type(error).__name__
         return hr, scores, None
+
+
+def find_references(folder: str | None, scale: int, *, max_pixels: int, device: str) -> "References | None":
+    """The originals to score against, where they are asked for; arguments are those of ``References``."""
+    if folder is None:
+        return None
+    from srgan.prediction.pages.references import References
+
+    return References(Path(folder), scale=scale, max_pixels=max_pixels, device=choose_device(device))
 
 
 def require_memory(needed: int) -> None:

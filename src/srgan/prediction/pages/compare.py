@@ -10,14 +10,14 @@ from typing import Any
 from torch import Tensor
 
 from srgan.pictures.browser_view import Rows, read_seen, reduce_rows
-from srgan.prediction.compare_page import Comparison, Network, write_comparison
 from srgan.prediction.jobs import Job
-from srgan.prediction.looking import Looking
 from srgan.prediction.loop import Summary
-from srgan.prediction.page import VIEWING_PIXELS
+from srgan.prediction.pages.compare_page import Comparison, Network, write_comparison
+from srgan.prediction.pages.looking import Looking, find_references
+from srgan.prediction.pages.page import VIEWING_PIXELS
+from srgan.prediction.pages.review import bicubic_rows, read_result, require_own
 from srgan.prediction.place import is_file_name
-from srgan.prediction.predict import find_references, predict
-from srgan.prediction.review import bicubic_rows, read_result, require_own
+from srgan.prediction.predict import Prediction
 from srgan.weights import load_generator, resolve
 
 _ANY_SIZE = 2**62  # pixels
@@ -64,21 +64,31 @@ def compare(
     if not overwrite:
         require_own(output, page=True, scores=references is not None)
     settings = {"overwrite": overwrite, "max_pixels": max_pixels, "png_level": png_level, "device": device, **network}
-    whole, seconds = Summary(), {}
-    for index, (name, path) in enumerate(weights.items()):
-        print(f"{name} ({index + 1} of {len(weights)})", flush=True)  # noqa: T201
-        summary = predict(source=source, output=output / name, ckpt=path, **settings)
-        seconds[name] = summary.seconds
-        whole = _joined(whole, summary, name)
-        if summary.interrupted or summary.disk_full is not None:
-            others = [*summary.written, *summary.skipped, *summary.left] * (len(weights) - index - 1)
-            whole.left = [*summary.left, *others]
-            return whole
+    whole, seconds = _run_each(weights, output, source=source, **settings)
+    if whole.interrupted or whole.disk_full is not None:
+        return whole
     title = f"{', '.join(list(weights)[:-1])} and {list(weights)[-1]}, compared"
     told, lines = _Look(references, scale, max_pixels, title, networks, seconds, output).conclude(whole, output)
     if lines:
         print(lines)  # noqa: T201
     return told
+
+
+def _run_each(
+    weights: Mapping[str, str], output: Path, **settings: Any
+) -> tuple[Summary, dict[str, Mapping[str, float]]]:
+    """What came of all networks, one after the other; and by network, then by a job's name, how long it took."""
+    whole, seconds = Summary(), {}
+    for index, (name, path) in enumerate(weights.items()):
+        print(f"{name} ({index + 1} of {len(weights)})", flush=True)  # noqa: T201
+        summary = Prediction(output=output / name, ckpt=path, **settings).run()
+        seconds[name] = summary.seconds
+        whole = _joined(whole, summary, name)
+        if summary.interrupted or summary.disk_full is not None:
+            others = [*summary.written, *summary.skipped, *summary.left] * (len(weights) - index - 1)
+            whole.left = [*summary.left, *others]
+            break
+    return whole, seconds
 
 
 def named_weights(ckpt: Sequence[str]) -> dict[str, str]:

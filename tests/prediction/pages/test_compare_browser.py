@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from srgan.prediction.compare_page import Comparison, Network, write_comparison
+from srgan.prediction.pages.compare_page import Comparison, Network, write_comparison
 from tests.web_driver import Browser, chromium
 
 pytestmark = pytest.mark.browser

@@ -6,27 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms, ImageOps
-from torch import Tensor
 
-from srgan.inference.channels import upscale_picture
-from srgan.pictures import read_pictures, write_pictures
+from srgan.pictures import read_pictures
+from tests.pictures.metadata.converted import SUFFIXES, convert
 from tests.profiles import cmyk_profile
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
-SUFFIXES = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "avif": ".avif", "tiff": ".tif"}
 ORIENTATION = ExifTags.Base.Orientation
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-def enlarge(lr: Tensor) -> Tensor:
-    return lr.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
-
-
-def convert(source: Path, format: str = "png") -> Path:
-    target = source.parent / "out" / f"x{SUFFIXES[format]}"
-    frames = [upscale_picture(frame, enlarge) for frame in read_pictures(source, max_pixels=10**6)]
-    write_pictures(target, frames, format=format, quality=95)
-    return target
 
 
 def exif_of_a_camera(orientation: int) -> bytes:

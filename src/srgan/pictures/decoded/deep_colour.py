@@ -5,6 +5,7 @@ Pillow's unpacker for 16 bits takes the first byte of each value or the second, 
 By hand, for PNG needs this in any case: tifffile with imagecodecs would read TIFFs of separate planes as well.
 """
 
+import importlib
 import io
 import sys
 from collections.abc import Callable
@@ -17,7 +18,6 @@ from PIL import Image, ImageFile
 
 from srgan.pictures.decoded.depths import refuse_misread
 from srgan.pictures.decoded.pillow_modes import Pixels
-from srgan.pictures.extra_kinds import deep_levels
 
 _BIG_ENDIAN = {"B": True, "L": False, "N": sys.byteorder == "big"}
 
@@ -38,7 +38,7 @@ def read_deep(image: Image.Image, stored: Path | io.BytesIO, index: int) -> Pixe
     """
     refuse_misread(image)
     profile = image.info.get("icc_profile") or None
-    if (levels := deep_levels(stored, image)) is not None:
+    if (levels := _heic_levels(stored, image)) is not None:
         channels = levels.shape[-1] - (levels.shape[-1] in (2, 4))
         return Pixels(
             levels[..., :channels], levels[..., channels:] if channels < levels.shape[-1] else None, 16, profile
@@ -108,3 +108,23 @@ def _unmultiply(colours: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
     shares = colours * (65535 / np.maximum(alpha, 1).astype(np.float32))
     unmultiplied: NDArray[Any] = np.minimum(shares, 65535).round().astype(np.uint16)
     return unmultiplied
+
+
+def _heic_levels(stored: Any, image: Image.Image) -> NDArray[np.uint16] | None:
+    """The values of a HEIC picture of more than 8 bits, of which Pillow keeps 8; None of any other picture.
+
+    Args:
+        stored: Where it was opened from.
+        image: The opened file.
+
+    Returns:
+        Shape (H, W, C), white at 65535.
+    """
+    bits = image.info.get("bit_depth", 8) if image.format == "HEIF" else 8
+    if bits <= 8:
+        return None
+    heif = importlib.import_module("pillow_heif").open_heif(stored, convert_hdr_to_8bit=False)
+    values = np.asarray(heif[heif.primary_index])
+    white = 65536 - 2 ** (16 - bits)  # the values were shifted up
+    levels: NDArray[np.uint16] = np.minimum(values * (65535 / white), 65535).round().astype(np.uint16)
+    return levels.reshape(*values.shape[:2], -1)

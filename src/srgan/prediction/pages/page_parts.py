@@ -1,15 +1,19 @@
-"""What pages of pictures are made of: pictures as data, scores as text."""
+"""What pages of pictures are made of: pictures as data, scores as text; and how a page is written."""
 
 import base64
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
 from srgan.pictures.rgb import to_uint8
+from srgan.system.files import atomic_write
+from srgan.system.pages import page_template
 
 LABELS = {"bicubic": "Bicubic", "sr": "Super-resolved", "reference": "Reference"}  # what readers call layers
 MAIN_SCORES = ("psnr_y", "ssim_y")  # those that tables of pictures have room for
@@ -17,6 +21,25 @@ _LOSSLESS_PIXELS = 400_000  # up to here PNG, above JPEG of full chroma, a tenth
 _JPEG_QUALITY = 92
 _TRUST_SIDE, _PREVIEW_SIDE = 1024, 144
 _TRUST_COLOUR = (255, 96, 0)
+
+
+def write_page(
+    path: Path, template: str, *, title: str, pictures: Iterable[Mapping[str, Any]], summarised: Callable[[], object]
+) -> None:
+    """Write a page of pictures, whole or not at all.
+
+    Args:
+        path: The ``.html`` to write.
+        template: A file in ``assets/``.
+        title: What to call the page.
+        pictures: What the page's script needs of each; one at a time is held in memory.
+        summarised: Gives what is known after the last picture.
+    """
+    page = page_template(template).stream(
+        title=title, pictures=pictures, summarised=summarised, label=label, number=number
+    )
+    with atomic_write(path) as file:
+        page.dump(file, encoding="utf-8", errors="replace")  # the names of files need not be text
 
 
 def require_alike(name: str, *images: Tensor | None) -> None:

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
-from torch import Tensor
 
-from srgan.inference.channels import upscale_picture
-from srgan.pictures import colours_lost, from_image, read_pictures, to_image, write_pictures
+from srgan.pictures import colours_lost, from_image, read_pictures, to_image
 from srgan.pictures.browser_view import read_seen
 from tests.pictures.chunks import Chunk, chunks_of, write_png
+from tests.pictures.metadata.converted import convert
 
 COLOUR = (200, 150, 100)
 GAMMA_22, LINEAR = struct.pack(">I", 45455), struct.pack(">I", 100000)
@@ -27,24 +26,13 @@ STATED = {
     "pq": [PQ, (b"mDCV", bytes(24)), (b"cLLI", bytes(8))],
     "srgb": [(b"sRGB", b"\1"), (b"gAMA", GAMMA_22), (b"cHRM", SRGB)],
 }
-SUFFIXES = {"jpg": ".jpg", "webp": ".webp", "avif": ".avif", "tiff": ".tif"}
+FORMATS = ("jpg", "webp", "avif", "tiff")
 
 
 def colour_png(path: Path, chunks: list[Chunk], *, colour: tuple[int, ...] = COLOUR) -> Path:
     kind = {1: 0, 3: 2}[len(colour)]
     write_png(path, (5, 6, 8, kind), [bytes(colour) * 5] * 6, before=chunks)
     return path
-
-
-def enlarge(lr: Tensor) -> Tensor:
-    return lr.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
-
-
-def convert(source: Path, format: str = "png") -> Path:
-    target = source.parent / "out" / f"x{SUFFIXES.get(format, '.png')}"
-    frames = [upscale_picture(frame, enlarge) for frame in read_pictures(source, max_pixels=10**6)]
-    write_pictures(target, frames, format=format, quality=100)
-    return target
 
 
 def shown(light: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -79,7 +67,7 @@ def test_png_to_png_keeps_what_is_stated(tmp_path: Path, stated: str) -> None:
         assert out.getpixel((0, 0)) == COLOUR
 
 
-@pytest.mark.parametrize("format", SUFFIXES)
+@pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("stated", SHOWN)
 def test_other_formats_get_a_profile_that_says_the_same(tmp_path: Path, stated: str, format: str) -> None:
     target = convert(colour_png(tmp_path / "x.png", STATED[stated]), format)
@@ -94,7 +82,7 @@ def test_linear_gray_gets_a_profile_of_gray(tmp_path: Path, format: str) -> None
         assert np.abs(in_srgb(out) - shown(np.array(128 / 255))).max() <= 2
 
 
-@pytest.mark.parametrize("format", SUFFIXES)
+@pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("chunks", [STATED["srgb"], STATED["srgb"][1:], STATED["srgb"][1:2]], ids=["all", "two", "one"])
 def test_srgb_needs_no_profile(tmp_path: Path, format: str, chunks: list[Chunk]) -> None:
     with Image.open(convert(colour_png(tmp_path / "x.png", chunks), format)) as out:

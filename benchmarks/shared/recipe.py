@@ -12,13 +12,12 @@ from hydra.utils import instantiate
 from lightning import Callback, Trainer
 from torch import nn
 
-from benchmarks._measure import ROOT
-from benchmarks._textbook import TextbookDiscriminator, TextbookGenerator, TextbookTraining, copy_weights
+from benchmarks.shared.measure import ROOT
+from benchmarks.shared.textbook import TextbookDiscriminator, TextbookGenerator, TextbookTraining, copy_weights
 from srgan.data import SuperResolutionDataModule
 from srgan.training import SRGAN
 
 _RECIPE = (
-    "experiment=paper",
     "model.pretrain_steps=0",  # the two-phase steps alone
     "model.ema_decay=null",  # the textbook has no average
     "loss.content.weights=random",
@@ -41,11 +40,12 @@ class Recipe:
 
     Args:
         overrides: Settings to change, as on the command line.
+        experiment: The recipe.
     """
 
-    def __init__(self, *overrides: str) -> None:
+    def __init__(self, *overrides: str, experiment: str = "paper") -> None:
         with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
-            self.config = compose("train", overrides=[*_RECIPE, *overrides])
+            self.config = compose("train", overrides=[f"experiment={experiment}", *_RECIPE, *overrides])
         self.model: SRGAN = instantiate(self.config.model, _convert_="all")
         self.datamodule: SuperResolutionDataModule = instantiate(self.config.data, _convert_="all")
         self.datamodule.setup("fit")

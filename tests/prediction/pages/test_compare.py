@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,15 @@ import pytest
 import torch
 from PIL import Image
 
+import srgan
 from srgan.evaluation.metrics import score_card
 from srgan.networks import Generator
 from srgan.pictures.resize import upscale
 from srgan.pictures.rgb import read_image
 from srgan.prediction import Summary
-from srgan.prediction.compare import compare, named_weights
+from srgan.prediction.pages.compare import compare, named_weights
 from srgan.weights import WeightsError, save_generator
+from tests.forked import run_script
 
 
 @pytest.fixture
@@ -175,10 +176,11 @@ def test_pages_and_folders_of_others_are_kept(folder: Path) -> None:
 
 
 def test_the_command_takes_a_list_and_bare_pictures(folder: Path) -> None:
-    line = [sys.executable, "-m", "srgan", "compare", "ckpt=[first.safetensors,second.safetensors]", "lr/a.png"]
-    done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
+    program = str(Path(srgan.__file__).with_name("__main__.py"))
+    line = [sys.executable, program, "compare", "ckpt=[first.safetensors,second.safetensors]", "lr/a.png"]
+    done = run_script(line, cwd=folder)
     assert done.stdout.endswith("Page  compared/index.html\n2 enlarged\n"), done.stderr
-    line[4] = "ckpt=srgan"
-    alone = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
+    line[3] = "ckpt=srgan"
+    alone = run_script(line, cwd=folder)
     assert alone.returncode == 1
     assert "Expected two weights or more" in alone.stderr

@@ -11,19 +11,17 @@ from typing import Any
 
 from torch import Tensor
 
-from srgan.prediction.page_parts import (
+from srgan.prediction.pages.page_parts import (
     LABELS,
     MAIN_SCORES,
     facts,
-    label,
     mean,
     number,
     require_alike,
     small_preview,
     viewable,
+    write_page,
 )
-from srgan.system.files import atomic_write
-from srgan.system.pages import page_template
 
 
 @dataclass(frozen=True)
@@ -118,15 +116,8 @@ def write_comparison(path: Path, entries: Iterable[Comparison], *, networks: Seq
         ValueError: If the pictures of an entry are not of one shape.
     """
     rows: list[_Row] = []
-    page = page_template("compare.html").stream(
-        title=title,
-        pictures=map(partial(_picture, rows, networks), entries),  # a loop would hold two at a time
-        summarised=lambda: _summary(rows, networks),
-        label=label,
-        number=number,
-    )
-    with atomic_write(path) as file:
-        page.dump(file, encoding="utf-8", errors="replace")  # the names of files need not be text
+    pictures = map(partial(_picture, rows, networks), entries)  # a loop would hold two at a time
+    write_page(path, "compare.html", title=title, pictures=pictures, summarised=lambda: _summary(rows, networks))
 
 
 def _picture(rows: list[_Row], networks: Sequence[Network], entry: Comparison) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from srgan.evaluation import lpips
 from srgan.evaluation.metrics import score_card
 from srgan.pictures.resize import downscale, upscale
 from srgan.pictures.rgb import read_image, write_image
-from srgan.prediction.references import References
+from srgan.prediction.pages.references import References
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +117,7 @@ def test_lpips_is_measured_where_its_weights_are(tmp_path: Path, monkeypatch: py
         def __call__(self, sr: torch.Tensor) -> torch.Tensor:
             return torch.tensor(0.25)
 
-    monkeypatch.setattr("srgan.prediction.references.Lpips", Fixed)
+    monkeypatch.setattr("srgan.prediction.pages.references.Lpips", Fixed)
     hr = original(tmp_path, "a.png")
     images = {"lr": downscale(hr, 4), "bicubic": hr, "hr": hr}
     scores, _ = references(tmp_path).score(PurePath("a.png"), results={"mine": hr}, **images)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from srgan.prediction.page import Entry, write_report
+from srgan.prediction.pages.page import Entry, write_report
 from tests.web_driver import Browser
 
 pytestmark = pytest.mark.browser

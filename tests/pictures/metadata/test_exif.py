@@ -9,14 +9,12 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import ExifTags, Image
-from torch import Tensor
 
-from srgan.inference.channels import upscale_picture
 from srgan.pictures import from_image, read_pictures, write_pictures
 from srgan.pictures.metadata.exif import EXIF, GPS, INTEROP, Block, Directory, Entry, parse
+from tests.pictures.metadata.converted import SUFFIXES, convert
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
-SUFFIXES = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "avif": ".avif", "tiff": ".tif"}
 ARTIST = "Jörg Müller © 画\0".encode()
 NOTE = b"Maker\0" + bytes(range(90))
 ASCII, BYTES, SHORT, LONG, RATIONAL, UNDEFINED = 2, 1, 3, 4, 5, 7
@@ -50,17 +48,6 @@ def of_a_camera(order: str = "<", orientation: int = 1) -> Block:
         GPS: {1: Entry(ASCII, 2, b"N\0"), 2: make(RATIONAL, "I", 48, 1, 8, 1, 15, 2)},
     }
     return Block(order, tags)
-
-
-def enlarge(lr: Tensor) -> Tensor:
-    return lr.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
-
-
-def convert(source: Path, format: str) -> Path:
-    target = source.parent / "out" / f"x{SUFFIXES[format]}"
-    frames = [upscale_picture(frame, enlarge) for frame in read_pictures(source, max_pixels=10**6)]
-    write_pictures(target, frames, format=format, quality=95)
-    return target
 
 
 def block_in(path: Path) -> Block:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,76 @@ from srgan.pictures.browser_view import Rows, Seen, read_seen, reduce_rows
 from srgan.pictures.resize import resize_rows
 from srgan.pictures.rgb import read_image, to_uint8
 from srgan.prediction.jobs import Job
-from srgan.prediction.looking import PAGE, Looking, require_memory
-from srgan.prediction.page import VIEWING_PIXELS, Entry, write_report
+from srgan.prediction.loop import Summary
+from srgan.prediction.pages.looking import PAGE, Looking, find_references, require_memory
+from srgan.prediction.pages.page import VIEWING_PIXELS, Entry, write_report
+from srgan.prediction.predict import Prediction
 from srgan.prediction.sizes import Size
 
 _BYTES_PER_BIT = 2  # of a pixel's channel: what decoding a result takes at the peak, 10 to 12 and 20 to 27 measured
+
+
+def predict_and_review(
+    *,
+    ckpt: str,
+    report: bool = False,
+    reference: str | None = None,
+    device: str = "auto",
+    max_pixels: int = 100_000_000,
+    overwrite: bool = False,
+    size: str | None = None,
+    shard: str | None = None,
+    watch: bool = False,
+    **settings: Any,
+) -> Summary:
+    """Enlarge pictures, then look at all results, also of earlier runs.
+
+    Args:
+        ckpt: Weights, as ``srgan.Upscaler`` takes them.
+        report: Write ``index.html``, a page to look at the results.
+        reference: Folder of originals to score the results against.
+        device: ``auto`` or a torch device.
+        max_pixels: The most pixels an input may have.
+        overwrite: Replace files in the output folder that are not ours, or another picture's.
+        size: As ``Prediction`` has it; only without ``reference``.
+        shard: None: a part is not looked at.
+        watch: False: what has no end is not looked at.
+        settings: Further arguments of ``Prediction``.
+
+    Returns:
+        What came of each picture, and of the page and the scores.
+
+    Raises:
+        ValueError: If a setting or the weights cannot be used, or a file would be overwritten that is not ours.
+        OSError: If there is nothing to read, or the output cannot be written to.
+    """
+    _require_possible(reference=reference, size=size, shard=shard, watch=watch)
+    run = Prediction(ckpt=ckpt, device=device, max_pixels=max_pixels, overwrite=overwrite, size=size, **settings)
+    # Before the work, since its folder may be misspelled.
+    references = find_references(reference, run.scale, max_pixels=max_pixels * run.scale**2, device=device)
+    if not overwrite:
+        require_own(run.folder, page=report, scores=references is not None)
+    summary = run.run()
+    if summary.interrupted or summary.disk_full is not None:
+        return summary
+    title = f"Enlarged with {ckpt}" if report else None
+    review = Review(references, run.scale, max_pixels, title, Path(ckpt).stem, summary.seconds, run.size)
+    summary, told = review.conclude(summary, run.folder)
+    if told:
+        print(told)  # noqa: T201
+    return summary
+
+
+def _require_possible(*, reference: str | None, size: str | None, shard: str | None, watch: bool) -> None:
+    if shard is not None:
+        raise ValueError(
+            "Expected report and reference without shard: they look at all parts. Give them once the parts are done;"
+            " what is done is not done again."
+        )
+    if watch:
+        raise ValueError("Expected report and reference without watch: they look at what a run has done at its end.")
+    if size is not None and reference is not None:
+        raise ValueError("Expected reference without size: results are scored as the network gives them.")
 
 
 @dataclass

@@ -9,24 +9,14 @@ import pytest
 import tifffile
 from PIL import Image, IptcImagePlugin
 
-from srgan.inference.channels import upscale_picture
 from srgan.pictures import read_pictures, write_pictures
 from srgan.pictures.metadata.captions import as_segments
+from tests.pictures.metadata.converted import convert
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
 # Record 2: by-line (80), copyright (116), caption (120).
 RECORDS = [(80, "Zoë".encode()), (116, b"me"), (120, b"A cat")]
 IPTC = b"".join(struct.pack(">BBBH", 0x1C, 2, number, len(text)) + text for number, text in RECORDS)
-
-
-def convert(source: Path, suffix: str, format: str) -> Path:
-    target = source.parent / "out" / f"x{suffix}"
-    frames = [
-        upscale_picture(frame, lambda lr: lr.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3))
-        for frame in read_pictures(source, max_pixels=10**6)
-    ]
-    write_pictures(target, frames, format=format, quality=95)
-    return target
 
 
 def jpeg(path: Path, *, comments: tuple[bytes, ...] = (), iptc: bytes | None = None, more: bytes = b"") -> Path:
@@ -43,7 +33,7 @@ def records_in(path: Path) -> dict[int, bytes]:
 
 def test_comments_of_a_jpeg_stay(tmp_path: Path) -> None:
     source = jpeg(tmp_path / "x.jpg", comments=(b"first", "für Zoë".encode("latin-1")))
-    assert read_pictures(convert(source, ".jpg", "jpg"), max_pixels=10**6)[0].comments == (b"first", b"f\xfcr Zo\xeb")
+    assert read_pictures(convert(source, "jpg"), max_pixels=10**6)[0].comments == (b"first", b"f\xfcr Zo\xeb")
     with Image.open(tmp_path / "out" / "x.jpg") as out:
         assert out.size == (32, 32)
         assert out.info["comment"] == b"f\xfcr Zo\xeb"
@@ -58,7 +48,7 @@ def test_iptc_stays_between_jpeg_and_tiff(tmp_path: Path, source: str, suffix: s
         path = tmp_path / source
         Image.fromarray(PIXELS).save(path, tiffinfo={33723: IPTC})
     assert records_in(path) == dict(RECORDS)
-    assert records_in(convert(path, suffix, format)) == dict(RECORDS)
+    assert records_in(convert(path, format, suffix=suffix)) == dict(RECORDS)
 
 
 @pytest.mark.parametrize("order", "<>")
@@ -67,20 +57,20 @@ def test_iptc_of_a_tiff_in_words_is_read_in_either_order(tmp_path: Path, order: 
     words = struct.unpack(f"{order}{len(padded) // 4}I", padded)
     tags: list[tuple[int, str, int, Any, bool]] = [(33723, "I", len(words), words, True)]
     tifffile.imwrite(tmp_path / "x.tif", PIXELS, photometric="rgb", extratags=tags)
-    assert records_in(convert(tmp_path / "x.tif", ".jpg", "jpg")) == dict(RECORDS)
+    assert records_in(convert(tmp_path / "x.tif", "jpg")) == dict(RECORDS)
 
 
 def test_iptc_larger_than_a_segment_is_whole(tmp_path: Path) -> None:
     text = bytes(np.random.default_rng(0).integers(32, 127, 30000).tolist())
     large = b"".join(struct.pack(">BBBH", 0x1C, 2, 120, len(text)) + text for _ in range(5))
     source = jpeg(tmp_path / "x.jpg", iptc=large)
-    assert read_pictures(convert(source, ".jpg", "jpg"), max_pixels=10**6)[0].iptc == large
+    assert read_pictures(convert(source, "jpg"), max_pixels=10**6)[0].iptc == large
 
 
 def test_photoshops_other_resources_are_left_out(tmp_path: Path) -> None:
     preview = b"8BIM" + struct.pack(">HHI", 0x040C, 0, 7) + b"PREVIEW\0"
     more = b"\xff\xed" + struct.pack(">H", 2 + 14 + len(preview)) + b"Photoshop 3.0\0" + preview
-    out = convert(jpeg(tmp_path / "x.jpg", iptc=IPTC, more=more), ".jpg", "jpg")
+    out = convert(jpeg(tmp_path / "x.jpg", iptc=IPTC, more=more), "jpg")
     assert records_in(out) == dict(RECORDS)
     assert b"PREVIEW" not in out.read_bytes()
 

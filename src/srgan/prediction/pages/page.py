@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from srgan.prediction.page_parts import (
+from srgan.prediction.pages.page_parts import (
     LABELS,
     MAIN_SCORES,
     facts,
@@ -23,9 +23,8 @@ from srgan.prediction.page_parts import (
     small_preview,
     trust_overlay,
     viewable,
+    write_page,
 )
-from srgan.system.files import atomic_write
-from srgan.system.pages import page_template
 
 VIEWING_PIXELS = 3_000_000  # pictures come no larger: else some dozens would not fit into a browser
 
@@ -92,15 +91,8 @@ def write_report(path: Path, entries: Iterable[Entry], *, title: str) -> None:
         ValueError: If the pictures of an entry are not of one shape.
     """
     rows: list[_Row] = []
-    page = page_template("prediction.html").stream(
-        title=title,
-        pictures=map(partial(_picture, rows), entries),  # a loop would hold two at a time
-        summarised=lambda: _summary(rows),
-        label=label,
-        number=number,
-    )
-    with atomic_write(path) as file:
-        page.dump(file, encoding="utf-8", errors="replace")  # the names of files need not be text
+    pictures = map(partial(_picture, rows), entries)  # a loop would hold two at a time
+    write_page(path, "prediction.html", title=title, pictures=pictures, summarised=lambda: _summary(rows))
 
 
 def _picture(rows: list[_Row], entry: Entry) -> dict[str, Any]:

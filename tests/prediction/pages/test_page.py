@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from srgan.prediction.page import Entry, write_report
+from srgan.prediction.pages.page import Entry, write_report
 
 VOID = {"meta", "img", "br", "input", "link"}
 

@@ -23,8 +23,7 @@ from srgan.networks import Generator
 from srgan.pictures.resize import upscale
 from srgan.pictures.rgb import read_image, to_uint8
 from srgan.prediction import Summary
-from srgan.prediction.predict import predict
-from srgan.prediction.review import bicubic_rows
+from srgan.prediction.pages.review import bicubic_rows, predict_and_review
 from srgan.weights import save_generator
 from tests.profiles import exchanging_profile
 
@@ -53,7 +52,7 @@ def folder(tmp_path: Path, photos: Path) -> Path:
 
 def run(folder: Path, weights: Path, **settings: object) -> Summary:
     source, output = folder / "lr", folder / "out"
-    return predict(source=source, output=output, ckpt=str(weights), precision="fp32", **settings)  # type: ignore[arg-type]
+    return predict_and_review(source=source, output=output, ckpt=str(weights), precision="fp32", **settings)  # type: ignore[arg-type]
 
 
 def scored(folder: Path) -> dict[str, Any]:
@@ -136,7 +135,7 @@ def test_too_small_or_large_to_score_is_shown_with_its_original(
     Image.new("RGB", (12, 12), "teal").save(folder / "hr" / "a.png")
     Image.new("RGB", (30, 30), "teal").save(folder / "lr" / "large.png")
     Image.new("RGB", (120, 120), "teal").save(folder / "hr" / "large.png")
-    monkeypatch.setattr("srgan.prediction.looking.SCORED_PIXELS", 14399)
+    monkeypatch.setattr("srgan.prediction.pages.looking.SCORED_PIXELS", 14399)
     summary = str(run(folder, weights, report=True, reference=str(folder / "hr")))
     assert re.search(r"2 unscored:\n  a\.png: .*at least 19 pixels.*\n  large\.png: 14400 ", summary)
     assert list(scored(folder)) == ["sub/b.png"]
@@ -169,7 +168,7 @@ def test_no_memory_for_one_picture_leaves_the_others_on_the_page(
     folder: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.new("RGB", (30, 30)).save(folder / "lr" / "large.png")
-    monkeypatch.setattr("srgan.prediction.looking.available_memory", lambda device: 14400 * 16 - 1)
+    monkeypatch.setattr("srgan.prediction.pages.looking.available_memory", lambda device: 14400 * 16 - 1)
     summary = run(folder, weights, report=True, reference=str(folder / "hr"))
     assert not summary.complete
     assert f"3 enlarged\n1 cannot be looked at:\n  {folder / 'lr' / 'large.png'}: " in str(summary)
@@ -183,14 +182,14 @@ def test_a_page_that_cannot_be_written_hides_nothing(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("srgan.prediction.review.write_report", full)
+    monkeypatch.setattr("srgan.prediction.pages.review.write_report", full)
     summary = run(folder, weights, report=True)
     assert not summary.complete
     assert re.fullmatch(r"2 enlarged\n.*No space left on device", str(summary))
 
 
 def test_ctrl_c_while_looking_is_told_as_ever(folder: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("srgan.prediction.review.write_report", Mock(side_effect=KeyboardInterrupt))
+    monkeypatch.setattr("srgan.prediction.pages.review.write_report", Mock(side_effect=KeyboardInterrupt))
     summary = run(folder, weights, report=True)
     assert summary.interrupted
     assert "2 enlarged" in str(summary)

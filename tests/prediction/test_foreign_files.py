@@ -1,0 +1,73 @@
+"""Tests of what is shown and scored of pictures that networks of other projects enlarged."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from srgan.evaluation.metrics import score_card
+from srgan.inference import upscale
+from srgan.pictures.rgb import read_image
+from srgan.prediction.pages.review import predict_and_review
+from srgan.weights import load_generator
+from tests.conftest import textured_photo
+from tests.weights.community_files import write_compact, write_rrdb
+
+
+@pytest.mark.parametrize("self_ensemble", [False, True])
+@pytest.mark.parametrize("write", [write_rrdb, write_compact])
+def test_page_and_scores_are_of_a_foreign_network(
+    write: Callable[..., Path], self_ensemble: bool, tmp_path: Path
+) -> None:
+    ckpt = write(tmp_path / "4x.pth")
+    for folder, size in (("hr", (240, 80)), ("lr", (60, 20))):
+        (tmp_path / folder).mkdir()
+        textured_photo(80, 240, seed=0).resize(size).save(tmp_path / folder / "a.png")
+    summary = predict_and_review(
+        source=tmp_path / "lr",
+        output=tmp_path / "out",
+        ckpt=str(ckpt),
+        reference=str(tmp_path / "hr"),
+        report=True,
+        trust_map=True,
+        self_ensemble=self_ensemble,
+        tile_size=32,
+        device="cpu",
+    )
+    assert summary.complete
+    lr, sr, hr = (read_image(tmp_path / folder / "a.png") for folder in ("lr", "out", "hr"))
+    whole = upscale(load_generator(ckpt), lr)
+    assert self_ensemble or (sr - whole).abs().max() <= 1 / 255  # half a level of tiling, and half of rounding
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    (block,) = [json.loads(each) for each in re.findall(r'class="picture">(.*?)</script>', page)]
+    assert block["trust"]
+    assert {"sr", "reference", "bicubic"} <= set(block["layers"])
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text(encoding="utf-8"))["scores"]
+    assert scores["4x"]["a.png"] == pytest.approx(score_card(sr, hr, scale=4))
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 8])
+def test_page_and_scores_are_of_any_scale(scale: int, tmp_path: Path) -> None:
+    ckpt = write_compact(tmp_path / "net.pth", scale=scale)
+    for folder, factor in (("lr", 1), ("hr", scale)):
+        (tmp_path / folder).mkdir()
+        textured_photo(16, 24, seed=0).resize((24 * factor, 16 * factor)).save(tmp_path / folder / "a.png")
+    summary = predict_and_review(
+        source=tmp_path / "lr",
+        output=tmp_path / "out",
+        ckpt=str(ckpt),
+        reference=str(tmp_path / "hr"),
+        report=True,
+        trust_map=True,
+        consistency=scale > 1,
+        device="cpu",
+    )
+    assert summary.complete
+    with Image.open(tmp_path / "out" / "a.png") as large:
+        assert large.size == (24 * scale, 16 * scale)
+    assert 'class="picture"' in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text(encoding="utf-8"))["scores"]
+    assert scores["net"]["a.png"]["psnr_y"] > 5
