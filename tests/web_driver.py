@@ -35,6 +35,33 @@ class Browser:
         """Write what the window shows as PNG."""
         path.write_bytes(base64.b64decode(_call("GET", f"{self._session}/screenshot")))
 
+    def drop(self, *paths: Path) -> None:
+        """Let files and folders fall on the middle of the window, as from a desktop."""
+        x, y = self.run("return [innerWidth / 2, innerHeight / 2]")
+        data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self._devtools("Input.dispatchDragEvent", type=kind, x=x, y=y, data=data)
+
+    def download_to(self, folder: Path) -> None:
+        """Where downloads go, without a question."""
+        self._devtools("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+
+    @contextmanager
+    def another_tab(self, url: str) -> Iterator[None]:
+        """Work in a second tab for as long as the context lasts; the first one goes on behind it."""
+        first = _call("GET", f"{self._session}/window")
+        made = _call("POST", f"{self._session}/window/new", {"type": "tab"})
+        _call("POST", f"{self._session}/window", {"handle": made["handle"]})
+        try:
+            self.open(url)
+            yield
+        finally:
+            _call("DELETE", f"{self._session}/window")
+            _call("POST", f"{self._session}/window", {"handle": first})
+
+    def _devtools(self, command: str, **parameters: Any) -> None:
+        _call("POST", f"{self._session}/goog/cdp/execute", {"cmd": command, "params": parameters})
+
     def log(self) -> list[str]:
         """What the console said since the last call: errors, blocked requests."""
         return [entry["message"] for entry in _call("POST", f"{self._session}/se/log", {"type": "browser"})]

@@ -170,14 +170,56 @@ def test_several_inputs_are_one_list_of_jobs(tmp_path: Path) -> None:
     jobs = plan_jobs(sources, tmp_path / "out", format="png")
     names = [job.picture.relative_to(tmp_path / "out").as_posix() for job in jobs]
     assert names == ["a.jpg.png", "a.png.png", "b.png", "sub/c.png"]
-    with pytest.raises(
-        ValueError, match=r"both be written to .*Rename one of them, or give each an output= of its own"
-    ):
-        plan_jobs(
-            [make(tmp_path, "monday/i.jpg") / "monday", make(tmp_path, "tuesday/i.jpg") / "tuesday"],
-            source,
-            format="png",
-        )
+
+
+def planned(*sources: Path, output: Path, owners: dict[str, Path] | None = None, format: str = "png") -> list[str]:
+    """Where results go, in the order of the inputs."""
+    jobs = plan_jobs(sources, output, format=format, owners=owners)
+    return [job.picture.relative_to(output).as_posix() for job in jobs]
+
+
+def test_pictures_of_one_name_in_two_folders_stay_apart(tmp_path: Path) -> None:
+    source, output = make(tmp_path, "one/i.jpg", "one/x.jpg", "two/i.jpg", "two/sub/i.jpg"), tmp_path / "out"
+    folders = [source / "one", source / "two"]
+    assert planned(*folders, output=output) == ["one/i.png", "x.png", "two/i.png", "sub/i.png"]
+    assert planned(*folders, output=output, format="same") == ["one/i.jpg", "x.jpg", "two/i.jpg", "sub/i.jpg"]
+    files = [source / "one" / "i.jpg", source / "two" / "i.jpg"]
+    assert planned(*files, output=output) == ["one/i.png", "two/i.png"]
+    jobs = plan_jobs(folders, output, format="png")
+    assert [job.name for job in jobs] == ["one/i.jpg", "x.jpg", "two/i.jpg", "sub/i.jpg"]  # of which no two are one
+    note = naming_note(jobs)
+    assert note is not None
+    assert note.startswith("2 of 4 results go into a folder called as the one of their picture, to tell them from")
+    assert note.endswith(f"{files[0]} → {output / 'one' / 'i.png'}")
+
+
+def test_folders_of_one_name_are_told_by_those_around_them(tmp_path: Path) -> None:
+    source = make(tmp_path, "2024/photos/i.jpg", "2025/photos/i.jpg", "2025/photos/i.png", "2025/photos/photos/i.jpg")
+    folders = [source / "2024" / "photos", source / "2025" / "photos"]
+    assert planned(*folders, output=tmp_path / "out") == [
+        "2024/photos/i.png",
+        "2025/photos/i.png",
+        "i.png",
+        "photos/i.png",
+    ]
+
+
+def test_a_folder_in_the_other_one_may_have_its_name(tmp_path: Path) -> None:
+    source = make(tmp_path, "one/i.jpg", "two/i.jpg", "two/one/i.jpg", "two/two/i.jpg", "two/two/i.png")
+    found = planned(source / "one", source / "two", output=tmp_path / "out")
+    assert len(set(found)) == 5
+    assert found[0] == "one/i.png"
+
+
+def test_a_picture_of_two_folders_keeps_its_place(tmp_path: Path) -> None:
+    source, output = make(tmp_path, "one/i.jpg", "two/i.jpg"), tmp_path / "out"
+    one, two = (source / name for name in ("one", "two"))
+    alone = {"i.png": (one / "i.jpg").resolve()}
+    assert planned(one, two, output=output, owners=alone) == ["i.png", "two/i.png"]  # the second came later
+    assert planned(two, output=output, owners={**alone, "two/i.png": (two / "i.jpg").resolve()}) == ["two/i.png"]
+    both = {f"{name}/i.png": (source / name / "i.jpg").resolve() for name in ("one", "two")}
+    (two / "i.jpg").rename(two / "j.jpg")
+    assert planned(one, two, output=output, owners=both) == ["one/i.png", "j.png"]
 
 
 def test_an_output_that_ends_like_a_picture_is_the_file(tmp_path: Path) -> None:

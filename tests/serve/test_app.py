@@ -20,7 +20,8 @@ from starlette.testclient import TestClient
 from srgan.networks import Generator
 from srgan.serve.app import Server
 from srgan.serve.networks import Networks
-from srgan.serve.wishes import Limits
+from srgan.serve.wishes import Limits, read_wish
+from srgan.serve.work import Work
 from srgan.weights import save_generator
 
 TOKEN = "secret"
@@ -212,6 +213,23 @@ def test_max_pixels_alone_limits_pixels(weights: Path, tmp_path: Path, monkeypat
     assert "x.png: expected at most max_pixels=200 pixels, but it has 20x20" in refused.text
 
 
+def test_a_network_of_another_scale_is_counted_as_it_is(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    save_generator(tmp_path / "twice.safetensors", Generator(num_blocks=1, channels=4, scale=2))
+    networks = Networks(ckpt=str(tmp_path / "twice.safetensors"), tile_size=16, device="cpu")
+    server = Server(networks, networks, folder=tmp_path, token=TOKEN, limits=Limits())
+    source = tmp_path / "a.png"
+    source.write_bytes(picture())
+    given = ({"size": "2x"}, {"size": "4x"})
+    wishes = [read_wish(each, weights=networks.names, blended=networks.blended) for each in given]
+    work = Work(networks, networks, Limits())
+    assert [work.tiles(source, each) for each in wishes] == [1, 5]  # once, and once more in four times the pixels
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with TestClient(server.app(), base_url="http://127.0.0.1", headers=headers) as client:
+        task = client.post("/tasks", params={"size": "5x"}, content=picture()).json()
+    assert (task["state"], "the network enlarges 2 times" in task["message"]) == ("failed", True)
+
+
 def test_a_full_disk_is_said(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -228,6 +246,15 @@ def test_the_view_has_layers_and_the_trust_map(client: TestClient) -> None:
     assert (block["width"], block["height"], block["source"], block["name"]) == (48, 36, [12, 9], "a.png")
     assert set(block["layers"]) == {"bicubic", "sr"}
     assert block["trust"].startswith("data:image/png")
+
+
+def test_what_is_too_large_to_be_shown_is_said_to_be(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    client.post("/tasks", params={"name": "a.png"}, content=picture())
+    (task,) = wait(client)
+    monkeypatch.setattr("srgan.prediction.pages.looking.available_memory", lambda device: 1000)
+    answer = client.get(f"/tasks/{task['id']}/view")
+    assert (answer.status_code, "a.png is too large to be shown" in answer.text) == (507, True)
+    assert client.get(f"/tasks/{task['id']}/result").status_code == 200
 
 
 def test_a_crop_is_the_same_part_of_the_whole(client: TestClient) -> None:
@@ -250,6 +277,16 @@ def test_again_replaces_the_result_once_it_is_there(client: TestClient) -> None:
     (again,) = wait(client)
     assert (again["id"], again["version"], again["result"]) == (task["id"], 2, "a.jpg")
     assert size_of(client.get(f"/tasks/{task['id']}/result").content) == (24, 18)
+
+
+def test_a_size_that_cannot_be_is_mended_by_another(client: TestClient) -> None:
+    task = client.post("/tasks", params={"name": "a.png", "size": "17x"}, content=picture()).json()
+    assert (task["state"], "size=17x" in task["message"]) == ("failed", True)
+    answer = client.post(f"/tasks/{task['id']}/again", params={"size": "18x"})
+    assert (answer.status_code, "size=18x" in answer.text) == (400, True)
+    assert client.post(f"/tasks/{task['id']}/again", params={"size": "2x"}).status_code == 200
+    (mended,) = wait(client)
+    assert (mended["state"], mended["message"]) == ("done", None)
 
 
 class Gate:

@@ -153,9 +153,10 @@ find("download-all").addEventListener("click", () => download("results.zip"));
 
 // The viewer
 let opening = "";
+const unseen = new Set(); // results that could not be shown, which nobody asks for again by themselves
+const keyOf = ({id, version}) => `${id} ${version}`;
 async function openView(id) {
-  const task = tasks.find((each) => each.id === id);
-  const key = `${id} ${task.version}`;
+  const task = tasks.find((each) => each.id === id), key = keyOf(task);
   if (opening === key) return;
   opening = key;
   try {
@@ -166,7 +167,7 @@ async function openView(id) {
     display(next);
     find("again").disabled = false;
     draw();
-  } catch (error) { complain(error); }
+  } catch (error) { unseen.add(key); complain(error); }
   opening = "";
   look();
 }
@@ -178,9 +179,9 @@ function leave() {
 function refresh() { // the first that is done is shown by itself, and what is shown is shown anew when it is made anew
   const current = shown && tasks.find((task) => task.id === shown.id);
   if (shown && !current) leave();
-  if (current && current.version !== shown.version) openView(current.id);
+  if (current && current.version !== shown.version && !unseen.has(keyOf(current))) openView(current.id);
   else if (!shown) {
-    const first = tasks.find((task) => task.result);
+    const first = tasks.find((task) => task.result && !unseen.has(keyOf(task)));
     if (first) openView(first.id);
   }
 }

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from srgan.commands.command_line import run_with_hydra
 from srgan.sweeps.hydra_job import folder_of_settings, is_sweep, mistakes_in_a_sentence
 from srgan.system.files import show_any_name
-from srgan.system.memory import keep_memory
+from srgan.system.memory import keep_few_kernels, keep_memory
 from srgan.system.overrides import bare_inputs, quoted_paths, require_paths
 
 if TYPE_CHECKING:  # imported where it is used, so that `--help` answers at once
@@ -50,6 +50,7 @@ def exit_codes(command: str) -> Iterator[None]:
     warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
     show_any_name()
     keep_memory()
+    keep_few_kernels()
     with mistakes_in_a_sentence(command, ValueError, OSError):
         try:
             yield

@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from srgan.commands.command_line import command_line
+from srgan.system.memory import keep_few_kernels
 
 _CANNOT_RUN = 2
 _HOST = "127.0.0.1"
@@ -40,6 +41,7 @@ Open a page to work in: drop pictures, choose weights, strength and size, compar
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C; 2 and what is wrong where that cannot be."""
     own, _ = command_line(arguments, usage=_USAGE, description=_DESCRIPTION, own=_OWN, takes_overrides=False)
+    keep_few_kernels()
     try:
         import uvicorn
 

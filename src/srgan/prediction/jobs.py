@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 
 from srgan.pictures import EXTENSIONS
 from srgan.pictures.find import LeftOutWarning, left_out, walk
-from srgan.prediction.names import result_names
+from srgan.prediction.names import result_names, told_apart
 from srgan.prediction.records import FILE_LEDGER, LEDGER, results_among_others
 
 # Format → the ending of its files; "same" keeps the input's whole name.
@@ -22,14 +22,17 @@ class Job:
     """One file to enlarge.
 
     Args:
-        name: The input's path under the input folder, with forward slashes: the same on every machine.
+        name: The input's path under the input folder, with forward slashes: the same on every machine. Where several
+            input folders have such a path, it begins with the folder's name.
         source: The input.
         targets: The files to write, the picture last: once it is there, all are.
+        apart: Whether they are in a folder called as the input folder, to tell them from those of another.
     """
 
     name: str
     source: Path
     targets: tuple[Path, ...]
+    apart: bool = False
 
     @property
     def picture(self) -> Path:
@@ -113,45 +116,49 @@ def plan_jobs(
     """
     if format not in SUFFIXES:
         raise ValueError(f"Expected format to be one of {', '.join(SUFFIXES)}, got {format}.")
-    names = _names([source] if isinstance(source, Path) else source, output, may_be_empty=may_be_empty)
+    roots = _roots([source] if isinstance(source, Path) else source, output, may_be_empty=may_be_empty)
+    names: dict[Path, PurePath] = {path: path.relative_to(root) for path, root in roots.items()}
     suffix = SUFFIXES[format]
     if file is not None:
         results = dict.fromkeys(names, PurePath(file))
-    elif suffix is None:
-        results = names
     else:
-        results = result_names(names, suffix, companions=companions, owners=owners or {})
+        results = result_names(names, roots, suffix, companions=companions, owners=owners or {})
     jobs = []
-    for path, name in names.items():
+    for path, name in told_apart(names, roots).items():
         picture = output / results[path]
         beside = (picture.with_name(picture.name + ending) for ending in companions)
-        jobs.append(Job(name.as_posix(), path, (*beside, picture)))
+        apart = file is None and results[path].parent != names[path].parent
+        jobs.append(Job(name.as_posix(), path, (*beside, picture), apart))
     _check_targets(jobs)
     return [job for job in jobs if shard is None or shard.takes(job.name)]
 
 
 def naming_note(jobs: Sequence[Job]) -> str | None:
-    """A line on those whose results have both endings; None where there are none."""
+    """A line on those whose results have both endings or their folder's name; None where there are none."""
     both = [job for job in jobs if job.source.suffix and job.picture.stem == job.source.name]
-    if not both:
+    apart = [job for job in jobs if job.apart]
+    told = []
+    if both:
+        told.append(f"{len(both)} of {len(jobs)} results keep the ending of their picture in their name")
+    if apart:
+        told.append(f"{len(apart)} of {len(jobs)} results go into a folder called as the one of their picture")
+    if not told:
         return None
-    first = both[0]
-    return (
-        f"{len(both)} of {len(jobs)} results keep the ending of their picture in their name, to tell them from those of"
-        f" others: {first.name} → {first.picture.name}"
-    )
+    first = (apart or both)[0]
+    shown = f"{first.source} → {first.picture}" if apart else f"{first.name} → {first.picture.name}"
+    return f"{', '.join(told)}, to tell them from those of others: {shown}"
 
 
-def _names(sources: Sequence[Path], output: Path, *, may_be_empty: bool) -> dict[Path, PurePath]:
-    """Every input once, with its path under its root."""
-    names: dict[Path, PurePath] = {}
+def _roots(sources: Sequence[Path], output: Path, *, may_be_empty: bool) -> dict[Path, Path]:
+    """Every input once, with the folder that it is named from."""
+    roots: dict[Path, Path] = {}
     seen: set[str] = set()
     for source in sources:
         inputs, root = _find_inputs(source, output, may_be_empty=may_be_empty)
         new = [path for path in inputs if _identity(path) not in seen]  # a folder and a picture in it, say
-        names |= {path: path.relative_to(root) for path in new}
+        roots |= dict.fromkeys(new, root)
         seen |= {_identity(path) for path in new}
-    return names
+    return roots
 
 
 def _find_inputs(source: Path, output: Path, *, may_be_empty: bool) -> tuple[list[Path], Path]:

@@ -1,42 +1,95 @@
-"""What results are called: as their pictures, and with both endings where two pictures differ in theirs alone."""
+"""What results are called: as their pictures, with both endings or their folder's name where two would meet."""
 
 import os
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePath
+
+# The ways to call a result, in the order in which they are tried.
+_PLAIN, _BOTH_ENDINGS, _IN_FOLDER, _IN_FOLDER_BOTH_ENDINGS = range(4)
+
+
+def told_apart(names: Mapping[Path, PurePath], roots: Mapping[Path, Path]) -> dict[Path, PurePath]:
+    """Names of inputs of which no two are the same: those that several roots have begin with the root's own name.
+
+    Args:
+        names: By input, its path under its root.
+        roots: By input, the folder that it was found in.
+    """
+    folders, apart, told = _folder_names(set(roots.values())), dict(names), set[Path]()
+    while more := _crowded(apart, ()) - told:
+        apart |= {path: folders[roots[path]] / names[path] for path in more}
+        told |= more
+    return apart
 
 
 def result_names(
-    names: Mapping[Path, PurePath], suffix: str, *, companions: Sequence[str], owners: Mapping[str, Path]
+    names: Mapping[Path, PurePath],
+    roots: Mapping[Path, Path],
+    suffix: str | None,
+    *,
+    companions: Sequence[str],
+    owners: Mapping[str, Path],
 ) -> dict[Path, PurePath]:
-    """Find a name for each result: of ``a.jpg`` and ``a.png`` in one folder they are ``a.jpg.png`` and ``a.png.png``.
+    """Find a name for each result.
 
-    A picture whose result has a name already keeps it, whatever other pictures come and go.
+    Of ``a.jpg`` and ``a.png`` in one folder they are ``a.jpg.png`` and ``a.png.png``; of ``monday/a.jpg`` and
+    ``tuesday/a.jpg``, found in two roots, ``monday/a.png`` and ``tuesday/a.png``. A picture whose result has a name
+    already keeps it, whatever other pictures come and go.
 
     Args:
-        names: The inputs, and the path of each under the input folder.
-        suffix: The ending of results.
+        names: By input, its path under its root.
+        roots: By input, the folder that it was found in.
+        suffix: The ending of results; None for that of each input.
         companions: Endings of further files beside each result.
         owners: The picture that a path under the output folder was made from, where that is known.
 
     Returns:
         By input, the path of its result under the output folder.
     """
-    short = {path: name.with_suffix(suffix) for path, name in names.items()}
-    long = {path: name.with_name(name.name + suffix) for path, name in names.items()}
-    chosen, kept = dict(short), set()
+    folders, apart = _folder_names(set(roots.values())), told_apart(names, roots)
+    ways = {path: _ways(name, folders[roots[path]], suffix) for path, name in names.items()}
+    taken = {path: _PLAIN if apart[path] == name else _IN_FOLDER for path, name in names.items()}
+    last = _BOTH_ENDINGS if len(folders) == 1 else _IN_FOLDER_BOTH_ENDINGS
+    kept: set[Path] = set()
     for path in names if owners else ():
         own = Path(os.path.realpath(path))
-        owner = owners.get(short[path].as_posix())
-        if owner == own:
+        owned = [owners.get(way.as_posix()) for way in ways[path]]
+        first_owner = owned[_PLAIN]
+        others = first_owner is not None and first_owner != own and first_owner.exists()
+        if own in owned and (owned.index(own) <= last or others):
+            taken[path] = owned.index(own)
             kept.add(path)
-        elif owners.get(long[path].as_posix()) == own or (
-            owner is not None and owner.parent == own.parent and owner.exists()
-        ):
-            chosen[path] = long[path]
-    while crowded := {path for path in _crowded(chosen, companions) if chosen[path] != long[path]}:
-        chosen |= {path: long[path] for path in crowded - kept or crowded}
-    return chosen
+        elif others and first_owner is not None and first_owner.parent == own.parent:
+            taken[path] = max(taken[path], _BOTH_ENDINGS)
+    while True:
+        chosen = {path: ways[path][taken[path]] for path in names}
+        crowded = {path for path in _crowded(chosen, companions) if taken[path] < last}
+        if not crowded:
+            return chosen
+        crowded = crowded - kept or crowded
+        first = min(taken[path] for path in crowded)
+        taken |= {path: first + 1 for path in crowded if taken[path] == first}
+
+
+def _ways(name: PurePath, folder: PurePath, suffix: str | None) -> Sequence[PurePath]:
+    plain = name if suffix is None else name.with_suffix(suffix)
+    both = name if suffix is None else name.with_name(name.name + suffix)
+    return plain, both, folder / plain, folder / both
+
+
+def _folder_names(roots: Collection[Path]) -> dict[Path, PurePath]:
+    """The shortest ends of folders' paths that tell them apart: their names, with those around them if need be."""
+    parts = {root: Path(os.path.abspath(root)).parts[1:] for root in roots}
+    found, length = {}, 1
+    while left := {root: own for root, own in parts.items() if root not in found}:
+        ends = Counter(os.path.normcase(PurePath(*own[-length:])) for own in set(parts.values()))
+        for root, own in left.items():
+            end = PurePath(*own[-length:])
+            if length >= len(own) or ends[os.path.normcase(end)] == 1:
+                found[root] = end
+        length += 1
+    return found
 
 
 def _crowded(chosen: Mapping[Path, PurePath], companions: Sequence[str]) -> set[Path]:

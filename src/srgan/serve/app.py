@@ -7,8 +7,8 @@ import asyncio
 import io
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -148,9 +148,9 @@ class Server:
 
     async def _again(self, request: Request) -> Response:
         task, wish = self._task(request), self._wish(request)
-        if task.message is not None and task.result is None and task.tiles == 0:
-            raise ValueError(task.message)  # it cannot be read
-        self.queue.again(task, wish, tiles=await run_in_threadpool(self._work.tiles, task.source, wish))
+        with _called(task):
+            tiles = await run_in_threadpool(self._work.tiles, task.source, wish)
+        self.queue.again(task, wish, tiles=tiles)
         return JSONResponse(told(task))
 
     async def _remove(self, request: Request) -> Response:
@@ -158,7 +158,12 @@ class Server:
         return Response(status_code=204)
 
     async def _view(self, request: Request) -> Response:
-        return JSONResponse(await run_in_threadpool(self._work.view, self._done(request)))
+        task = self._done(request)
+        try:
+            with _called(task):
+                return JSONResponse(await run_in_threadpool(self._work.view, task))
+        except MemoryError as error:
+            raise HTTPException(507, f"{task.name} is too large to be shown: {error}. It can be downloaded.") from error
 
     async def _crop(self, request: Request) -> Response:
         task, wish = self._task(request), self._wish(request)
@@ -168,10 +173,8 @@ class Server:
             raise ValueError("Expected x, y, width and height as whole numbers, in pixels of the picture.") from None
         make = partial(self._work.crop, task, wish, left=left, top=top, width=width, height=height)
         encoded = io.BytesIO()
-        try:
+        with _called(task):
             (await run_in_threadpool(make)).save(encoded, "PNG")
-        except ValueError as error:
-            raise ValueError(str(error).replace(str(task.source), task.name)) from error
         return Response(encoded.getvalue(), media_type="image/png")
 
     async def _result(self, request: Request) -> Response:
@@ -200,9 +203,10 @@ class Server:
                 await self._store(request, file.write)
             task = Task(name, source, 0, wish, listed=listed)
             try:
-                task.tiles = await run_in_threadpool(self._work.tiles, source, wish)
+                with _called(task):
+                    task.tiles = await run_in_threadpool(self._work.tiles, source, wish)
             except ValueError as error:
-                task.state, task.message = FAILED, str(error).replace(str(source), name)
+                task.state, task.message = FAILED, str(error)
         except BaseException:
             source.unlink(missing_ok=True)
             raise
@@ -235,3 +239,12 @@ class Server:
         if task.result is None:
             raise HTTPException(409, f"{task.name} is not done: {task.message or task.state}")
         return task
+
+
+@contextmanager
+def _called(task: Task) -> Iterator[None]:
+    """Have mistakes name a picture as its sender does, not by where it lies."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(str(error).replace(str(task.source), task.name)) from error

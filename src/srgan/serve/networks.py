@@ -31,6 +31,7 @@ class Networks:
         self._blend_with = {**dict.fromkeys(own, blend_with), **TRAINED_ON_FROM}
         self._settings = settings
         self._made: OrderedDict[tuple[str, float], Upscaler] = OrderedDict()
+        self._scales: dict[str, int] = {}
         self._lock = threading.Lock()
 
     @property
@@ -42,6 +43,16 @@ class Networks:
     def blended(self) -> Sequence[str]:
         """Those that take a strength below 1."""
         return [name for name, other in self._blend_with.items() if other is not None]
+
+    def scale(self, name: str) -> int:
+        """How many times larger the results of some weights are, without waiting for a network that is at work.
+
+        Raises:
+            ValueError: If the weights cannot be used.
+        """
+        if name not in self._scales:
+            self._scales[name] = Upscaler(self._paths[name], device="cpu", precision="fp32").scale
+        return self._scales[name]
 
     @contextmanager
     def lent(self, name: str, strength: float) -> Iterator[Upscaler]:
@@ -57,7 +68,7 @@ class Networks:
                 blend_with=self._blend_with.get(name) if strength != 1 else None,
                 **self._settings,
             )
-            self._made[name, strength] = upscaler
+            self._made[name, strength], self._scales[name] = upscaler, upscaler.scale
             while len(self._made) > _KEPT:
                 self._made.popitem(last=False)
             yield upscaler

@@ -18,6 +18,7 @@ from srgan.pictures.read import read_size
 from srgan.pictures.rgb import read_image, to_float, to_uint8
 from srgan.prediction.enlarger import TRUST, Enlarger
 from srgan.prediction.jobs import Job
+from srgan.prediction.pages.looking import require_memory
 from srgan.prediction.pages.page import Entry, block
 from srgan.prediction.pages.review import bicubic_rows
 from srgan.serve.answers import result_suffix
@@ -29,6 +30,9 @@ from srgan.system.files import atomic_write
 TILE = 256
 _TRUST_TIMES = 8  # what a trust map takes, in enlargements
 _VIEWING_PIXELS = 16_000_000  # more, and a browser gets slow
+_ANY_SIZE = 2**62  # pixels of a result, whose size was agreed to when it was made
+_BYTES_PER_INPUT_PIXEL = 16  # as decoded and as float RGB
+_BYTES_PER_RESULT_PIXEL = 8  # as decoded, of 16 bits and with alpha
 _LARGEST_CROP = 96  # pixels of the input a side
 _CROP_MARGIN = 24
 
@@ -51,11 +55,11 @@ class Work:
         """How many tiles a picture takes, by what its head says.
 
         Raises:
-            ImageReadError: If it is no picture, or is too large.
+            ValueError: If it is no picture, or is too large, or cannot be made as large as is wanted.
         """
         (height, width), frames = read_size(source, max_pixels=self._limits.max_pixels)
         once = math.ceil(width / TILE) * math.ceil(height / TILE) * frames
-        scale = 4
+        scale = self._networks.scale(wish.weights)
         passes = 1 if wish.size is None else wish.size.passes((height, width), scale)
         total = sum(once * scale ** (2 * number) for number in range(passes))
         tiles: int = total + (_TRUST_TIMES * once if wish.trust else 0)
@@ -89,10 +93,17 @@ class Work:
         task.result, task.trust = result, trust if wish.trust else None
 
     def view(self, task: Task) -> dict[str, Any]:
-        """What the page shows of a task that is done."""
+        """What the page shows of a task that is done.
+
+        Raises:
+            MemoryError: If there is too little to read it back.
+        """
         assert task.result is not None
+        (height, width), _ = read_size(task.source, max_pixels=self._limits.max_pixels)
+        (large_height, large_width), _ = read_size(task.result, max_pixels=_ANY_SIZE)
+        require_memory(height * width * _BYTES_PER_INPUT_PIXEL + large_height * large_width * _BYTES_PER_RESULT_PIXEL)
         small = read_seen(task.source, max_pixels=self._limits.max_pixels).whole()
-        sr = read_seen(task.result, max_pixels=2**62)
+        sr = read_seen(task.result, max_pixels=_ANY_SIZE)
         size = sr.size
 
         def shown(rows: Rows) -> Tensor:
