@@ -91,7 +91,8 @@ def _are_finite(network: Network, finite: Tensor) -> bool:
     """Whether a result can be used; False if it is to be computed once more, from here on in full precision."""
     mixed = [each for each in network.modules() if isinstance(each, MixedPrecision) and each.dtype is not None]
     # Looked at once a picture, since an accelerator waits for each look.
-    is_finite, *are_finite = torch.stack([finite, *(each.finite for each in mixed if each.finite is not None)]).tolist()
+    flags = torch.stack([finite, *(each.finite for each in mixed if each.finite is not None)])
+    is_finite, *are_finite = flags.cpu().tolist()
     if not all(are_finite):
         for each in mixed:
             each.go_on_in_full()

@@ -131,9 +131,10 @@ class ContentLoss(nn.Module):
         """Scaled VGG features of float RGB images in [0, 1], shape (N, 3, H, W) → each layer's (N, C, h, w)."""
         # Half precision cannot represent the small differences that matter here late in training.
         with torch.autocast(images.device.type, enabled=False) if self.full_precision else nullcontext():
-            features = (images.to(self.mean.dtype) - self.mean) / self.std
+            network = self._in_autocast_s_type(images.device.type)
+            features = ((images.to(self.mean.dtype) - self.mean) / self.std).to(next(network.parameters()).dtype)
             wanted = {}
-            for depth, module in enumerate(self._in_autocast_s_type(images.device.type), start=1):
+            for depth, module in enumerate(network, start=1):
                 features = module(features)
                 if depth in self._layers:
                     wanted[depth] = features * self.feature_scale
