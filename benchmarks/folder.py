@@ -23,6 +23,7 @@ from torch import Tensor
 
 from benchmarks.shared.measure import ROOT, interleaved, median_ratio, parse, save, table, timed
 from srgan import Upscaler
+from srgan.inference.tiling import Canvas
 from srgan.pictures import Picture, read_pictures, write_pictures
 from srgan.prediction import Ledger, plan_jobs, run_jobs
 from srgan.prediction.enlarger import Enlarger
@@ -74,8 +75,9 @@ def measure_stub(upscaler: Upscaler, folder: Path, *, rounds: int) -> dict[str, 
     results = {path: _upscaled(path) for path in sorted((folder / "in").iterdir())}
     large: dict[tuple[int, ...], Tensor] = {picture.size: picture.rgb for picture in results.values()}
 
-    def hand_over(lr: Tensor, *, out: Tensor) -> Tensor:
-        return out.copy_(large[tuple(out.shape[-2:])])
+    def hand_over(lr: Tensor, *, out: Canvas) -> Tensor:
+        height, width = (side * upscaler.scale for side in lr.shape[-2:])
+        return out((1, 3, height, width)).copy_(large[height, width])
 
     def encode(path: Path) -> None:
         write_pictures(folder / "alone" / f"{path.name}.png", [results[path]], format="png", quality=95)
