@@ -35,7 +35,7 @@ def test_an_average_tensor_by_tensor_is_found(tiny: tuple[str, ...], monkeypatch
             for mean, value in zip(average.module.parameters(), network.parameters(), strict=True):
                 mean.lerp_(value, 0.1)
 
-    before = step_launches(*tiny, "model.ema_decay=0.9")["moving average"]
+    before = step_launches(*tiny, "model.ema_decay=0.9").total()
     monkeypatch.setattr(MovingAverage, "follow", one_by_one)
     assert step_launches(*tiny, "model.ema_decay=0.9").total() > before
 

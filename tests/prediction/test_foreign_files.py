@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -17,6 +18,21 @@ from tests.conftest import textured_photo
 from tests.weights.community_files import write_compact, write_rrdb
 
 
+def enlarge_and_look(folder: Path, ckpt: Path, **settings: Any) -> None:
+    """From ``lr`` to ``out``, with a page, trust maps, and scores against ``hr``."""
+    summary = predict_and_review(
+        source=folder / "lr",
+        output=folder / "out",
+        ckpt=str(ckpt),
+        reference=str(folder / "hr"),
+        report=True,
+        trust_map=True,
+        device="cpu",
+        **settings,
+    )
+    assert summary.complete
+
+
 @pytest.mark.parametrize("self_ensemble", [False, True])
 @pytest.mark.parametrize("write", [write_rrdb, write_compact])
 def test_page_and_scores_are_of_a_foreign_network(
@@ -26,18 +42,7 @@ def test_page_and_scores_are_of_a_foreign_network(
     for folder, size in (("hr", (240, 80)), ("lr", (60, 20))):
         (tmp_path / folder).mkdir()
         textured_photo(80, 240, seed=0).resize(size).save(tmp_path / folder / "a.png")
-    summary = predict_and_review(
-        source=tmp_path / "lr",
-        output=tmp_path / "out",
-        ckpt=str(ckpt),
-        reference=str(tmp_path / "hr"),
-        report=True,
-        trust_map=True,
-        self_ensemble=self_ensemble,
-        tile_size=32,
-        device="cpu",
-    )
-    assert summary.complete
+    enlarge_and_look(tmp_path, ckpt, self_ensemble=self_ensemble, tile_size=32)
     lr, sr, hr = (read_image(tmp_path / folder / "a.png") for folder in ("lr", "out", "hr"))
     whole = upscale(load_generator(ckpt), lr)
     assert self_ensemble or (sr - whole).abs().max() <= 1 / 255  # half a level of tiling, and half of rounding
@@ -55,17 +60,7 @@ def test_page_and_scores_are_of_any_scale(scale: int, tmp_path: Path) -> None:
     for folder, factor in (("lr", 1), ("hr", scale)):
         (tmp_path / folder).mkdir()
         textured_photo(16, 24, seed=0).resize((24 * factor, 16 * factor)).save(tmp_path / folder / "a.png")
-    summary = predict_and_review(
-        source=tmp_path / "lr",
-        output=tmp_path / "out",
-        ckpt=str(ckpt),
-        reference=str(tmp_path / "hr"),
-        report=True,
-        trust_map=True,
-        consistency=scale > 1,
-        device="cpu",
-    )
-    assert summary.complete
+    enlarge_and_look(tmp_path, ckpt, consistency=scale > 1)
     with Image.open(tmp_path / "out" / "a.png") as large:
         assert large.size == (24 * scale, 16 * scale)
     assert 'class="picture"' in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")

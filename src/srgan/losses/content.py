@@ -131,7 +131,7 @@ class ContentLoss(nn.Module):
         """Scaled VGG features of float RGB images in [0, 1], shape (N, 3, H, W) → each layer's (N, C, h, w)."""
         # Half precision cannot represent the small differences that matter here late in training.
         with torch.autocast(images.device.type, enabled=False) if self.full_precision else nullcontext():
-            network = self._in_autocast_s_type(images.device.type)
+            network = self._network_for_autocast(images.device.type)
             features = ((images.to(self.mean.dtype) - self.mean) / self.std).to(next(network.parameters()).dtype)
             wanted = {}
             for depth, module in enumerate(network, start=1):
@@ -140,7 +140,7 @@ class ContentLoss(nn.Module):
                     wanted[depth] = features * self.feature_scale
         return [wanted[depth] for depth in self._layers]
 
-    def _in_autocast_s_type(self, device_type: str) -> nn.Sequential:
+    def _network_for_autocast(self, device_type: str) -> nn.Sequential:
         """The network, its weights cast once where autocast would cast those of each layer in each pass."""
         dtype = torch.get_autocast_dtype(device_type)
         if not torch.is_autocast_enabled(device_type) or torch.compiler.is_compiling():
