@@ -100,7 +100,9 @@ def test_all_scores_are_measured(generator: Generator, monkeypatch: pytest.Monke
 def upscaler_on(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """An ``Upscaler`` on a pretended card."""
     weights = for_inference(generator)
-    monkeypatch.setattr("srgan.inference.upscaler.load_generator", lambda path: weights)
+    monkeypatch.setattr("srgan.inference.upscaler.load_generator", lambda path: generator)
+    # Its slopes are read as numbers, and so before the card is pretended.
+    monkeypatch.setattr("srgan.inference.upscaler.for_inference", lambda generator: weights)
 
     @contextmanager
     def made(device: str, **options: Any) -> Iterator[tuple[Upscaler, PretendedCard]]:

@@ -1,10 +1,15 @@
 """Tests of the network made for inference: another one, faster, with the same pictures out."""
 
+import pickle
+from copy import deepcopy
+from typing import cast
+
 import pytest
 import torch
 
 from srgan.inference import for_inference
 from srgan.networks import Generator
+from srgan.networks.blocks import BicubicUpscale, Norm
 
 
 @pytest.fixture
@@ -18,11 +23,40 @@ def generator() -> Generator:
     return generator
 
 
+@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (3, 2), (17, 13)])
-def test_the_pictures_are_the_same(generator: Generator, size: tuple[int, int]) -> None:
+def test_the_pictures_are_the_same(
+    generator: Generator, size: tuple[int, int], fused: bool, norm: Norm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not fused:  # as on processors and devices that cannot
+        monkeypatch.setattr("srgan.inference.fused._packable_types", lambda: frozenset())
+    other = Generator(**{**generator.config, "norm": norm}).eval()
+    other.load_state_dict(generator.state_dict(), strict=False)
     lr = torch.rand(2, 3, *size)
     with torch.inference_mode():
-        torch.testing.assert_close(for_inference(generator)(lr), generator(lr), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(for_inference(other)(lr), other(lr), rtol=1e-5, atol=1e-6)
+
+
+def test_in_bfloat16_the_pictures_are_nearly_the_same(generator: Generator) -> None:
+    lr = torch.rand(1, 3, 17, 13)
+    with torch.inference_mode():
+        full = generator(lr)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            mixed = for_inference(generator)(lr)
+    skip = cast(BicubicUpscale, generator.skip)(lr)
+    assert mixed.dtype == torch.float32
+    assert (mixed - full).abs().max() < 0.05 * (full - skip).abs().max()
+    assert not torch.equal(mixed, full)
+
+
+def test_a_network_that_was_used_can_be_copied_and_pickled(generator: Generator) -> None:
+    lr = torch.rand(1, 3, 9, 8)
+    with torch.inference_mode():
+        used = for_inference(generator)
+        result = used(lr)
+        assert torch.equal(deepcopy(used)(lr), result)
+        assert torch.equal(pickle.loads(pickle.dumps(used))(lr), result)
 
 
 def test_the_input_and_the_network_itself_stay_as_they_are(generator: Generator) -> None:

@@ -27,10 +27,16 @@ class UpscaleTail(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Map (N, C, h, w) to (N, 3, 2h, 2w)."""
         unshuffled = self.upscale.activation(self.upscale.conv(features))  # (N, 4C, h, w): PReLU is pointwise
-        bias = None if self.output.bias is None else self.output.bias.repeat_interleave(4)
-        coarse = functional.conv2d(unshuffled, self.coarse_kernel(), bias, padding=_COARSE_KERNEL // 2)  # (N, 12, h, w)
+        padding = _COARSE_KERNEL // 2
+        coarse = functional.conv2d(
+            unshuffled, self.coarse_kernel(), self.coarse_bias(), padding=padding
+        )  # (N, 12, h, w)
         image: Tensor = self.shuffle(coarse)
         return image
+
+    def coarse_bias(self) -> Tensor | None:
+        """A bias for each of the four sub-pixels: shape (12,)."""
+        return None if self.output.bias is None else self.output.bias.repeat_interleave(4)
 
     def coarse_kernel(self) -> Tensor:
         """The 9x9 kernel's weights, laid out for the coarse grid: shape (12, 4C, 5, 5).
