@@ -20,7 +20,7 @@ _USUAL_SIDE = 128  # weights are laid out for it; those of other sizes are nearl
 
 
 class FusedConv(nn.Module):
-    """A convolution of stride 1, after it a leaky ReLU or a sum with another tensor.
+    """A convolution of stride 1, after it a leaky ReLU, or a sum in the place of another tensor.
 
     Args:
         weight: Shape (out, in, k, k), k odd: the size stays.
@@ -35,23 +35,23 @@ class FusedConv(nn.Module):
         self.slope = slope
         self._packed: dict[torch.dtype, tuple[Tensor, Tensor | None]] = {}
 
-    def forward(self, features: Tensor, skip: Tensor | None = None) -> Tensor:
-        """Map (N, in, h, w), and ``skip`` of (N, out, h, w), to (N, out, h, w)."""
+    def forward(self, features: Tensor, add_to: Tensor | None = None) -> Tensor:
+        """Map (N, in, h, w) to (N, out, h, w); ``add_to`` has that shape, and holds the sum afterwards."""
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else features.dtype
         if features.device.type != "cpu" or dtype not in _packable_types():
-            return self._in_passes(features, skip)
+            return self._in_passes(features, add_to)
         weight, bias = self._packed.get(dtype) or self._pack(dtype)
-        return _fused(features.to(dtype), weight, bias, self.weight.shape[-1] // 2, slope=self.slope, skip=skip)
+        return _fused(features.to(dtype), weight, bias, self.weight.shape[-1] // 2, slope=self.slope, add_to=add_to)
 
     def __getstate__(self) -> dict[str, Any]:
         """Packed weights are opaque: they cannot be copied or pickled."""
         return {**self.__dict__, "_packed": {}}
 
-    def _in_passes(self, features: Tensor, skip: Tensor | None) -> Tensor:
+    def _in_passes(self, features: Tensor, add_to: Tensor | None) -> Tensor:
         result = functional.conv2d(features, self.weight, self.bias, padding=self.weight.shape[-1] // 2)
         if self.slope is not None:
             functional.leaky_relu_(result, self.slope)
-        return result if skip is None else result.add_(skip)
+        return result if add_to is None else add_to.add_(result)
 
     def _pack(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         bias = None if self.bias is None else self.bias.to(dtype)
@@ -59,8 +59,16 @@ class FusedConv(nn.Module):
         return packed
 
 
+class _Copy(nn.Module):
+    """What comes out may be changed."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The same values."""
+        return features.clone()
+
+
 class _FusedBlock(nn.Module):
-    """A residual block in two passes."""
+    """A residual block in two passes, the second of which changes its input."""
 
     def __init__(self, block: ResidualBlock) -> None:
         super().__init__()
@@ -76,7 +84,7 @@ class _FusedBlock(nn.Module):
 def fuse_(generator: Generator) -> Generator:
     """Exchange the layers of a generator without BatchNorm, whose activations have one slope each; returns it."""
     generator.head = nn.Sequential(_exchanged(generator.head))
-    generator.body = nn.Sequential(*map(_exchanged, generator.body))
+    generator.body = nn.Sequential(_Copy(), *map(_exchanged, generator.body))  # the long skip needs what goes in
     generator.upscale = nn.Sequential(*map(_exchanged, generator.upscale))
     generator.register_module("tail", _exchanged(generator.tail))
     return generator
@@ -117,16 +125,17 @@ def _laid_out(weight: Tensor) -> Tensor:
 
 
 def _fused(
-    features: Tensor, weight: Tensor, bias: Tensor | None, padding: int, *, slope: float | None, skip: Tensor | None
+    features: Tensor, weight: Tensor, bias: Tensor | None, padding: int, *, slope: float | None, add_to: Tensor | None
 ) -> Tensor:
-    convolve = torch.ops.mkldnn._convolution_pointwise
-    settings = ([padding] * 2, [1, 1], [1, 1], 1)
+    settings = (weight, bias, [padding] * 2, [1, 1], [1, 1], 1)
     result: Tensor
-    if skip is None:
+    if add_to is None:
         activation = ("none", []) if slope is None else ("leaky_relu", [slope])
-        result = convolve(features, weight, bias, *settings, *activation, "")
+        result = torch.ops.mkldnn._convolution_pointwise(features, *settings, *activation, "")
     else:
-        result = convolve.binary(features, skip, weight, bias, *settings, "add", 1.0, None, [], None)
+        result = torch.ops.mkldnn._convolution_pointwise_.binary(
+            add_to, features, *settings, "add", 1.0, None, [], None
+        )
     return result
 
 
@@ -146,8 +155,8 @@ def _works(dtype: torch.dtype) -> bool:
     plain = functional.conv2d(features.float(), weight.float(), padding=1)
     try:
         packed = _laid_out(weight)
-        activated = _fused(features, packed, None, 1, slope=0.25, skip=None)
-        added = _fused(features, packed, None, 1, slope=None, skip=skip)
+        activated = _fused(features, packed, None, 1, slope=0.25, add_to=None)
+        added = _fused(features, packed, None, 1, slope=None, add_to=skip.clone())
     except (AttributeError, RuntimeError):  # absent, changed, or not for this processor
         return False
     close = partial(torch.allclose, rtol=0.02, atol=0.02)  # bfloat16's steps
