@@ -44,7 +44,7 @@ def check_fits(checkpoint: Mapping[str, Any], state: Mapping[str, Tensor], *, so
         WeightsError: If it does not fit; the message says where.
     """
     found = checkpoint["state_dict"]
-    wrong = [name for name in {**state, **found} if getattr(found.get(name), "shape", None) != _shape(state, name)]
+    wrong = misfits(state, found)
     if wrong:
         raise WeightsError(
             f"{source} does not fit these settings' networks: {len(wrong)} tensors differ, the first is {wrong[0]!r}"
@@ -63,8 +63,13 @@ def require_finite(state: Mapping[str, Tensor], *, source: Path) -> None:
         )
 
 
-def _shape(state: Mapping[str, Any], name: str) -> torch.Size | None:
-    return state[name].shape if name in state else None
+def misfits(own: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Names that only one of two state dicts has, or under which they have tensors of different shapes."""
+    return [name for name in {**own, **found} if _shape(own, name) != _shape(found, name)]
+
+
+def _shape(state: Mapping[str, Any], name: str) -> object:
+    return getattr(state[name], "shape", "no tensor") if name in state else None
 
 
 def read_plain(file: Path) -> dict[str, Any]:
