@@ -5,8 +5,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
+from srgan.networks.discriminator import require_crops
+
 _STRIDE = 8  # of the deepest features
-_MIN_CROP = 32
 
 
 class UNetDiscriminator(nn.Module):
@@ -51,12 +52,7 @@ class UNetDiscriminator(nn.Module):
         Raises:
             ValueError: If ``images`` has another shape.
         """
-        height, width = images.shape[-2:]
-        if images.ndim != 4 or images.shape[1] != 3 or min(height, width) < _MIN_CROP or (height | width) % _STRIDE:
-            raise ValueError(
-                f"Expected images of shape (N, 3, H, W) with sides of {_MIN_CROP} or more that are multiples of"
-                f" {_STRIDE}, got {tuple(images.shape)}. Set data.hr_crop_size to match."
-            )
+        require_crops(images, multiple_of=_STRIDE)
         full = _activate(self.conv0(images))  # (N, C, H, W)
         half = _activate(self.conv1(full))  # (N, 2C, H/2, W/2)
         quarter = _activate(self.conv2(half))  # (N, 4C, H/4, W/4)
