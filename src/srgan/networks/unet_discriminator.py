@@ -41,17 +41,7 @@ class UNetDiscriminator(nn.Module):
         self.conv9 = nn.Conv2d(channels, 1, 3, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Judge images.
-
-        Args:
-            images: Float RGB in [0, 1], shape (N, 3, H, W), sides of 32 or more, multiples of 8.
-
-        Returns:
-            Logits, shape (N, 1, H, W): above 0 means "real".
-
-        Raises:
-            ValueError: If ``images`` has another shape.
-        """
+        """Judge images, sides multiples of 8, as ``Discriminator`` does, but each pixel: logits (N, 1, H, W)."""
         require_crops(images, multiple_of=_STRIDE)
         full = _activate(self.conv0(images))  # (N, C, H, W)
         half = _activate(self.conv1(full))  # (N, 2C, H/2, W/2)

@@ -187,7 +187,10 @@ class SRGAN(AlternatingUpdates):
         """Log one photo's scores, as means over those of all processes, and hand its SR to the callbacks."""
         lr, hr = batch["lr"], batch["hr"].cpu()
         sr = self.forward(lr).float().clamp(0, 1).cpu()  # scored in float64, which not every accelerator has
-        for name, value in score(sr, hr, crop_border=hr.shape[-1] // lr.shape[-1]).items():
+        scores = score(sr, hr, crop_border=hr.shape[-1] // lr.shape[-1])
+        # In one copy, which is not waited for; on MPS those that are not are unsafe in torch.
+        values = torch.tensor([*scores.values()]).to(self.device, non_blocking=self.device.type != "mps")
+        for name, value in zip(scores, values, strict=True):
             self.log(f"val/{name}", value, prog_bar=name == "psnr_y", batch_size=1, sync_dist=True)
         return sr
 
