@@ -1,6 +1,6 @@
-"""What a user's picture files hold, read and written without losing it: depth, alpha, profile, frames.
+"""Reads and writes users' picture files without losing anything: depth, alpha, profile, frames.
 
-Predicting goes through here; training takes the same values as plain 8-bit RGB (`srgan.pictures.rgb`).
+Prediction uses this; training takes the same values as plain 8-bit RGB (`srgan.pictures.rgb`).
 """
 
 from srgan.pictures.decoded.arrays import from_array, to_array
