@@ -75,7 +75,7 @@ def _doubled(features: Tensor) -> Tensor:
 
 
 def _doubled_along(features: Tensor, dim: int) -> Tensor:
-    # New positions lie a quarter off the old ones: 3/4 of the nearest, 1/4 of the next, which the edge has not.
+    # New positions are a quarter off the old ones: 3/4 of the nearest and 1/4 of the next, which the edge lacks.
     length = features.shape[dim]
     before = torch.cat([features.narrow(dim, 0, 1), features.narrow(dim, 0, length - 1)], dim)
     after = torch.cat([features.narrow(dim, 1, length - 1), features.narrow(dim, length - 1, 1)], dim)

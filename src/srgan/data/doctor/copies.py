@@ -40,9 +40,9 @@ class Signature:
 def signature(hr: Tensor, *, file: str, side: str) -> Signature:
     """The signature of a photo.
 
-    Its perceptual hash is the signs of the 255 lowest frequencies of a thumbnail of 64x64 pixels, which
-    survive compression, resizing and small changes of tone (Zauner 2010, "Implementation and benchmarking of perceptual
-    image hash functions"). All zeros for a flat photo, which is near to none.
+    Its perceptual hash is the signs of the 255 lowest frequencies of a 64x64 thumbnail, which survive compression,
+    resizing and small changes of tone (Zauner 2010, "Implementation and benchmarking of perceptual image hash
+    functions"). All zeros for a flat photo, which is near no other.
 
     Args:
         hr: uint8, shape (3, H, W).
