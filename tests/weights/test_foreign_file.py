@@ -187,6 +187,14 @@ def test_a_pickle_bomb_does_nothing(tmp_path: Path, ending: str) -> None:
     assert not (tmp_path / "executed").exists()
 
 
+def test_torchscript_is_refused_as_a_program(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    torch.jit.trace(torch.nn.Conv2d(3, 3, 1), torch.rand(1, 3, 4, 4)).save(tmp_path / "x.pt")  # type: ignore[no-untyped-call]
+    recwarn.clear()  # of writing it
+    with pytest.raises(WeightsError, match=r"x\.pt is TorchScript, a program, which is not run: expected tensors"):
+        load_generator(tmp_path / "x.pt")
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize("ending", [".pth", ".safetensors"])
 def test_a_truncated_download_is_named(tmp_path: Path, ending: str) -> None:
     file = write_rrdb(tmp_path / f"net{ending}")

@@ -101,7 +101,9 @@ def _plain_mirrors() -> Iterator[None]:
     def upscale(self: BicubicUpscale, lr: Tensor) -> Tensor:
         rows = torch.cat((lr[:, :, 1:2], lr[:, :, 0:1], lr, lr[:, :, -1:], lr[:, :, -2:-1]), 2)
         both = (rows[..., 1:2], rows[..., 0:1], rows, rows[..., -1:], rows[..., -2:-1])
-        kernels = torch.block_diag(*self.kernels.flatten(1).chunk(3)).view(-1, 3, *self.kernels.shape[-2:])
+        own = self.kernels.flatten(1).chunk(3)  # of each colour; those of the others are 0
+        kernels: Tensor = torch.block_diag(*own)  # type: ignore[no-untyped-call]
+        kernels = kernels.view(-1, 3, *self.kernels.shape[-2:])
         upscaled: Tensor = self.shuffle(functional.conv2d(torch.cat(both, 3), kernels))
         return upscaled
 
