@@ -7,13 +7,14 @@ from typing import Any
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
+from srgan.pictures.metadata.descriptions import without_layout
 from srgan.pictures.metadata.exif import RATIONAL, SHORT, Block, Directory, Entry, parse
 
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _NO_UNIT, _INCH, _CENTIMETRE = 1, 2, 3
-# How a TIFF stores its pixels, and what is stored elsewhere (profile, XMP, Photoshop's): not for the new file.
+# How a TIFF stores its pixels and pages, and what is stored elsewhere (profile, XMP, Photoshop's): not for the new file.
 # WhitePoint and PrimaryChromaticities (318 and 319) describe the colours and stay.
-_STRUCTURE = frozenset({273, 284, 297, 301, 317, 700, 33723, 34377, 34675, 37724}).union(
+_STRUCTURE = frozenset({273, 284, 297, 301, 317, 700, 33723, 34377, 34675, 37724, 50838, 50839}).union(
     *(range(254, 267), range(277, 282), range(288, 294), range(320, 348), range(512, 522), range(529, 533))
 )
 _DROPPED = _STRUCTURE | {ExifTags.Base.Orientation, _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT}
@@ -53,6 +54,11 @@ def read_block(image: Image.Image) -> Block | None:
 
     A TIFF's has to be read before the picture is loaded, any other's afterwards.
     """
+    block = _read_block(image)
+    return None if block is None else Block(block.order, without_layout(block.tags))
+
+
+def _read_block(image: Image.Image) -> Block | None:
     file = getattr(image, "fp", None)
     if image.format == "TIFF" and file is not None:
         place = file.tell()
