@@ -12,7 +12,7 @@ from srgan.pictures.metadata.exif import RATIONAL, SHORT, Block, Directory, Entr
 
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _NO_UNIT, _INCH, _CENTIMETRE = 1, 2, 3
-# How a TIFF stores its pixels and pages, and what is stored elsewhere (profile, XMP, Photoshop's): not for the new file.
+# How a TIFF stores its pixels and pages, and what is stored elsewhere (profile, XMP, Photoshop's): not the new file's.
 # WhitePoint and PrimaryChromaticities (318 and 319) describe the colours and stay.
 _STRUCTURE = frozenset({273, 284, 297, 301, 317, 700, 33723, 34377, 34675, 37724, 50838, 50839}).union(
     *(range(254, 267), range(277, 282), range(288, 294), range(320, 348), range(512, 522), range(529, 533))
