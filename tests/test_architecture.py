@@ -48,24 +48,13 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__main__.
 
 
 def imported_modules(path: Path) -> Iterator[str]:
-    """Dotted names of all that a file imports, also within functions; a name taken from a module is part of it.
-
-    What a module does as a program (``python -m``) is left out: there it calls the command that is above it.
-    """
-    for node in _walk(ast.parse(path.read_text(encoding="utf-8"))):
+    """Dotted names of all that a file imports, also within functions; a name taken from a module is part of it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-
-
-def _walk(tree: ast.AST) -> Iterator[ast.AST]:
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'":
-            continue
-        yield node
-        yield from _walk(node)
 
 
 def imported_rooms(path: Path) -> set[str]:

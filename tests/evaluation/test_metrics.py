@@ -10,7 +10,7 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import srgan
-from srgan.evaluation.metrics import card_stamp, psnr, quantise, score, score_card, ssim, to_y
+from srgan.evaluation.metrics import card_stamp, psnr, quantise, score, score_card, to_y
 from srgan.pictures.resize import downscale, upscale
 from srgan.pictures.rgb import read_image, to_float, to_uint8
 
@@ -58,9 +58,10 @@ def test_hand_computed_psnr() -> None:
 
 
 def test_hand_computed_ssim_of_flat_pictures() -> None:
-    dark, bright = torch.full((1, 1, 11, 11), 50.0).double(), torch.full((1, 1, 11, 11), 100.0).double()
+    dark, bright = (torch.full((1, 3, 11, 11), level / 255) for level in (50, 100))
     c1 = (0.01 * 255) ** 2
-    assert ssim(dark, bright) == pytest.approx((2 * 50 * 100 + c1) / (50**2 + 100**2 + c1))
+    expected = (2 * 50 * 100 + c1) / (50**2 + 100**2 + c1)
+    assert score(dark, bright, crop_border=0)["ssim_rgb"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("suffix", "crop_border"), [("", 4), ("_border0", 0)])

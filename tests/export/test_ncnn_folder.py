@@ -43,8 +43,8 @@ def computed(folder: Path, stem: str, lr: Tensor) -> Tensor:
     assert net.load_param(str(folder / f"{stem}.param")) == 0
     assert net.load_model(str(folder / f"{stem}.bin")) == 0
     extractor = net.create_extractor()
-    extractor.input("in0", ncnn.Mat(lr[0].numpy()).clone())
-    code, sr = extractor.extract("out0")
+    extractor.input("data", ncnn.Mat(lr[0].numpy()).clone())
+    code, sr = extractor.extract("output")
     assert code == 0
     return torch.from_numpy(sr.numpy().copy())[None]
 
@@ -64,6 +64,17 @@ def test_ncnn_computes_the_same_with_borders(
         with torch.no_grad():
             expected = generator(lr).clamp(0, 1)
         assert torch.allclose(computed(folder, f"mine-x{scale}", lr), expected, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("global_skip", ["none", "bicubic"])
+def test_only_layers_that_every_program_has(tmp_path: Path, global_skip: GlobalSkip) -> None:
+    """What realesrgan-ncnn-vulkan 0.2 and Upscayl's program of 2024 are built with, of what networks like ours use."""
+    export_generator(saved(tmp_path / "mine.safetensors", global_skip), kind="ncnn", out=tmp_path / "mine")
+    lines = (tmp_path / "mine/models/mine-x4.param").read_text().splitlines()[2:]
+    layers = {line.split()[0] for line in lines}
+    assert layers <= {"Input", "Split", "Convolution", "BinaryOp", "Concat", "Crop", "PixelShuffle", "PReLU", "ReLU"}
+    assert lines[0].split()[-1] == "data"
+    assert "output" in lines[-1].split()
 
 
 def test_a_name_with_the_scale_is_not_doubled(weights: Path, tmp_path: Path) -> None:

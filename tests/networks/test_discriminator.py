@@ -61,7 +61,7 @@ def test_gradient_reaches_the_picture_and_every_parameter() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 3, 31, 96), (1, 3, 96, 31), (1, 1, 96, 96), (3, 96, 96)])
 def test_wrong_shapes_raise_and_are_named(shape: tuple[int, ...]) -> None:
-    message = r"sides of 32 or more, got \(" + str(shape)[1:-1] + r"\)\. Use larger training crops"
+    message = r"sides of 32 or more, got \(" + str(shape)[1:-1] + r"\)\. Set data\.hr_crop_size"
     with pytest.raises(ValueError, match=message):
         Discriminator(channels=2)(torch.rand(shape))
 

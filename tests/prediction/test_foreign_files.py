@@ -13,6 +13,7 @@ from srgan.evaluation.metrics import score_card
 from srgan.inference import upscale
 from srgan.pictures.rgb import read_image
 from srgan.prediction.pages.review import predict_and_review
+from srgan.prediction.predict import Prediction
 from srgan.weights import load_generator
 from tests.conftest import textured_photo
 from tests.weights.community_files import write_compact, write_rrdb
@@ -66,3 +67,12 @@ def test_page_and_scores_are_of_any_scale(scale: int, tmp_path: Path) -> None:
     assert 'class="picture"' in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     scores = json.loads((tmp_path / "out" / "scores.json").read_text(encoding="utf-8"))["scores"]
     assert scores["net"]["a.png"]["psnr_y"] > 5
+
+
+@pytest.mark.parametrize("size", ["2x", "0.5x"])
+def test_a_network_of_scale_1_takes_no_size(size: str, tmp_path: Path) -> None:
+    ckpt = write_compact(tmp_path / "restore.pth", scale=1)
+    textured_photo(16, 24, seed=0).save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=f"no size= with a network that restores .*got size={size}"):
+        Prediction(source=tmp_path / "a.png", output=tmp_path / "out", ckpt=str(ckpt), device="cpu", size=size)
+    assert not (tmp_path / "out").exists()

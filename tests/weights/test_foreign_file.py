@@ -40,12 +40,18 @@ def test_a_file_gives_what_spandrel_gives(tmp_path: Path, kind: str, ending: str
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4, 8])
 def test_scales_of_others_enlarge_by_themselves(tmp_path: Path, scale: int) -> None:
-    upscaler = Upscaler(write_compact(tmp_path / "net.pth", scale=scale), device="cpu", consistency=True)
+    upscaler = Upscaler(write_compact(tmp_path / "net.pth", scale=scale), device="cpu", consistency=scale > 1)
     small = Image.new("RGB", (9, 7), "teal")
     large = upscaler(small)
     assert large.size == (9 * scale, 7 * scale)
     lr = torch.rand(1, 3, 7, 9)
     assert upscaler.trust_map(lr, upscaler.enlarge(lr)).isfinite().all()
+
+
+def test_a_network_of_scale_1_has_no_consistency_to_keep(tmp_path: Path) -> None:
+    file = write_compact(tmp_path / "restore.pth", scale=1)
+    with pytest.raises(ValueError, match=r"Expected consistency=false with .*restore\.pth, which restores pictures"):
+        Upscaler(file, device="cpu", consistency=True)
 
 
 @pytest.mark.parametrize("kind", WRITERS)
@@ -179,6 +185,14 @@ def test_a_pickle_bomb_does_nothing(tmp_path: Path, ending: str) -> None:
     with pytest.raises(WeightsError, match=rf"x\{ending} .*more than plain values, which could run a program"):
         load_generator(tmp_path / f"x{ending}")
     assert not (tmp_path / "executed").exists()
+
+
+def test_torchscript_is_refused_as_a_program(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    torch.jit.trace(torch.nn.Conv2d(3, 3, 1), torch.rand(1, 3, 4, 4)).save(tmp_path / "x.pt")  # type: ignore[no-untyped-call]
+    recwarn.clear()  # of writing it
+    with pytest.raises(WeightsError, match=r"x\.pt is TorchScript, a program, which is not run: expected tensors"):
+        load_generator(tmp_path / "x.pt")
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize("ending", [".pth", ".safetensors"])

@@ -1,6 +1,7 @@
 """Augmentation of batches of HR/LR pairs: colours, mixup and CutBlur (Yoo et al. 2020, arXiv:2004.00448)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ _MIXUP_CONCENTRATION = 1.2  # of the Beta distribution that the share is drawn f
 _CUT_SIDE = 0.7  # of the patch, over the image's side; Yoo et al.
 
 
+@dataclass(frozen=True, kw_only=True)
 class Augmentation:
     """Changes pairs at random, each with its own random generator.
 
@@ -29,34 +31,15 @@ class Augmentation:
         ValueError: If a number is not in [0, 1].
     """
 
-    def __init__(
-        self,
-        *,
-        colour_jitter: float = 0.0,
-        channel_permutation_probability: float = 0.0,
-        mixup_probability: float = 0.0,
-        cutblur_probability: float = 0.0,
-        gray_probability: float = 0.0,
-    ) -> None:
-        numbers = {
-            "colour_jitter": colour_jitter,
-            "channel_permutation_probability": channel_permutation_probability,
-            "mixup_probability": mixup_probability,
-            "cutblur_probability": cutblur_probability,
-            "gray_probability": gray_probability,
-        }
-        for name, value in numbers.items():
-            require_probability(f"data.augmentation.{name}", value)
-        self._colour_jitter = colour_jitter
-        self._channel_permutation_probability = channel_permutation_probability
-        self._mixup_probability = mixup_probability
-        self.cutblur_probability = cutblur_probability
-        self._gray_probability = gray_probability
+    colour_jitter: float = 0.0
+    channel_permutation_probability: float = 0.0
+    mixup_probability: float = 0.0
+    cutblur_probability: float = 0.0
+    gray_probability: float = 0.0
 
-    @property
-    def mixes(self) -> bool:
-        """Whether ``mix`` may change a pair."""
-        return self.cutblur_probability + self._mixup_probability > 0
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            require_probability(f"data.augmentation.{each.name}", getattr(self, each.name))
 
     def recolour(self, lr: Tensor, hr: Tensor, rngs: Sequence[np.random.Generator]) -> tuple[Tensor, Tensor]:
         """Blend both images of each pair with the same colour, permute their channels alike, and make some pairs gray.
@@ -72,18 +55,18 @@ class Augmentation:
         from kornia.color import rgb_to_grayscale  # half a second, which most recipes need not wait for
 
         # All is drawn, whatever is off, so that what one option draws does not depend on the others.
-        shares = [rng.uniform(0, self._colour_jitter) for rng in rngs]
+        shares = [rng.uniform(0, self.colour_jitter) for rng in rngs]
         colours = np.stack([rng.random(3) for rng in rngs])
         orders = [self._order(rng) for rng in rngs]
         grays = [self._grays(rng) for rng in rngs]
-        if self._channel_permutation_probability:
+        if self.channel_permutation_probability:
             order = on_device_of(hr, torch.as_tensor(np.stack(orders)))[..., None, None]
             lr, hr = (images.take_along_dim(order, dim=1) for images in (lr, hr))
-        if self._colour_jitter:
+        if self.colour_jitter:
             colour = on_device_of(hr, torch.as_tensor(colours).to(hr.dtype))[..., None, None]
             share = _columns(shares, hr)
             lr, hr = (torch.lerp(images, colour, share) for images in (lr, hr))
-        if self._gray_probability:
+        if self.gray_probability:
             gray = _columns(grays, hr)
             lr, hr = (torch.lerp(images, rgb_to_grayscale(images), gray) for images in (lr, hr))
         return lr, hr
@@ -102,7 +85,7 @@ class Augmentation:
         Returns:
             LR and HR, changed.
         """
-        if not self.mixes:
+        if not self.cutblur_probability + self.mixup_probability:
             return lr, hr
         height, width = lr.shape[-2:]
         masks = np.stack([self._cut(height, width, rng) for rng in rngs])
@@ -112,15 +95,15 @@ class Augmentation:
 
     def _order(self, rng: np.random.Generator) -> np.ndarray:
         order, chance = rng.permutation(3), rng.random()
-        return order if chance < self._channel_permutation_probability else np.arange(3)
+        return order if chance < self.channel_permutation_probability else np.arange(3)
 
     def _grays(self, rng: np.random.Generator) -> float:
         # No draw if no pair can be gray, so that the other draws of older runs stay the same.
-        return float(self._gray_probability > 0 and rng.random() < self._gray_probability)
+        return float(self.gray_probability > 0 and rng.random() < self.gray_probability)
 
     def _share(self, rng: np.random.Generator) -> float:
         share, chance = rng.beta(_MIXUP_CONCENTRATION, _MIXUP_CONCENTRATION), rng.random()
-        return float(share) if chance < self._mixup_probability else 0.0
+        return float(share) if chance < self.mixup_probability else 0.0
 
     def _cut(self, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
         """Where LR is replaced by clean LR: in a patch, outside it, or nowhere."""

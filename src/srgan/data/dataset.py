@@ -1,6 +1,7 @@
 """Datasets of HR/LR pairs: endless random crops for training, whole photos for validation."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import count
 from typing import TypedDict
 
@@ -134,6 +135,7 @@ class ValidationDataset(Dataset[PairItem]):
         return lr
 
 
+@dataclass(frozen=True, kw_only=True)
 class EndlessBatches(Sampler[list[int]]):
     """Endless batches of sample numbers; the processes of a run share the samples of each step.
 
@@ -144,14 +146,13 @@ class EndlessBatches(Sampler[list[int]]):
         world_size: Number of processes.
     """
 
-    def __init__(self, *, batch_size: int, start_step: int, rank: int, world_size: int) -> None:
-        self._batch_size = batch_size
-        self._start_step = start_step
-        self._rank = rank
-        self._world_size = world_size
+    batch_size: int
+    start_step: int
+    rank: int
+    world_size: int
 
     def __iter__(self) -> Iterator[list[int]]:
         """Batches from ``start_step`` on."""
-        for step in count(self._start_step):
-            first = (step * self._world_size + self._rank) * self._batch_size
-            yield list(range(first, first + self._batch_size))
+        for step in count(self.start_step):
+            first = (step * self.world_size + self.rank) * self.batch_size
+            yield list(range(first, first + self.batch_size))

@@ -1,6 +1,5 @@
-"""A sheet that shows what the data settings do; ``python -m srgan.data.preview`` is ``srgan preview``."""
+"""A sheet that shows what the data settings do."""
 
-import sys
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -38,9 +37,3 @@ def _triple(lr: Tensor, hr: Tensor) -> list[Panel]:
         Panel("bicubic LR", interpolate(downscale(hr, scale).clamp(0, 1), scale_factor=factor * scale)),
         Panel("LR to train on", interpolate(lr, scale_factor=factor * scale)),
     ]
-
-
-if __name__ == "__main__":
-    from srgan.commands.preview import main
-
-    sys.exit(main())

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from srgan.evaluation.evaluate import evaluate
+from srgan.evaluation.evaluate import Evaluation, evaluate
 from srgan.evaluation.lpips import Lpips, NoBackboneError
 from srgan.evaluation.score_file import SCORES, read_scores, write_scores
 from srgan.evaluation.scorecard import Distance, Scores
@@ -47,16 +47,13 @@ def close_run(
     best_path = output_dir / "checkpoints" / "best.ckpt"
     if best_path.is_file():
         generators = {"best": load_generator(best_path).to(device), "last": last}
-    distances, stamps = _distances(content, device=device)
-    result = evaluate(generators, batches, distances=distances)
+    result, convention = _evaluated(generators, batches, content=content, device=device)
     save_generator(output_dir / WEIGHTS, last)
     write_image(output_dir / COMPARISON, result.comparison)
     write_image(output_dir / DETAIL, result.detail)
     write_image(output_dir / ORIGINAL_DETAIL, result.original_detail)
-    convention = {**result.convention, **stamps}
-    write_scores(
-        output_dir, result.scores, convention, step=step, overrides=list(overrides)
-    )  # after all else: see is_closed
+    # After all else: see is_closed.
+    write_scores(output_dir, result.scores, convention, step=step, overrides=list(overrides))
     return result.scores
 
 
@@ -113,10 +110,9 @@ def score_weights(
         The scores by method (``bicubic`` and the names), picture (and ``mean``) and score.
     """
     device = next(parameter.device for generator in generators.values() for parameter in generator.parameters())
-    distances, stamps = _distances(content, device=device)
-    result = evaluate(generators, batches, distances=distances)
+    result, convention = _evaluated(generators, batches, content=content, device=device)
     write_image(output_dir / COMPARISON, result.comparison)
-    write_scores(output_dir, result.scores, {**result.convention, **stamps}, step=None, overrides=[])
+    write_scores(output_dir, result.scores, convention, step=None, overrides=[])
     return result.scores
 
 
@@ -131,16 +127,21 @@ def read_convention(output_dir: Path) -> dict[str, Any]:
     return convention
 
 
-def _distances(
-    content: ContentLoss | None, *, device: torch.device
-) -> tuple[dict[str, Distance], dict[str, dict[str, Any] | str | None]]:
-    """What to measure besides PSNR and SSIM, by name of the score, and how it is measured or why it is left out."""
+def _evaluated(
+    generators: Mapping[str, AnyGenerator],
+    batches: Iterable[Mapping[str, Any]],
+    *,
+    content: ContentLoss | None,
+    device: torch.device,
+) -> tuple[Evaluation, dict[str, Any]]:
+    """The evaluation with all distances that can be measured, and how each score was, or why it is left out."""
     distances: dict[str, Distance] = {}
-    stamps: dict[str, dict[str, Any] | str | None] = {"feature_distance": None}
+    stamps: dict[str, Any] = {"feature_distance": None}
     if content is not None:
         distances["feature_distance"], stamps["feature_distance"] = content, content.description
     try:
         distances["lpips"], stamps["lpips"] = Lpips(device), Lpips.stamp
     except NoBackboneError as reason:
         stamps["lpips"] = f"left out: {reason}"
-    return distances, stamps
+    result = evaluate(generators, batches, distances=distances)
+    return result, {**result.convention, **stamps}

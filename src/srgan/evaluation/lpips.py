@@ -43,9 +43,8 @@ class Lpips:
 
     def __init__(self, device: torch.device) -> None:
         _check(backbone_file())
-        from torchmetrics.image.lpip import (
-            LearnedPerceptualImagePatchSimilarity,
-        )  # takes seconds, useless without weights
+        # Takes seconds, and is useless without weights.
+        from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
         self._device = device
         self._metric = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True).to(device)

@@ -132,16 +132,6 @@ def psnr(sr: Tensor, hr: Tensor) -> float:
     return _decibel((sr - hr).square().mean().item())
 
 
-def ssim(sr: Tensor, hr: Tensor) -> float:
-    """Structural similarity of images in [0, 255], the mean over windows that lie inside and over channels.
-
-    Gaussian window of 11x11 with sigma 1.5, K1 = 0.01, K2 = 0.03, population covariance: MATLAB's and BasicSR's.
-
-    Reference: Wang et al. 2004, doi:10.1109/TIP.2003.819861, §3.
-    """
-    return float(_ssim_map(sr, hr).mean())
-
-
 def _scores(sr: Tensor, hr: Tensor, wanted: Mapping[str, tuple[str, int]]) -> dict[str, float]:
     """Scores for the given suffixes, each with its channel and border: summed over bands of rows.
 
@@ -194,7 +184,10 @@ def _decibel(mse: float) -> float:
 
 
 def _ssim_map(sr: Tensor, hr: Tensor) -> Tensor:
-    """SSIM of each window that lies inside, shape (N, C, H - 10, W - 10)."""
+    """SSIM of each window inside images in [0, 255], shape (N, C, H - 10, W - 10): MATLAB's and BasicSR's.
+
+    Reference: Wang et al. 2004, doi:10.1109/TIP.2003.819861, §3.
+    """
     c1, c2 = (0.01 * _PEAK) ** 2, (0.03 * _PEAK) ** 2
     sr_mean, hr_mean, product = _windowed_mean(sr), _windowed_mean(hr), _windowed_mean(sr * hr)
     product_of_means, squares_of_means = sr_mean * hr_mean, sr_mean**2 + hr_mean**2

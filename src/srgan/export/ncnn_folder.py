@@ -1,5 +1,10 @@
-"""A generator for ncnn, in the folders that Upscayl asks for."""
+"""A generator for ncnn, in the folders that Upscayl asks for.
 
+Programs build ncnn with the layers that ESRGAN needs and call for blobs by ESRGAN's names: realesrgan-ncnn-vulkan and
+Upscayl up to 2025 know nothing else, so the file keeps to these.
+"""
+
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -8,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from srgan.export.parity import Clamped, ExportError, Network
+from srgan.export.parity import ExportError, Network
 from srgan.export.torchscript_file import quiet_tracing
 from srgan.networks import Generator
 from srgan.networks.blocks import BicubicUpscale
@@ -19,7 +24,20 @@ from srgan.networks.blocks import BicubicUpscale
 # One picture at a time, of two pixels and more to each side: ncnn reads the rows that are mirrored by their numbers.
 SIZES = ((1, 2, 3), (1, 17, 33), (1, 40, 24))
 _SHAPES = ((1, 3, 32, 40), (1, 3, 24, 52))  # of two inputs, so that neither side is taken for a constant
-_INPUT, _OUTPUT = "in0", "out0"  # as pnnx names them, and Upscayl expects
+_INPUT, _OUTPUT = "data", "output"  # as the converter of Real-ESRGAN's own models named them
+_BLOBS = {b"in0": _INPUT.encode(), b"out0": _OUTPUT.encode()}  # as pnnx names them
+
+
+class _Clamped(nn.Module):
+    """A generator whose pictures stay in [0, 1], by a layer that every ncnn has: Upscayl would take 256 for 0."""
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """Map (N, 3, h, w) to (N, 3, scale * h, scale * w), both in [0, 1]."""
+        return 1 - functional.relu(1 - functional.relu(self.generator(lr)))
 
 
 def write_ncnn(generator: Generator, *, name: str) -> tuple[dict[str, bytes], Network]:
@@ -33,7 +51,7 @@ def write_ncnn(generator: Generator, *, name: str) -> tuple[dict[str, bytes], Ne
         traced = Path(folder) / "model.pt"
         with _plain_mirrors(), quiet_tracing():
             example = torch.rand(_SHAPES[0])
-            torch.jit.trace(Clamped(generator).eval(), example, check_trace=False).save(traced)  # type: ignore[no-untyped-call]
+            torch.jit.trace(_Clamped(generator).eval(), example, check_trace=False).save(traced)  # type: ignore[no-untyped-call]
         param, weights = _converted(pnnx.EXEC_PATH, traced)
     stem = f"models/{name.removesuffix(f'-x{generator.scale}')}-x{generator.scale}"
     return {f"{stem}.bin": weights, f"{stem}.param": param}, _network(ncnn, param, weights)
@@ -48,7 +66,8 @@ def _converted(program: str, traced: Path) -> tuple[bytes, bytes]:
     files = [traced.with_suffix(f".ncnn.{kind}") for kind in ("param", "bin")]
     if done.returncode or not all(file.is_file() for file in files):
         raise ExportError(f"pnnx could not convert the network (exit code {done.returncode}): {done.stderr[-500:]}")
-    return files[0].read_bytes(), files[1].read_bytes()
+    named = re.sub(rb"\b(in0|out0)\b", lambda match: _BLOBS[match[0]], files[0].read_bytes())
+    return named, files[1].read_bytes()
 
 
 def _network(ncnn: Any, param: bytes, weights: bytes) -> Network:
@@ -77,12 +96,15 @@ def _network(ncnn: Any, param: bytes, weights: bytes) -> Network:
 
 @contextmanager
 def _plain_mirrors() -> Iterator[None]:
-    """The bicubic skip in operators that ncnn has: it cannot read rows by a computed index."""
+    """The bicubic skip in operators that every ncnn has: none reads rows by a computed index, some lack groups."""
 
     def upscale(self: BicubicUpscale, lr: Tensor) -> Tensor:
         rows = torch.cat((lr[:, :, 1:2], lr[:, :, 0:1], lr, lr[:, :, -1:], lr[:, :, -2:-1]), 2)
         both = (rows[..., 1:2], rows[..., 0:1], rows, rows[..., -1:], rows[..., -2:-1])
-        upscaled: Tensor = self.shuffle(functional.conv2d(torch.cat(both, 3), self.kernels, groups=3))
+        own = self.kernels.flatten(1).chunk(3)  # of each colour; those of the others are 0
+        kernels: Tensor = torch.block_diag(*own)  # type: ignore[no-untyped-call]
+        kernels = kernels.view(-1, 3, *self.kernels.shape[-2:])
+        upscaled: Tensor = self.shuffle(functional.conv2d(torch.cat(both, 3), kernels))
         return upscaled
 
     original = BicubicUpscale.forward

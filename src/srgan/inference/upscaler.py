@@ -60,7 +60,7 @@ class Upscaler:
         consistency: Make the result, shrunk, give the input back.
 
     Raises:
-        ValueError: If an argument is none of the above.
+        ValueError: If an argument is none of the above, or ``consistency`` is asked of a network of scale 1.
         WeightsError: If weights cannot be read, or two that are to be blended differ in architecture.
 
     Examples:
@@ -93,6 +93,11 @@ class Upscaler:
     ) -> None:
         require_tiles(tile_size, batch_size)
         generator = load_generator(Path(ckpt))
+        if consistency and generator.scale == 1:
+            raise ValueError(
+                f"Expected consistency=false with ckpt={ckpt}, which restores pictures and leaves their size: its scale"
+                " is 1, and a result of that size that agrees with the input is the input."
+            )
         if strength != 1:
             second = second_weights(ckpt, blend_with, strength=strength)
             generator = blend(load_generator(second), generator, strength=strength)

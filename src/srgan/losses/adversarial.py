@@ -1,4 +1,4 @@
-"""The two sides of the adversarial game, on logits, and a penalty that keeps the judge's verdicts smooth.
+"""The two sides of the adversarial game, on logits, and a penalty that keeps the discriminator smooth.
 
 References: vanilla, Ledig et al. 2017, arXiv:1609.04802, §2.2.2; relativistic average, Jolicoeur-Martineau 2018,
 arXiv:1807.00734, as in ESRGAN; least squares, Mao et al. 2017, arXiv:1611.04076; hinge, Lim and Ye 2017,
@@ -15,7 +15,7 @@ Gan: TypeAlias = Literal["vanilla", "relativistic", "lsgan", "hinge"]
 
 
 def check_gan(gan: str) -> None:
-    """Raise ValueError unless there is a game of that name."""
+    """Raise ValueError unless there is a GAN loss of that name."""
     if gan not in get_args(Gan):
         raise ValueError(f"Expected gan to be one of {', '.join(get_args(Gan))}, got {gan!r}.")
 

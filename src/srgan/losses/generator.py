@@ -24,7 +24,6 @@ class GeneratorLoss(nn.Module):
         colour_weight: Unitless; 0 in the paper.
         pixel_criterion: What the pixel loss measures, in the adversarial phase and in pretraining, where it is the
             only loss.
-
         gan: The adversarial game: ``vanilla``, ``relativistic``, ``lsgan`` or ``hinge``.
         r1_weight: Of the penalty on the discriminator's gradient by real images; 0 is none.
 

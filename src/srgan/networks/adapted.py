@@ -1,4 +1,4 @@
-"""A network of any architecture, with the face of ours: inputs of any size, and a margin for tiles that is measured."""
+"""A network of any architecture with our interface: inputs of any size, and a measured margin for tiles."""
 
 import copy
 import warnings
@@ -14,19 +14,19 @@ from srgan.networks.reach import HALF_A_LEVEL, Reach, bytes_per_pixel, measure_r
 
 
 class Adapted(AnyGenerator):
-    """Wraps a network, pads what it cannot take, and finds out how far it looks when that is first asked for.
+    """Wraps a network, pads inputs that it cannot take, and measures how far it looks when that is first needed.
 
     Args:
         model: The network.
-        architecture: What it is called.
-        tags: More about its size, such as ``64nf``.
+        architecture: Its name.
+        tags: Its size, such as ``64nf``.
         scale: How many times larger its output is; 1 for one that restores.
-        multiple_of: Its input's sides have to be multiples of this.
+        multiple_of: The sides of its input must be multiples of this.
         minimum: And at least this long.
-        square: And alike.
+        square: And of equal length.
         sixteen_bit_types: The 16-bit types that it can be computed in.
-        call: How to call the network with an image, where its output is not the image itself.
-        find_reach: Measures this network, or looks the result up.
+        call: How to call the network with an image, if it does not simply return an image.
+        find_reach: Measures this network, or looks up the result.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Adapted(AnyGenerator):
 
     @property
     def config(self) -> dict[str, Any]:
-        """What tells this architecture from others."""
+        """What distinguishes this architecture from others."""
         return {"architecture": self.architecture, "scale": self.scale, "tags": list(self.tags)}
 
     @property
@@ -75,7 +75,7 @@ class Adapted(AnyGenerator):
 
     @property
     def reach(self) -> Reach:
-        """How far the network looks; measured when it is first asked for."""
+        """How far the network looks; measured when it is first needed."""
         if self._reach is None:
             self._reach = measure_reach(self, scale=self.scale) if self._find_reach is None else self._find_reach(self)
             if self._reach.leak >= HALF_A_LEVEL:
@@ -90,14 +90,14 @@ class Adapted(AnyGenerator):
 
     @property
     def bytes_per_pixel(self) -> float:
-        """As seen at the layer that holds most."""
+        """As measured at the largest layer."""
         if self._bytes_per_pixel is None:
             self._bytes_per_pixel = bytes_per_pixel(self)
         return self._bytes_per_pixel
 
     @property
     def sixteen_bit_types(self) -> frozenset[torch.dtype]:
-        """What the network is said to support."""
+        """Those that spandrel, or the caller, says it supports."""
         return self._sixteen_bit_types
 
     def native_state(self) -> dict[str, Tensor]:
@@ -105,7 +105,7 @@ class Adapted(AnyGenerator):
         return dict(self.model.state_dict())
 
     def train(self, mode: bool = True) -> "Adapted":
-        """Switch the mode; what was measured of weights that are going to change is forgotten."""
+        """Switch the mode; before training, measurements of the current weights are forgotten."""
         super().train(mode)
         if mode:
             self._reach = self._find_reach = None
@@ -121,7 +121,7 @@ class Adapted(AnyGenerator):
         return twin
 
     def _padded(self, lr: Tensor) -> Tensor:
-        """Mirrored to the right and below to a size that the network can take."""
+        """Mirrored on the right and at the bottom to a size that the network can take."""
         sides = [max(-(-side // self.multiple_of) * self.multiple_of, self.minimum) for side in lr.shape[-2:]]
         if self.square:
             sides = [max(sides)] * 2

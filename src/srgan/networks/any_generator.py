@@ -1,4 +1,4 @@
-"""What a network has to tell of itself to be trained, tiled, blended and written, whatever it is built of."""
+"""What every network must provide to be trained, tiled, blended and written."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ class AnyGenerator(nn.Module):
 
     @property
     def alignment(self) -> int:
-        """Tiles have to begin at multiples of so many input pixels, so that windows of attention fall alike."""
+        """Tiles must begin at multiples of this many input pixels, so that attention windows stay aligned."""
         return 1
 
     @property
@@ -44,7 +44,7 @@ class AnyGenerator(nn.Module):
 
     @property
     def carries_picture(self) -> bool:
-        """Whether the picture itself goes around the network in float32, so that bfloat16 cannot be seen."""
+        """Whether the picture itself bypasses the network in float32, so that bfloat16 is not visible."""
         return False
 
     def native_state(self) -> dict[str, Tensor]:

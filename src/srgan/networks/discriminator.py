@@ -22,6 +22,9 @@ class Discriminator(nn.Module):
 
     Args:
         channels: Feature maps of the first layer; the paper's 64. The others grow with it.
+
+    Raises:
+        ValueError: If ``channels`` is below 1.
     """
 
     def __init__(self, *, channels: int = 64) -> None:
@@ -77,12 +80,14 @@ def strided_stages(stages: Iterable[tuple[int, int]], *, channels: int, kernel: 
     return nn.Sequential(*layers)
 
 
-def require_crops(images: Tensor) -> None:
+def require_crops(images: Tensor, *, multiple_of: int = 1) -> None:
     """Raise ValueError unless a discriminator with strides can judge images of this shape."""
-    if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[-2:]) < _MIN_CROP:
+    fit = all(side >= _MIN_CROP and side % multiple_of == 0 for side in images.shape[-2:])
+    if images.ndim != 4 or images.shape[1] != 3 or not fit:
+        sides = f"sides of {_MIN_CROP} or more" + (f", multiples of {multiple_of}" if multiple_of > 1 else "")
         raise ValueError(
-            f"Expected images of shape (N, 3, H, W) with sides of {_MIN_CROP} or more, got {tuple(images.shape)}."
-            " Use larger training crops (data.hr_crop_size)."
+            f"Expected images of shape (N, 3, H, W) with {sides}, got {tuple(images.shape)}."
+            " Set data.hr_crop_size to match."
         )
 
 

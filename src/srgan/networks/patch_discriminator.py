@@ -30,17 +30,7 @@ class PatchDiscriminator(nn.Module):
         self.classifier = nn.Conv2d(_STAGES[-1][0] * channels, 1, _KERNEL, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Judge images.
-
-        Args:
-            images: Float RGB in [0, 1], shape (N, 3, H, W), sides of 32 or more.
-
-        Returns:
-            Logits, shape (N, 1, H // 8 - 2, W // 8 - 2): above 0 means "real".
-
-        Raises:
-            ValueError: If ``images`` has another shape.
-        """
+        """Judge images as ``Discriminator`` does, but each patch: logits of shape (N, 1, H // 8 - 2, W // 8 - 2)."""
         require_crops(images)
         logits: Tensor = self.classifier(self.features(images))
         return logits

@@ -5,8 +5,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
+from srgan.networks.discriminator import require_crops
+
 _STRIDE = 8  # of the deepest features
-_MIN_CROP = 32
 
 
 class UNetDiscriminator(nn.Module):
@@ -40,23 +41,8 @@ class UNetDiscriminator(nn.Module):
         self.conv9 = nn.Conv2d(channels, 1, 3, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Judge images.
-
-        Args:
-            images: Float RGB in [0, 1], shape (N, 3, H, W), sides of 32 or more, multiples of 8.
-
-        Returns:
-            Logits, shape (N, 1, H, W): above 0 means "real".
-
-        Raises:
-            ValueError: If ``images`` has another shape.
-        """
-        height, width = images.shape[-2:]
-        if images.ndim != 4 or images.shape[1] != 3 or min(height, width) < _MIN_CROP or (height | width) % _STRIDE:
-            raise ValueError(
-                f"Expected images of shape (N, 3, H, W) with sides of {_MIN_CROP} or more that are multiples of"
-                f" {_STRIDE}, got {tuple(images.shape)}. Set data.hr_crop_size to match."
-            )
+        """Judge images, sides multiples of 8, as ``Discriminator`` does, but each pixel: logits (N, 1, H, W)."""
+        require_crops(images, multiple_of=_STRIDE)
         full = _activate(self.conv0(images))  # (N, C, H, W)
         half = _activate(self.conv1(full))  # (N, 2C, H/2, W/2)
         quarter = _activate(self.conv2(half))  # (N, 4C, H/4, W/4)
@@ -89,7 +75,7 @@ def _doubled(features: Tensor) -> Tensor:
 
 
 def _doubled_along(features: Tensor, dim: int) -> Tensor:
-    # New positions lie a quarter off the old ones: 3/4 of the nearest, 1/4 of the next, which the edge has not.
+    # New positions are a quarter off the old ones: 3/4 of the nearest and 1/4 of the next, which the edge lacks.
     length = features.shape[dim]
     before = torch.cat([features.narrow(dim, 0, 1), features.narrow(dim, 0, length - 1)], dim)
     after = torch.cat([features.narrow(dim, 1, length - 1), features.narrow(dim, length - 1, 1)], dim)

@@ -1,13 +1,11 @@
-"""What a user's picture files hold, read and written without losing it: depth, alpha, profile, frames.
+"""Reads and writes users' picture files without losing anything: depth, alpha, profile, frames.
 
-Predicting goes through here; training takes the same values as plain 8-bit RGB (`srgan.pictures.rgb`).
+Prediction uses this; training takes the same values as plain 8-bit RGB (`srgan.pictures.rgb`).
 """
 
 from srgan.pictures.decoded.arrays import from_array, to_array
-from srgan.pictures.decoded.deep_colour import is_deep_colour
 from srgan.pictures.decoded.picture import Picture, PictureFormatError
 from srgan.pictures.decoded.pillow import from_image, to_image
-from srgan.pictures.decoded.pillow_modes import Pixels
 from srgan.pictures.decoded.value_ranges import require_unit
 from srgan.pictures.read import EXTENSIONS, read_levels, read_pictures
 from srgan.pictures.write import FORMATS, colours_lost, require_quality, require_writable, write_pictures
@@ -17,11 +15,9 @@ __all__ = [
     "FORMATS",
     "Picture",
     "PictureFormatError",
-    "Pixels",
     "colours_lost",
     "from_array",
     "from_image",
-    "is_deep_colour",
     "read_levels",
     "read_pictures",
     "require_quality",

@@ -1,7 +1,7 @@
-"""A picture file as a browser shows it: the first frame, upright, in sRGB of 8 bits, on white; some rows at a time.
+"""A picture file as a browser shows it: the first frame, upright, in 8-bit sRGB, on white; some rows at a time.
 
-For looking at pictures and scoring them. Only the decoded values are whole in memory: what is made of them is made in
-bands, and of a large picture a smaller one is.
+For viewing and scoring. Only the decoded values are held whole in memory: everything computed from them is computed in
+bands, and a large picture is shown reduced.
 """
 
 import io
@@ -23,14 +23,14 @@ Rows = Callable[[int, int], NDArray[np.uint8]]  # the rows from one number to an
 
 _BAND_PIXELS = 2**20
 _LANCZOS_RADIUS = 3
-_SAME = 1  # level that conversions between two sRGB profiles differ by
+_SAME = 1  # level: conversions between two sRGB profiles differ by that much
 
 
 class Seen:
-    """A picture's rows as they are seen.
+    """A picture's rows as they are displayed.
 
     Args:
-        pixels: The decoded values. A profile that is broken, or of another kind of colours, is left out of account.
+        pixels: The decoded values. A broken profile, or one for another kind of colours, is ignored.
 
     Attributes:
         size: Height and width.
@@ -53,7 +53,7 @@ class Seen:
         return on_white(colours, self._pixels.alpha[first:last])
 
     def top_left(self, size: tuple[int, int]) -> "Seen":
-        """The picture without what is beyond a height and a width."""
+        """The picture, cropped at the bottom and right to a height and width."""
         height, width = size
         alpha = self._pixels.alpha
         return Seen(
@@ -68,7 +68,7 @@ class Seen:
 
 
 def read_seen(path: Path, *, max_pixels: int) -> Seen:
-    """Read the first frame of a picture file to look at it.
+    """Read the first frame of a picture file for display.
 
     Raises:
         ImageReadError: If the file is missing, empty, truncated, no picture, or the frame has more than ``max_pixels``.
@@ -77,12 +77,12 @@ def read_seen(path: Path, *, max_pixels: int) -> Seen:
 
 
 def reduce_rows(rows: Rows, size: tuple[int, int], *, max_pixels: int) -> Tensor:
-    """Make a picture small enough to be shown, with Lanczos' kernel, in bands without seams.
+    """Reduce a picture to a displayable size with Lanczos' kernel, in bands without seams.
 
     Args:
         rows: The picture's rows.
         size: Its height and width.
-        max_pixels: The most pixels of the result; a picture of no more is left as it is.
+        max_pixels: Largest number of pixels of the result; a smaller picture stays as it is.
 
     Returns:
         Float RGB in [0, 1], shape (1, 3, h, w).
@@ -105,13 +105,13 @@ def reduce_rows(rows: Rows, size: tuple[int, int], *, max_pixels: int) -> Tensor
 
 
 def _as_float(rows: NDArray[np.uint8]) -> Tensor:
-    # The bytes change their order first, of which there are fewer than of floats.
+    # Reordered as bytes, which are a quarter of the floats' size.
     planes = np.ascontiguousarray(np.moveaxis(rows, -1, 0))
     return torch.from_numpy(planes).float().div_(255).unsqueeze(0)
 
 
 def _to_srgb(pixels: Pixels) -> ImageCms.ImageCmsTransform | None:
-    """The conversion of the colours to sRGB; None where they are in it, or nothing sensible is said."""
+    """The conversion of the colours to sRGB; None if they are sRGB already, or their profile cannot be used."""
     gray = pixels.colours.shape[-1] == 1
     if not pixels.icc_profile or pixels.icc_profile[16:20] != (b"GRAY" if gray else b"RGB "):
         return None
@@ -130,5 +130,5 @@ def _to_srgb(pixels: Pixels) -> ImageCms.ImageCmsTransform | None:
 def _converted(colours: NDArray[np.uint8], conversion: ImageCms.ImageCmsTransform) -> NDArray[np.uint8]:
     image = Image.fromarray(np.ascontiguousarray(colours[..., 0] if colours.shape[-1] == 1 else colours))
     converted = ImageCms.applyTransform(image, conversion)
-    assert converted is not None  # it is only where the picture is converted in place
+    assert converted is not None  # as it would be after converting in place
     return np.asarray(converted)

@@ -1,4 +1,4 @@
-"""What goes wrong with a picture file, as one error that names the file and the reason."""
+"""Everything that can go wrong with a picture file, as one error that names the file and the reason."""
 
 import struct
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ class ImageReadError(ValueError):
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn whatever Pillow raises of a picture file into an ImageReadError that names the file and the reason."""
+    """Turn whatever Pillow raises about a picture file into an ImageReadError that names the file and the reason."""
     try:
         yield
-    except ImageReadError:  # says all that there is to say
+    except ImageReadError:  # already complete
         raise
     except FileNotFoundError as error:
         raise ImageReadError(f"Expected a picture, but {path} does not exist.") from error
@@ -31,6 +31,6 @@ def reading(path: Path) -> Iterator[None]:
         raise ImageReadError(f"Cannot read {path}: {reason}. Replace or remove it.") from error
     except _UNREADABLE as error:
         raise ImageReadError(f"Cannot read {path}: {error}. Replace or remove it.") from error
-    except _BROKEN as error:  # what Pillow stumbles over in a file that is damaged in ways it does not foresee
+    except _BROKEN as error:  # what Pillow raises on damage that it does not check for
         reason = f"the file is damaged ({type(error).__name__}: {error})"
         raise ImageReadError(f"Cannot read {path}: {reason}. Replace or remove it.") from error

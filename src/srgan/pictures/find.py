@@ -1,4 +1,4 @@
-"""Which picture files there are under a folder; and which of some files belongs to a picture, by its name."""
+"""Finds the picture files under a folder, and the partner of a picture by its name."""
 
 import os
 import warnings
@@ -17,7 +17,7 @@ _JPEG, _PORTABLE = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"}), frozenset({".p
 _EXTRA = frozenset().union(*extra_kinds.EXTENSIONS.values())
 _PLAIN = frozenset({".png", ".webp", ".tif", ".tiff", ".bmp"}) | _JPEG | _JPEG_2000 | _AVIF | _PORTABLE
 EXTENSIONS = _PLAIN | extra_kinds.readable_extensions()
-# Pictures too, though not read here: a message says how many of a folder are left out.
+# Also pictures, but not read here: a message says how many in a folder are left out.
 _CAMERAS_OWN = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"})
 _OTHER_PICTURES = (_CAMERAS_OWN | _EXTRA) | frozenset(
     {".gif", ".apng", ".avif", ".jp2", ".j2k", ".jpf", ".jpx", ".jxr", ".svg", ".psd", ".tga", ".ico", ".exr", ".hdr"}
@@ -64,7 +64,7 @@ def find_images(root: Path) -> list[Path]:
 
 
 def left_out(files: Iterable[Path], *, taken: Container[str]) -> str | None:
-    """What to say of the pictures among some files whose endings are not ``taken``; None if there are none."""
+    """A message about the pictures whose extension is not ``taken``; None if there are none."""
     others = [path for path in pictures_of_other_kinds(files) if path.suffix.lower() not in taken]
     if not others:
         return None
@@ -78,17 +78,17 @@ def left_out(files: Iterable[Path], *, taken: Container[str]) -> str | None:
 
 
 def pictures_of_other_kinds(files: Iterable[Path]) -> list[Path]:
-    """Those of some files that are pictures by their endings, though not of ``EXTENSIONS``, in the order of names."""
+    """The files whose extension is that of a picture but not in ``EXTENSIONS``, sorted."""
     return sorted(path for path in files if path.suffix.lower() in _OTHER_PICTURES - EXTENSIONS)
 
 
 def other_pictures(root: Path) -> list[Path]:
-    """Those under a folder."""
+    """As ``pictures_of_other_kinds``, under a folder."""
     return pictures_of_other_kinds(_files(root, lambda _: None))
 
 
 def closed_folders(root: Path) -> list[OSError]:
-    """What goes wrong with the folders under ``root`` that cannot be looked into; each error names its folder."""
+    """Errors of the folders under ``root`` that cannot be opened; each names its folder."""
     refused: list[OSError] = []
     deque(_files(root, refused.append), maxlen=0)
     return refused
@@ -107,18 +107,18 @@ def require_folder(root: Path) -> None:
 def walk(
     root: Path, *, on_error: Callable[[OSError], object], choose: Callable[[Path, list[str]], Iterable[str] | None]
 ) -> Iterator[Path]:
-    """The files under a folder, hidden ones and hidden folders left out; links to nothing are among them.
+    """The files under a folder, including broken links, without hidden files and folders.
 
-    Links to folders are followed, each folder once however many links lead to it, so that loops end.
+    Links to folders are followed; each folder is visited once however many links lead to it, so that loops end.
 
     Args:
         root: A folder.
-        on_error: Called with what goes wrong with a folder, which is named in it; such folders are passed over.
-        choose: Which files of a folder are wanted, of all their names; None leaves out what lies below it, too.
+        on_error: Called with the error of a folder that cannot be opened, which names it; such folders are skipped.
+        choose: Picks the wanted names among a folder's files; None also skips the folders below it.
     """
     seen: set[str] = set()
     tops = deque([root])
-    while tops:  # first what lies under root itself, then what links lead to: so that no link renames it
+    while tops:  # first what is under root itself, then the targets of links, so that no link changes a name
         for folder, subfolders, names in os.walk(tops.popleft(), onerror=on_error):
             real, here = os.path.realpath(folder), Path(folder)
             chosen = None if real in seen else choose(here, names)

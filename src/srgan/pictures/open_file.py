@@ -1,4 +1,4 @@
-"""Opening a picture file: harmless damage is passed over, and kinds that are not read are named."""
+"""Opens a picture file: skips harmless damage, and names kinds that cannot be read."""
 
 import io
 import re
@@ -17,7 +17,7 @@ _EXTRA_KINDS = {  # and how their files begin
     extra_kinds.HEIC: re.compile(rb".{4}ftyp(hei[cxmsfv]|hev[cxms]|mif1|msf1)", re.DOTALL),
     extra_kinds.JPEG_XL: re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "),
 }
-# Of the general brand there are AVIFs and HEICs; what it is stands further on.
+# Both AVIF and HEIC files may have the general brand; the specific one follows later.
 _AVIF = re.compile(rb".{4}ftyp(avi[fs]|m[is]f1.{4}(.{4}){0,15}avi[fs])", re.DOTALL)
 _TIFF = re.compile(rb"II[*+]\0|MM\0[*+]")
 _UNREAD_KINDS = {
@@ -31,7 +31,7 @@ _UNREAD_KINDS = {
 _COLOURS = {0: "gray", 1: "gray", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "Lab", 9: "Lab"}
 _GRAY = (0, 1)  # of those, which are TIFF's PhotometricInterpretation
 _NUMBERS = {2: " with a sign", 3: " as floats"}  # TIFF's SampleFormat
-_PIXEL_CHUNKS = frozenset({b"tRNS", b"acTL", b"fcTL", b"fdAT"})  # that pixels depend on, though their names say no
+_PIXEL_CHUNKS = frozenset({b"tRNS", b"acTL", b"fcTL", b"fdAT"})  # needed, though marked optional
 _LARGEST_CHUNK = 2**26  # bytes; profiles of displays take megabytes, the texts of generators more
 PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, _LARGEST_CHUNK)
 PngImagePlugin.MAX_TEXT_MEMORY = max(PngImagePlugin.MAX_TEXT_MEMORY, 4 * _LARGEST_CHUNK)
@@ -45,7 +45,7 @@ def reopened(stored: Stored) -> BinaryIO:
 
 
 def readable(stored: Stored) -> Stored:
-    """A file as Pillow reads it: of a PNG whose text or the like is damaged, a copy in memory without that.
+    """A file as Pillow can read it: a PNG with damaged text or the like becomes a copy in memory without that.
 
     Raises:
         OSError: If it is missing, or a folder.
@@ -67,7 +67,7 @@ def opened(stored: Stored, *, max_pixels: int | None) -> ImageFile.ImageFile:
 
     Args:
         stored: The file.
-        max_pixels: How many pixels a JPEG XL may have, which is decoded here already; None for Pillow's own limit.
+        max_pixels: Largest number of pixels of a JPEG XL, which is decoded here; None for Pillow's own limit.
 
     Raises:
         ValueError: If it is of a kind that cannot be read, which the message names, or a JPEG XL is too large.
@@ -83,11 +83,11 @@ def opened(stored: Stored, *, max_pixels: int | None) -> ImageFile.ImageFile:
     if extra is not None and not extra_kinds.load_reader(extra):
         raise ValueError(f"it is {extra}: {extra_kinds.INSTALL}, or save it as JPEG or PNG")
     try:
-        return Image.open(stored, formats=("AVIF",) if is_avif else None)  # or a reader of HEIC might take it
+        return Image.open(stored, formats=("AVIF",) if is_avif else None)  # or the HEIC reader might accept it
     except RuntimeError as error:
         if extra is None:
             raise
-        raise ValueError(f"it is {extra} that is damaged") from error  # the decoder's own words are for its makers
+        raise ValueError(f"it is {extra} that is damaged") from error  # the decoder's own message is of no use
     except UnidentifiedImageError as error:
         read = extra or ("an AVIF picture" if is_avif else None)
         if read is not None:
@@ -111,7 +111,7 @@ def _require_pixels(pixels: int, max_pixels: int | None) -> None:
 
 
 def _kind_of_page(file: BinaryIO) -> str:
-    """What the first page of a TIFF holds, for a message on one that Pillow does not read."""
+    """What the first page of a TIFF holds, for the message about one that Pillow cannot read."""
     tags = ExifTags.Base
     try:
         file.seek(0)
@@ -132,7 +132,7 @@ def _kind_of_page(file: BinaryIO) -> str:
 
 
 def _damaged_chunks(file: BinaryIO) -> list[tuple[int, int]]:
-    """Where the chunks of a PNG that no pixel depends on begin and end, if their checksums are wrong."""
+    """Start and end of each PNG chunk with a wrong checksum that no pixel depends on."""
     damaged = []
     while len(head := file.read(8)) == 8:
         length, name = struct.unpack(">I4s", head)

@@ -1,4 +1,4 @@
-"""Still PNG files, 8 or 16 bits, written in bands of rows: Pillow writes no 16-bit colour, and holds all at once.
+"""Writes still PNG files of 8 or 16 bits in bands of rows: Pillow has no 16-bit colour and needs all rows at once.
 
 Chunks and filters: PNG specification, third edition (W3C 2025), sections 9 and 11.
 """
@@ -23,7 +23,7 @@ except ImportError:  # no wheel for this processor
 
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of channels
 _INCHES_PER_METRE = 1 / 0.0254
-_SAMPLE = 4  # of so many pixels one decides the filter
+_SAMPLE = 4  # every fourth pixel decides the filter
 
 
 def write_png(file: BinaryIO, picture: Picture, *, icc_profile: bytes | None, level: int = 1) -> None:
@@ -53,8 +53,8 @@ def _write_chunk(file: BinaryIO, name: bytes, data: bytes) -> None:
 
 
 def _compressed(picture: Picture, level: int) -> Iterator[bytes]:
-    """The rows, filtered and deflated; one piece for each band that gives any."""
-    # Intel's library takes a fifth of the time of zlib's fastest level, and less room.
+    """The rows, filtered and deflated, in pieces."""
+    # Intel's library takes a fifth of the time of zlib's fastest level, and compresses better.
     deflate = fast_zlib.compressobj(1) if level == 1 else zlib.compressobj(level, strategy=zlib.Z_FILTERED)
     above: NDArray[np.uint8] | None = None
     for values in bands(picture, bits=picture.bits, gray=picture.gray):
@@ -68,7 +68,7 @@ def _compressed(picture: Picture, level: int) -> Iterator[bytes]:
 
 
 def _filtered(rows: NDArray[np.uint8], above: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
-    """Each row less what a filter foresees of it, by that filter whose leftover is smallest on every fourth pixel.
+    """Each row minus its prediction, by the filter with the smallest residuals on every fourth pixel.
 
     Args:
         rows: Bytes of the rows, (rows, bytes).
@@ -76,18 +76,18 @@ def _filtered(rows: NDArray[np.uint8], above: NDArray[np.uint8], step: int) -> N
         step: Bytes of a pixel.
 
     Returns:
-        The leftovers, the filter's number before each row: (rows, 1 + bytes).
+        The residuals, each row preceded by its filter's number: (rows, 1 + bytes).
     """
     up = np.concatenate([above[None], rows[:-1]])
     around = (_shifted(rows, step), up, _shifted(up, step))
     sample, *sample_around = (_sampled(each, step) for each in (rows, *around))
-    best = np.stack([_cost(sample - foresee(*sample_around)) for foresee in _FILTERS]).argmin(axis=0)
-    leftovers = np.empty((len(rows), 1 + rows.shape[1]), np.uint8)
-    leftovers[:, 0] = best
+    best = np.stack([_cost(sample - predict(*sample_around)) for predict in _FILTERS]).argmin(axis=0)
+    residuals = np.empty((len(rows), 1 + rows.shape[1]), np.uint8)
+    residuals[:, 0] = best
     for number in np.unique(best):
         chosen = np.flatnonzero(best == number)
-        leftovers[chosen, 1:] = rows[chosen] - _FILTERS[number](*(each[chosen] for each in around))
-    return leftovers
+        residuals[chosen, 1:] = rows[chosen] - _FILTERS[number](*(each[chosen] for each in around))
+    return residuals
 
 
 def _shifted(rows: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
@@ -98,8 +98,8 @@ def _sampled(rows: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
     return rows.reshape(len(rows), -1, step)[:, ::_SAMPLE].reshape(len(rows), -1)
 
 
-def _cost(leftover: NDArray[np.uint8]) -> NDArray[np.int64]:
-    cost: NDArray[np.int64] = np.minimum(leftover, -leftover).sum(axis=1, dtype=np.int64)  # of -128 … 127
+def _cost(residual: NDArray[np.uint8]) -> NDArray[np.int64]:
+    cost: NDArray[np.int64] = np.minimum(residual, -residual).sum(axis=1, dtype=np.int64)  # of -128 … 127
     return cost
 
 
@@ -111,7 +111,7 @@ def _paeth(left: NDArray[np.uint8], up: NDArray[np.uint8], corner: NDArray[np.ui
     return np.where((to_left <= to_up) & (to_left <= to_corner), left, nearest_two)
 
 
-# What each of PNG's filters foresees, by its number, of the bytes to the left, above, and above to the left.
+# The prediction of each PNG filter, by its number, from the bytes to the left, above, and above to the left.
 _FILTERS: tuple[Callable[..., Any], ...] = (
     lambda left, up, corner: np.uint8(0),
     lambda left, up, corner: left,

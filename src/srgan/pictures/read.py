@@ -33,8 +33,8 @@ def read_pictures(source: Path | BinaryIO, *, max_pixels: int, scale: int = 4) -
 
     Args:
         source: A file of any format that Pillow reads, or a stream of one, which is read to its end.
-        max_pixels: How many pixels the file may have, all frames together; compared before any is decoded.
-        scale: How much the picture is to be enlarged: named in the message on a file that is too large.
+        max_pixels: Largest number of pixels of all frames together; checked before any is decoded.
+        scale: How many times the picture will be enlarged, for the message about a file that is too large.
 
     Returns:
         One picture for most files; the frames of an animation (GIF, WebP, APNG) or the pages of a TIFF.
@@ -49,11 +49,12 @@ def read_pictures(source: Path | BinaryIO, *, max_pixels: int, scale: int = 4) -
 
 
 def read_levels(path: Path, *, max_pixels: int | None) -> Pixels:
-    """Read the first frame or page of a picture file, upright, without making floats of it.
+    """Read the first frame or page of a picture file, upright, without converting it to floats.
 
     Args:
         path: A file of any format that Pillow reads.
-        max_pixels: How many pixels the frame may have; with None, Pillow's own limit holds, and threads read at once.
+        max_pixels: Largest number of pixels of the frame; with None Pillow's own limit applies, and threads may read in
+            parallel.
 
     Raises:
         ImageReadError: As above.
@@ -80,7 +81,7 @@ def read_levels(path: Path, *, max_pixels: int | None) -> Pixels:
 
 
 def read_size(path: Path, *, max_pixels: int) -> tuple[tuple[int, int], int]:
-    """What the head of a picture file says: height and width of its first frame, and how many frames it has.
+    """The height and width of a file's first frame and its number of frames, from its header.
 
     Raises:
         ImageReadError: If it is no picture, or its first frame has more than ``max_pixels``.
@@ -92,10 +93,10 @@ def read_size(path: Path, *, max_pixels: int) -> tuple[tuple[int, int], int]:
 
 
 def _first_frame(image: ImageFile.ImageFile) -> int:
-    """Go to the first frame that is no preview, of a file of previews to the last; returns its number."""
+    """Go to the first frame that is no preview, or else to the last frame; returns its number."""
     index = 0
     for index in _frames(image):
-        if index:  # a HEIC stands at its main picture, which need not be the first
+        if index:  # a HEIC opens at its main picture, which need not be the first
             image.seek(index)
         if not _is_preview(image):
             break
@@ -123,7 +124,7 @@ def _read_frames(stored: Stored, name: Path, max_pixels: int, scale: int) -> lis
 
 
 def _chunks(image: Image.Image, stored: Stored) -> tuple[Chunk, ...]:
-    """What a file says of its colours beside a profile, as a PNG says it; and the text of a PNG."""
+    """What a file states about its colours besides a profile, as PNG chunks; and the text of a PNG."""
     if image.format not in ("PNG", "AVIF", "HEIF"):
         return ()
     with reopened(stored) as file:
@@ -145,7 +146,7 @@ def _of_page(stored: Stored, index: int) -> bytes | None:
 
 
 class _Stored(io.BytesIO):
-    """A stream's bytes; empty ones are named so here, for there is no file to look at."""
+    """A stream's bytes; reports an empty stream, since there is no file whose size could tell."""
 
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__(stream.read())
@@ -154,10 +155,10 @@ class _Stored(io.BytesIO):
 
 
 def _frames(image: Image.Image) -> range:
-    """Which of a file's images are its frames or pages; a phone's MPO holds others beside the picture, PSD layers."""
+    """Which of a file's images are frames or pages; a phone's MPO has others besides, and PSD has layers."""
     if image.format not in _ANIMATIONS and image.format != "TIFF":
         return range(1)
-    first = 1 if getattr(image, "default_image", False) else 0  # of an APNG: shown only by those that know no APNG
+    first = 1 if getattr(image, "default_image", False) else 0  # shown only by programs that do not know APNG
     return range(first, getattr(image, "n_frames", 1))
 
 
@@ -180,15 +181,15 @@ def _read_frame(image: Image.Image, stored: Stored, index: int) -> Picture:
     return replace(
         from_image(image, deep=deep),
         duration=float(image.info.get("duration", 0)) if moves else None,
-        loop=int(image.info.get("loop", 1)) if moves else None,  # a GIF that says nothing plays once
+        loop=int(image.info.get("loop", 1)) if moves else None,  # a GIF without a loop count plays once
     )
 
 
 @contextmanager
 def _without_pillow_limit() -> Iterator[None]:
-    """Lift Pillow's own limit, which knows nothing of ours; one reader at a time, since it is one for the process."""
+    """Replace Pillow's own limit by ours; one reader at a time, since there is one limit per process."""
     with _pillow_limit, warnings.catch_warnings():
-        # Of odd EXIF blocks and the like; what matters raises. Pillow's alone, since other threads may warn meanwhile.
+        # About odd EXIF blocks and the like; errors still raise. Only Pillow's, since other threads may warn meanwhile.
         warnings.filterwarnings("ignore", module=r"PIL\.")
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:

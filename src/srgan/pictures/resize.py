@@ -4,7 +4,7 @@ Cubic kernel with a = -0.5 (Keys 1981), widened by the scale when shrinking, bor
 repeated. Torch's antialiased bicubic has the same kernel but renormalises it at the borders, so the picture is
 mirrored outwards before torch resizes it and the margin is cut off afterwards.
 
-For whole photos in 8 bit there is a second way to the same pixels, several times as fast and in little memory.
+For whole 8-bit photos there is a second way to the same pixels, several times as fast and in little memory.
 """
 
 import math
@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.nn import functional
 
 _KERNEL_RADIUS = 2  # support of the cubic kernel, in pixels of the coarser grid
-_BLOCK_ROWS = 4  # made by one product; of more the kernel's matrix would be mostly zeros
-_STRIPE_ROWS = 32  # shrunk both ways at a time: what lies between stays in the processor's cache and costs no new pages
-_BLOCK_COLUMNS = 640  # small enough for BLAS to keep to the thread that it is called from, of which there are many
+_BLOCK_ROWS = 4  # per product; with more, the kernel's matrix would be mostly zeros
+_STRIPE_ROWS = 32  # shrunk both ways at a time: results in between stay in the processor's cache and need no new pages
+_BLOCK_COLUMNS = 640  # small enough for BLAS to stay in the calling thread; there are many of these
 
 
 def mirror_pad(images: Tensor, margin: int) -> Tensor:
@@ -72,8 +72,8 @@ def downscale_pixels(hr: Tensor, scale: int) -> Tensor:
     """
     _, height, width = hr.shape
     num_rows, num_columns = height // scale, width // scale
-    # Colours innermost, as a decoded file has them, so that only what has been shrunk already is transposed, and that a
-    # pixel at a time: as V12 and V3, the bytes of its three colours.
+    # Colours innermost, as in a decoded file, so that only rows that are already shrunk are transposed, one pixel at a
+    # time: V12 and V3 are the bytes of its three colours.
     pixels = hr.permute(1, 2, 0).reshape(height, -1).numpy()
     lr = np.empty((num_rows, num_columns), "V3")
     for top in range(0, num_rows, _STRIPE_ROWS):
@@ -101,15 +101,15 @@ def upscale(lr: Tensor, scale: int) -> Tensor:
 
 
 def resize_rows(image: Tensor, size: tuple[int, int], first: int, last: int) -> Tensor:
-    """Some rows of an image at any other size, larger or smaller, as MATLAB's ``imresize(image, size)`` makes them.
+    """Some rows of an image resized to any size, as MATLAB's ``imresize(image, size)`` makes them.
 
-    Pillow's bicubic on floats is the same kernel; it renormalises at borders, too, and so gets a mirrored image.
+    Pillow's bicubic on floats has the same kernel; it also renormalises at borders, so it is given a mirrored image.
 
     Args:
-        image: Values of any type, shape (1, C, H, W), on the CPU; only the rows that are needed become floats.
+        image: Values of any type, shape (1, C, H, W), on the CPU; only the rows needed are converted to floats.
         size: Height and width of the resized image.
-        first: The first of its rows that is wanted.
-        last: The row behind the last.
+        first: First row wanted.
+        last: Row after the last one wanted.
 
     Returns:
         Float32, shape (1, C, last - first, width), in the units of ``image``. Not clamped.
@@ -132,9 +132,9 @@ def resize_rows(image: Tensor, size: tuple[int, int], first: int, last: int) -> 
 
 
 def _shrink_rows(rows: npt.NDArray[np.generic], scale: int, *, top: int = 0, num_rows: int) -> npt.NDArray[np.float32]:
-    """Of the h shrunk rows of (scale * h, M) those from ``top`` on: each block of them the kernel times what it needs.
+    """Shrink (scale * h, M) to h rows and return those from ``top`` on: a block is the kernel times the rows it needs.
 
-    All blocks in one call, during which other threads run: many small calls would have them wait for one another.
+    All blocks in one call, during which other threads can run: with many small calls they would wait for each other.
     """
     weights = _shrinking_weights(scale)
     num_blocks, (num_parts, part) = math.ceil(num_rows / _BLOCK_ROWS), _parts(rows.shape[1])
@@ -151,20 +151,20 @@ def _shrink_rows(rows: npt.NDArray[np.generic], scale: int, *, top: int = 0, num
 
 
 def _parts(num_columns: int) -> tuple[int, int]:
-    """How many parts columns are taken in, and the length of each; the last may reach beyond."""
+    """The number of parts that columns are split into, and the length of each; the last may extend beyond the end."""
     num_parts = math.ceil(num_columns / _BLOCK_COLUMNS)
     return num_parts, math.ceil(num_columns / num_parts)
 
 
 def _picked(rows: npt.NDArray[np.generic], index: npt.NDArray[np.int64]) -> npt.NDArray[np.generic]:
-    """Rows by their numbers, each of which is that before, one more or one less; not copied if each is one more."""
+    """Rows by index; neighbouring indices differ by at most 1. A view if they are consecutive, else a copy."""
     if index[-1] - index[0] == len(index) - 1:
         return rows[index[0] : index[-1] + 1]
     return rows[index]
 
 
 def _shrinking_weights(scale: int) -> npt.NDArray[np.float32]:
-    """What each of the rows that a block needs adds to each row of the block."""
+    """The weight of each input row of a block in each of its output rows."""
     reach = np.arange(-_KERNEL_RADIUS * scale, (_KERNEL_RADIUS + 1) * scale)
     distance = np.abs(reach + 0.5 - scale / 2) / scale
     near = (1.5 * distance - 2.5) * distance**2 + 1
@@ -185,6 +185,6 @@ def _crop(images: Tensor, margin: int) -> Tensor:
 
 
 def _mirrored(length: int, first: int, last: int, *, device: torch.device) -> Tensor:
-    """Which of ``length`` pixels lie at the places from ``first`` to ``last``, of which some are beyond the borders."""
-    position = torch.arange(first, last, device=device) % (2 * length)  # made there: no wait for a copy
+    """The mirrored index among ``length`` pixels of each position from ``first`` to ``last``, even beyond borders."""
+    position = torch.arange(first, last, device=device) % (2 * length)  # created there, so that no copy is waited for
     return torch.where(position < length, position, 2 * length - 1 - position)

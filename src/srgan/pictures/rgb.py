@@ -1,7 +1,7 @@
-"""A picture as plain 8-bit RGB, as training and scoring see it; and as floats, and written as PNG.
+"""Pictures as plain 8-bit RGB, as training and scoring see them; as floats; and written as PNG.
 
-Files are decoded as predicting decodes them (`srgan.pictures.read`): upright, CMYK through its profile, RGB in the
-profile that it is in. Here transparent pixels are laid on white, and 16 bits are rounded to 8.
+Files are decoded as for prediction (`srgan.pictures.read`): upright, CMYK through its profile, RGB in its own profile.
+Here transparent pixels are also laid on white, and 16 bits rounded to 8.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ def read_rgb8(path: Path) -> Tensor:
     """Read the first frame or page of a picture file as 8-bit RGB; threads may do so at once.
 
     Args:
-        path: A file of any format and colour mode that predicting reads.
+        path: A file of any format and colour mode that prediction reads.
 
     Returns:
         Shape (3, H, W), uint8.
@@ -56,7 +56,7 @@ def write_image(path: Path, image: Tensor) -> None:
     """Write a picture as 8-bit PNG, whole or not at all.
 
     Args:
-        path: The file; its folder is made if need be.
+        path: The file; its folder is created if necessary.
         image: Float RGB around [0, 1], shape (1, 3, H, W) or (3, H, W); clamped.
     """
     pixels = to_uint8(image.reshape(3, *image.shape[-2:])).permute(1, 2, 0).cpu().numpy()

@@ -28,7 +28,7 @@ def comparison_sheet(rows: Sequence[Sequence[Panel]]) -> Tensor:
     """Lay captioned pictures out in a table.
 
     Args:
-        rows: Rows of panels; every row has as many, and all panels of a row are of one size.
+        rows: Rows of panels, all of one length; the panels of a row are of one size.
 
     Returns:
         Float RGB in [0, 1], shape (1, 3, H, W).

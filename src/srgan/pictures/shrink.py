@@ -1,4 +1,4 @@
-"""A whole picture at another size by formula, some rows at a time: of a large one there is never a second of floats."""
+"""Resizes a whole picture by bicubic, some rows at a time, so that a large one is never held in floats as well."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,16 +9,16 @@ from torch import Tensor
 from srgan.pictures.decoded.picture import Picture
 from srgan.pictures.resize import resize_rows
 
-_BAND_PIXELS = 2**20  # of the larger picture, that are floats at once
+_BAND_PIXELS = 2**20  # of the larger picture, held as floats at a time
 
 
 def resize_picture(picture: Picture, size: tuple[int, int], *, room: Callable[..., Tensor] = torch.empty) -> Picture:
-    """Bring a picture to another size by antialiased bicubic; its EXIF is the caller's.
+    """Resize a picture by antialiased bicubic; its EXIF is left to the caller.
 
     Args:
         picture: Any picture.
         size: Height and width.
-        room: Gives a tensor of a shape and a ``dtype`` as ``torch.empty`` does, such as one on disk.
+        room: Makes a tensor from a shape and a ``dtype`` as ``torch.empty`` does, for example on disk.
 
     Returns:
         The picture with ``rgb`` and ``alpha`` in levels of its depth, and all else kept.

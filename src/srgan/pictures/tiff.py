@@ -1,8 +1,8 @@
-"""TIFF files, 8 or 16 bits, one page or more, written in bands of rows: Pillow writes no 16-bit colour.
+"""Writes TIFF files of 8 or 16 bits, with one page or more, in bands of rows: Pillow has no 16-bit colour.
 
-Gray with alpha of 16 bits is written as RGBA, since Pillow cannot read it from a TIFF. Uncompressed, so that the place
-of each strip is known before the first is written; a BigTIFF where four gigabytes do not do. Tags: TIFF 6.0 (Aldus
-1992). Not by tifffile, which writes strips and profiles as well, but no directories of EXIF and GPS, which pages keep.
+16-bit gray with alpha is written as RGBA, since Pillow cannot read it from a TIFF. Uncompressed, so that the offset of
+each strip is known before the first is written; beyond four gigabytes a BigTIFF. Tags: TIFF 6.0 (Aldus 1992). Not by
+tifffile, which writes strips and profiles too, but not the directories of EXIF and GPS, which pages keep.
 """
 
 import struct
@@ -16,7 +16,7 @@ from srgan.pictures.decoded.bands import bands, rows_per_band
 from srgan.pictures.decoded.picture import Picture
 from srgan.pictures.metadata.exif import BIG, CLASSIC, LONG, SHORT, Block, Directory, Entry, Layout, lay_out, parse
 
-_LARGEST_CLASSIC = 2**32 - 2**26  # bytes of pixels, where places are of 32 bits; a margin for tags
+_LARGEST_CLASSIC = 2**32 - 2**26  # bytes of pixels that 32-bit offsets reach, with a margin for tags
 _UNCOMPRESSED, _BLACK_IS_ZERO, _RGB, _UNMULTIPLIED_ALPHA = 1, 1, 2, 2
 _ORDER = "<"
 _HEADERS = {CLASSIC: b"II*\0", BIG: b"II+\0\x08\0\0\0"}  # up to the place of the first page
@@ -49,12 +49,12 @@ def write_tiff(file: BinaryIO, pages: Sequence[Picture], *, profiles: Sequence[b
 
 
 def is_stored_gray(page: Picture) -> bool:
-    """Whether a page is written as gray, which its profile has to be of."""
+    """Whether a page is written as gray; then its profile must be one for gray."""
     return page.gray and not (page.alpha is not None and page.bits == 16)
 
 
 def _directory(page: Picture, profile: bytes | None) -> tuple[Directory, list[int]]:
-    """A page's tags but for the places of its strips, and the sizes of these."""
+    """A page's tags except the offsets of its strips, and the sizes of the strips."""
     block = ((page.exif and parse(page.exif)) or Block(_ORDER, {})).in_order(_ORDER)
     block = metadata.with_resolution(block, page.dpi)
     height, width = page.size
@@ -86,7 +86,7 @@ def _directory(page: Picture, profile: bytes | None) -> tuple[Directory, list[in
 
 
 def _laid_out(page: Picture, profile: bytes | None, *, start: int, layout: Layout) -> tuple[bytes, int]:
-    """A page's directory as it lies from ``start`` on, followed by the strips, and how many entries it has."""
+    """The bytes of a page's directory at ``start``, which the strips follow, and its number of entries."""
     directory, sizes = _directory(page, profile)
 
     def laid(places: Sequence[int]) -> bytes:

@@ -1,4 +1,4 @@
-"""Writing pictures in the format that was asked for, or saying why that format cannot hold them."""
+"""Writes pictures in the requested format, or says why that format cannot hold them."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -21,12 +21,12 @@ from srgan.pictures.png import write_png
 from srgan.pictures.tiff import is_stored_gray, write_tiff
 from srgan.system.files import atomic_write
 
-# What can be asked for, beside `same`.
+# What can be requested besides `same`.
 FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "avif": "AVIF", "tiff": "TIFF"}
 _AS_BEFORE = frozenset([*FORMATS.values(), "GIF", "BMP"])  # what `same` can mean
-_LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "GIF": 65535, "AVIF": 16384}  # a larger AVIF, readers refuse
+_LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "GIF": 65535, "AVIF": 16384}  # readers refuse a larger AVIF
 _MOVING = ("PNG", "WEBP", "GIF", "AVIF")
-_COLOURS_ALONE = ("WEBP", "AVIF")  # as Pillow reads them, gray is three colours
+_COLOURS_ALONE = ("WEBP", "AVIF")  # Pillow reads gray from these as three colours
 _FULL_CHROMA_QUALITY = 90
 _LARGEST_JPEG_EXIF = 65533
 
@@ -37,8 +37,8 @@ def write_pictures(
     """Write a picture, the frames of an animation, or pages; a path whole or not at all.
 
     Args:
-        target: The file, whose folder is made if need be, or a stream.
-        frames: What `read_pictures` gave, enlarged or not.
+        target: The file, whose folder is created if necessary, or a stream.
+        frames: As from `read_pictures`, enlarged or not.
         format: ``png``, ``jpg``, ``webp``, ``avif``, ``tiff`` or ``same`` as the file that was read.
         quality: Of JPEG, WebP and AVIF, 1 to 100.
         png_level: Of PNG, 1 (fast) to 9 (small).
@@ -57,13 +57,13 @@ def write_pictures(
     if target.seekable() and target.tell() == 0:
         write(target, frames, number)
         return
-    encoded = io.BytesIO()  # encoders go back and forth
+    encoded = io.BytesIO()  # encoders seek
     write(encoded, frames, number)
     target.write(encoded.getbuffer())
 
 
 def require_quality(quality: int, png_level: int = 1) -> None:
-    """Raise ValueError unless it is a quality that JPEG, WebP and AVIF have, and a level that PNG has."""
+    """Raise ValueError unless JPEG, WebP and AVIF have this quality, and PNG this level."""
     if not 1 <= quality <= 100:
         raise ValueError(f"Expected quality from 1 to 100, got {quality}.")
     if not 1 <= png_level <= 9:
@@ -71,12 +71,12 @@ def require_quality(quality: int, png_level: int = 1) -> None:
 
 
 def require_writable(frames: Sequence[Picture], *, format: str, side: int | None = None) -> str:
-    """Check that a format can hold pictures, before the work of enlarging them is done.
+    """Check that a format can hold pictures, before they are enlarged.
 
     Args:
         frames: The pictures.
         format: As above.
-        side: The longest side that they are to have, in pixels; None for their own.
+        side: Their longest side once enlarged, in pixels; None for their own.
 
     Returns:
         Pillow's name of the format.
@@ -111,7 +111,7 @@ def require_writable(frames: Sequence[Picture], *, format: str, side: int | None
 
 
 def colours_lost(picture: Picture, *, format: str) -> str | None:
-    """What a format cannot say of a picture's colours, for a warning; None if nothing is lost.
+    """What a format cannot state about a picture's colours, for a warning; None if nothing is lost.
 
     Args:
         picture: The picture.
@@ -147,7 +147,7 @@ def _write_jpeg(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None
     picture = replace(frames[0], alpha=None)
     options = saving_options(picture, gray=picture.gray)
     if len(options.get("exif", b"")) > _LARGEST_JPEG_EXIF:
-        del options["exif"]  # a JPEG has no place for it
+        del options["exif"]  # too long for a JPEG
     if quality >= _FULL_CHROMA_QUALITY:
         options["subsampling"] = "4:4:4"
     if segments := captions.as_segments(picture.comments, picture.iptc):
@@ -156,9 +156,9 @@ def _write_jpeg(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None
 
 
 def _write_webp(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
-    # `exact` keeps the colours of what cannot be seen, or the next to enlarge it gets a fringe.
+    # `exact` keeps the colours of transparent pixels; without them, enlarging the result again shows a fringe.
     if len(frames) > 1:
-        # Whole frames: of pieces that are each opaque, the file would say that nothing in it is transparent.
+        # Whole frames: if each piece were opaque, the file would be marked as having no transparency.
         pieces = {"kmax": 1} if any(frame.alpha is not None for frame in frames) else {}
         _write_moving(file, frames, "WEBP", quality=quality, exact=True, **pieces)
         return
@@ -176,7 +176,7 @@ def _write_avif(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None
 
 
 def _with_resolution_in_exif(picture: Picture) -> dict[str, Any]:
-    """What Pillow's savers take, for formats that have no other place for a resolution."""
+    """Options for Pillow's savers, for formats that can store a resolution only in EXIF."""
     block = (picture.exif and parse(picture.exif)) or Block("<", {})
     return {
         **saving_options(picture, gray=False),
@@ -190,7 +190,7 @@ def _write_gif(file: BinaryIO, frames: Sequence[Picture], quality: int) -> None:
 
 
 def _hardened(alpha: Tensor) -> Tensor:
-    """Levels of what is seen or not, in place of shares."""
+    """Opacity as levels, either fully visible or not at all."""
     return (as_shares(alpha) > 0.5).to(torch.uint8) * 255
 
 
@@ -210,7 +210,7 @@ def _write_moving(file: BinaryIO, frames: Sequence[Picture], pillow_format: str,
             "save_all": True,
             "duration": durations if pillow_format == "PNG" else [round(d) for d in durations],
         }
-        if not (pillow_format == "GIF" and first.loop == 1):  # said by saying nothing
+        if not (pillow_format == "GIF" and first.loop == 1):  # which a GIF says by having no loop count
             options["loop"] = first.loop or 0
     options |= saving_options(first, gray=gray) if pillow_format != "GIF" else {}
     if pillow_format == "PNG":

@@ -50,7 +50,7 @@ class Enlarger:
         size: How large the results are to be; None for what the network gives.
 
     Raises:
-        ValueError: If there is no such quality or level.
+        ValueError: If there is no such quality or level, or a size is asked of a network of scale 1.
     """
 
     def __init__(
@@ -65,6 +65,11 @@ class Enlarger:
         size: Size | None = None,
     ) -> None:
         require_quality(quality, png_level)  # once, rather than of each picture
+        if size is not None and upscaler.scale == 1:
+            raise ValueError(
+                f"Expected no size= with a network that restores pictures and leaves their size, got size={size.text}:"
+                " its scale is 1."
+            )
         self._size = size
         self._upscaler, self._max_pixels = upscaler, max_pixels
         self._room = partial(make_canvas, scratch=scratch)

@@ -106,7 +106,7 @@ def alone(path: Path) -> Iterator[None]:
     lock = hold(path)
     if lock is None:
         log.info("Waiting for another process, which holds %s", path)
-        lock = _locked(path, timeout=-1)
+        lock = hold(path, timeout=-1)
     try:
         yield
     finally:
@@ -114,11 +114,12 @@ def alone(path: Path) -> Iterator[None]:
             lock.release()
 
 
-def hold(path: Path) -> "BaseFileLock | None":
-    """Take a lock without waiting, until it is released or the process ends, however it ends.
+def hold(path: Path, *, timeout: float = 0) -> "BaseFileLock | None":
+    """Take a lock, until it is released or the process ends, however it ends.
 
     Args:
         path: The file to lock, created if necessary and left empty.
+        timeout: Seconds to wait for it; -1 for as long as it takes.
 
     Returns:
         The lock; None if another process holds it. On network drives without locks, always a lock.
@@ -126,10 +127,6 @@ def hold(path: Path) -> "BaseFileLock | None":
     Raises:
         OSError: If the file cannot be created.
     """
-    return _locked(path, timeout=0)
-
-
-def _locked(path: Path, *, timeout: float) -> "BaseFileLock | None":
     from filelock import FileLock, Timeout  # takes a tenth of a second, and most commands need no lock
 
     path.open("ab").close()

@@ -1,4 +1,4 @@
-"""Memory that stays: what large tensors leave is used by the next ones, and what is compiled for each size goes."""
+"""Keeps freed memory for the next large tensors, and limits how many compiled kernels are kept."""
 
 import ctypes
 import os
@@ -11,12 +11,11 @@ _KERNELS = "64"  # those of ten sizes or so
 
 
 def keep_memory() -> None:
-    """Have glibc's allocator keep what is freed for what is allocated next; elsewhere without effect.
+    """Have glibc's allocator keep freed memory for later allocations; no effect elsewhere.
 
-    By itself it maps each allocation above 32 MB, and unmaps it when it is freed: 25 000 page faults to enlarge 128x128
-    pixels in float32, 3 000 without. In return the process holds on to the most that it has needed,
-    and to half as much again that lies between. To be called before
-    the work begins, by programs, not by the library.
+    By default it maps each allocation above 32 MB and unmaps it when freed: 25 000 page faults to enlarge 128x128
+    pixels in float32, against 3 000. In return the process keeps its peak memory, and half as much again in gaps. To be
+    called before the work begins, by programs, not by the library.
     """
     if sys.platform == "linux" and hasattr(_libc(), "mallopt"):
         _libc().mallopt(_MMAP_THRESHOLD, _LARGEST)
@@ -24,16 +23,16 @@ def keep_memory() -> None:
 
 
 def keep_few_kernels() -> None:
-    """Have oneDNN keep the kernels that it has compiled for the last few sizes of tiles, unless the user has said more.
+    """Have oneDNN keep only the kernels compiled for the last few tile sizes, unless the user has set a number.
 
-    By itself it keeps 1024: with pictures of ever other sizes a process grows by 1 to 2 MB with each size, for hundreds
-    of them. To be called before the first convolution, by programs, not by the library.
+    By default it keeps 1024: with pictures of many sizes a process grows by 1 to 2 MB with each size, for hundreds of
+    them. To be called before the first convolution, by programs, not by the library.
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _KERNELS)
 
 
 def kept_memory() -> int:
-    """Bytes that the allocator keeps free, and the system counts as used; 0 where it does not say."""
+    """Bytes that the allocator has free but the system counts as used; 0 if it does not report them."""
     if sys.platform != "linux" or not hasattr(_libc(), "mallinfo2"):
         return 0
     return int(_libc().mallinfo2().fordblks)

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from srgan import __version__
+from srgan.evaluation.metrics import score
 from srgan.losses import GeneratorLoss
 from srgan.training.artefacts import checkerboard, colour_drift
 from srgan.training.ema import MovingAverage
 from srgan.training.pieces import micro_batches, window
 from srgan.training.schedules import Schedule
-from srgan.training.updates import AlternatingUpdates, joined, keep_options
-from srgan.training.validation import ValidationScores
+from srgan.training.updates import AlternatingUpdates, keep_options
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 
@@ -98,8 +98,6 @@ class SRGAN(AlternatingUpdates):
         self.adversarial_ramp_steps = adversarial_ramp_steps
         self.window_shift = window_shift
         self.compile_networks = compile_networks
-        self.val_scores = ValidationScores()
-        self.statistics: list[Tensor] = []  # of both networks, changed by each pass
 
     def forward(self, lr: Tensor) -> Tensor:
         """Enlarge images: float RGB in [0, 1], (N, 3, h, w) → (N, 3, scale * h, scale * w), not clamped."""
@@ -124,10 +122,6 @@ class SRGAN(AlternatingUpdates):
         """Whether the current step still belongs to the pretraining."""
         return self.global_step < self.pretrain_steps
 
-    def on_train_start(self) -> None:
-        """Find what a dropped step must forget besides its update: BatchNorm's statistics."""
-        self.statistics = [*_statistics(self.generator), *_statistics(self.discriminator)]
-
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """One batch: a step of pretraining, or the two phases of adversarial training."""
         if self.global_step == self.pretrain_steps:
@@ -135,7 +129,6 @@ class SRGAN(AlternatingUpdates):
             self.optimizer(0).optimizer.state.clear()
         self.begin_step(self._learning_rate_factors())
         pairs = micro_batches(batch, self.num_micro_batches)
-        before = joined(self.statistics)
         # One forward pass of the generator serves both phases, since the first does not change it. Micro-batches, which
         # exist to save memory, run their own in each phase.
         shared_sr = self.generator(pairs[0][0]) if len(pairs) == 1 else None
@@ -146,7 +139,7 @@ class SRGAN(AlternatingUpdates):
                 self.update(1, (self._discriminator_phase(lr, hr, shared_sr) for lr, hr in pairs))
             with _frozen(self.discriminator):
                 self.update(0, (self._generator_phase(lr, hr, shared_sr) for lr, hr in pairs))
-        self.restore_if_dropped(self.statistics, before)
+        self.restore_if_dropped()
         if self.average is not None:
             self.average.follow(self.generator, unless=self.dropped)
         self.end_step()
@@ -191,23 +184,21 @@ class SRGAN(AlternatingUpdates):
         return loss
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """Score one photo and hand its SR to the callbacks."""
-        lr, hr = batch["lr"], batch["hr"]
-        sr = self.forward(lr).float().clamp(0, 1).cpu()
-        self.val_scores.add(sr, hr, scale=hr.shape[-1] // lr.shape[-1])
+        """Log one photo's scores, as means over those of all processes, and hand its SR to the callbacks."""
+        lr, hr = batch["lr"], batch["hr"].cpu()
+        sr = self.forward(lr).float().clamp(0, 1).cpu()  # scored in float64, which not every accelerator has
+        scores = score(sr, hr, crop_border=hr.shape[-1] // lr.shape[-1])
+        # In one copy, which is not waited for; on MPS those that are not are unsafe in torch.
+        values = torch.tensor([*scores.values()]).to(self.device, non_blocking=self.device.type != "mps")
+        for name, value in zip(scores, values, strict=True):
+            self.log(f"val/{name}", value, prog_bar=name == "psnr_y", batch_size=1, sync_dist=True)
         return sr
 
     def on_validation_start(self) -> None:
         """Validate the network that is saved, the first process's: BatchNorm statistics differ between processes."""
-        self.val_scores.reset()
         if self.trainer.world_size > 1:
             for buffer in self.evaluated_generator.buffers():
                 torch.distributed.broadcast(buffer, src=0)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the mean over the photos of all processes."""
-        for name, mean in self.val_scores.means():
-            self.log(f"val/{name}", mean, prog_bar=name == "psnr_y")
 
     def configure_optimizers(self) -> tuple[Optimizer, Optimizer]:
         """The generator's optimizer and the discriminator's; each step sets their rates."""
@@ -247,12 +238,6 @@ class SRGAN(AlternatingUpdates):
         if self.will_look:
             scale = sr.shape[-1] // lr.shape[-1]
             self.note(colour_drift=colour_drift(sr, lr), checkerboard=checkerboard(sr, scale))
-
-
-def _statistics(network: nn.Module) -> list[Tensor]:
-    """The buffers that training changes, such as BatchNorm's; no constants, which no file holds, and no counters."""
-    state = network.state_dict(keep_vars=True).values()
-    return [value for value in state if not isinstance(value, nn.Parameter) and value.is_floating_point()]
 
 
 @contextmanager

@@ -28,8 +28,6 @@ _SET_ELSEWHERE = {
     "check_val_every_n_epoch": "trainer.val_check_interval",
     "reload_dataloaders_every_n_epochs": "trainer.val_check_interval",
 }
-
-
 _ALWAYS = {
     "max_epochs": -1,  # the training data has no end, so only steps count
     "check_val_every_n_epoch": None,

@@ -46,9 +46,15 @@ class AlternatingUpdates(LightningModule):
         self._faults: dict[int, Tensor] = {}  # step → a flag for each network; since the last read
         self._rates: dict[str, float] = {}
         self._noted: dict[str, Tensor] = {}
+        self._statistics: list[Tensor] = []  # of both networks, changed by each pass
+
+    def on_train_start(self) -> None:
+        """Find what a dropped step must forget besides its update: BatchNorm's statistics."""
+        self._statistics = [each for name in NETWORKS for each in statistics(self.get_submodule(name))]
 
     def begin_step(self, learning_rate_factors: Sequence[float]) -> None:
         """Forget the last step and set the rates, given as factors on the optimizers' configured ones."""
+        self._before = joined(self._statistics)
         self.non_finite_phases, self._noted, self._rates = {}, {}, {}
         step = self.global_step + 1
         periods = (look_steps(self.device), self.trainer.log_every_n_steps or step + 1)  # type: ignore[attr-defined]
@@ -109,12 +115,12 @@ class AlternatingUpdates(LightningModule):
             for found in scaler._found_inf_per_device(optimizer).values():
                 found.logical_or_(dropped)  # a norm can overflow though no gradient does
 
-    def restore_if_dropped(self, now: Sequence[Tensor], before: Tensor) -> None:
-        """If an update was dropped, give tensors the values that they had before the step, as ``joined`` kept them."""
-        if now:
-            kept = torch.where(self.dropped, before, joined(now))
+    def restore_if_dropped(self) -> None:
+        """If an update was dropped, give BatchNorm the statistics that it had before the step."""
+        if now := self._statistics:
+            kept = torch.where(self.dropped, self._before, joined(now))
             values = torch.split(kept, [tensor.numel() for tensor in now])
-            torch._foreach_copy_(list(now), [value.view_as(tensor) for value, tensor in zip(values, now, strict=True)])
+            torch._foreach_copy_(now, [value.view_as(tensor) for value, tensor in zip(values, now, strict=True)])
 
     def note(self, **values: Tensor) -> None:
         """Keep values of this step for the log, as their mean over the micro-batches."""
@@ -153,6 +159,12 @@ class AlternatingUpdates(LightningModule):
         """Keep Lightning's DDP from averaging both networks' gradients, zeros included, in each phase."""
         strategy = self.trainer.strategy
         return strategy.block_backward_sync() if isinstance(strategy, ParallelStrategy) else nullcontext()
+
+
+def statistics(network: nn.Module) -> list[Tensor]:
+    """The buffers that training changes, such as BatchNorm's; no constants, which no file holds, and no counters."""
+    state = network.state_dict(keep_vars=True).values()
+    return [value for value in state if not isinstance(value, nn.Parameter) and value.is_floating_point()]
 
 
 def joined(tensors: Sequence[Tensor]) -> Tensor:

@@ -1,6 +1,7 @@
 """Training checkpoints on disk: finds them, reads them without executing anything, and checks that they fit."""
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 GENERATOR_CONFIG = "generator_config"  # the key of the architecture, in both kinds of file
+_ADVICE = "'torch.load' received|Detected pickle protocol"  # of torch, beside an error that says more
 
 
 class WeightsError(ValueError):
@@ -44,7 +46,7 @@ def check_fits(checkpoint: Mapping[str, Any], state: Mapping[str, Tensor], *, so
         WeightsError: If it does not fit; the message says where.
     """
     found = checkpoint["state_dict"]
-    wrong = [name for name in {**state, **found} if getattr(found.get(name), "shape", None) != _shape(state, name)]
+    wrong = misfits(state, found)
     if wrong:
         raise WeightsError(
             f"{source} does not fit these settings' networks: {len(wrong)} tensors differ, the first is {wrong[0]!r}"
@@ -63,8 +65,13 @@ def require_finite(state: Mapping[str, Tensor], *, source: Path) -> None:
         )
 
 
-def _shape(state: Mapping[str, Any], name: str) -> torch.Size | None:
-    return state[name].shape if name in state else None
+def misfits(own: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Names that only one of two state dicts has, or under which they have tensors of different shapes."""
+    return [name for name in {**own, **found} if _shape(own, name) != _shape(found, name)]
+
+
+def _shape(state: Mapping[str, Any], name: str) -> object:
+    return getattr(state[name], "shape", "no tensor") if name in state else None
 
 
 def read_plain(file: Path) -> dict[str, Any]:
@@ -73,6 +80,7 @@ def read_plain(file: Path) -> dict[str, Any]:
     Raises:
         WeightsError: If it is damaged, or holds anything but plain values by name.
     """
+    warnings.filterwarnings("ignore", _ADVICE, UserWarning)
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -81,6 +89,11 @@ def read_plain(file: Path) -> dict[str, Any]:
             " more than plain values, which could run a program."
         ) from error
     except Exception as error:  # bytes that are not a pickle can raise anything
+        if "TorchScript" in str(error):
+            raise WeightsError(
+                f"{file} is TorchScript, a program, which is not run: expected tensors by name, as in the file that it"
+                " was made from."
+            ) from error
         raise WeightsError(
             f"{file} cannot be read as weights, it may be truncated or another kind of file:"
             f" {type(error).__name__}: {error}"

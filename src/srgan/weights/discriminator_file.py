@@ -3,13 +3,11 @@
 import json
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 
-from srgan.system.files import atomic_write
-from srgan.weights.checkpoint_file import WeightsError, read_checkpoint, require_finite, resolve_checkpoint
+from srgan.weights.checkpoint_file import WeightsError, misfits, read_checkpoint, require_finite, resolve_checkpoint
 from srgan.weights.generator_file import shipped_file
+from srgan.weights.safetensors_file import read_safetensors, write_safetensors
 
 DISCRIMINATOR_CONFIG = "discriminator_config"  # the key of the architecture in the file's header
 _PREFIX = "discriminator."
@@ -26,11 +24,9 @@ def save_discriminator(path: Path, discriminator: nn.Module, *, metadata: dict[s
         metadata: More to store in the file's header, as text.
     """
     header = {**(metadata or {}), DISCRIMINATOR_CONFIG: json.dumps(_config(discriminator))}
-    tensors = {name: value.detach().cpu().contiguous() for name, value in discriminator.state_dict().items()}
     # Statistics and biases are small and few: what half precision saves is in the kernels.
-    tensors = {name: value.half() if value.ndim > 1 else value for name, value in tensors.items()}
-    with atomic_write(path) as file:
-        file.write(save(tensors, metadata=header))
+    state = {name: value.half() if value.ndim > 1 else value for name, value in discriminator.state_dict().items()}
+    write_safetensors(path, state, header=header)
 
 
 def load_into_discriminator(discriminator: nn.Module, path: Path) -> None:
@@ -47,14 +43,17 @@ def load_into_discriminator(discriminator: nn.Module, path: Path) -> None:
     name = _SHIPPED.get(str(path))
     file = path if name is None else shipped_file(name)
     if file.suffix == ".safetensors":
-        described, state = _read_safetensors(file)
+        if not file.is_file():
+            raise WeightsError(f"Expected a discriminator's weights, but {file} does not exist.")
+        header, state = read_safetensors(file)
+        described = header.get(DISCRIMINATOR_CONFIG, "no discriminator of this project")
     else:
         file = resolve_checkpoint(file)
         tensors = read_checkpoint(file)["state_dict"]
         state = {key.removeprefix(_PREFIX): value for key, value in tensors.items() if key.startswith(_PREFIX)}
         described = "a checkpoint's"
     own = discriminator.state_dict()
-    differing = [key for key in {**own, **state} if _shape(own, key) != _shape(state, key)]
+    differing = misfits(own, state)
     if differing:
         raise WeightsError(
             f"{file} holds another discriminator than these settings: {described}, where {_config(discriminator)} is"
@@ -67,18 +66,3 @@ def load_into_discriminator(discriminator: nn.Module, path: Path) -> None:
 
 def _config(discriminator: nn.Module) -> dict[str, object]:
     return {"name": type(discriminator).__name__, "channels": getattr(discriminator, "channels", None)}
-
-
-def _read_safetensors(file: Path) -> tuple[str, dict[str, Tensor]]:
-    if not file.is_file():
-        raise WeightsError(f"Expected a discriminator's weights, but {file} does not exist.")
-    try:
-        with safe_open(file, framework="pt") as opened:
-            described = (opened.metadata() or {}).get(DISCRIMINATOR_CONFIG, "no discriminator of this project")
-            return described, {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 - no mapping
-    except SafetensorError as error:
-        raise WeightsError(f"{file} cannot be read as safetensors, it may be truncated: {error}") from error
-
-
-def _shape(state: dict[str, Tensor], key: str) -> tuple[int, ...] | None:
-    return tuple(state[key].shape) if key in state else None

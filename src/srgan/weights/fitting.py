@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from srgan.networks import AnyGenerator, Generator
-from srgan.weights.checkpoint_file import WeightsError
+from srgan.weights.checkpoint_file import WeightsError, misfits
 from srgan.weights.generator_file import load_generator, stated_licence
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def load_into(generator: nn.Module, path: Path) -> None:
     if licence := stated_licence(path):
         log.info("%s says of its licence: %s", path, licence)
     state, own = _named_like(loaded.native_state(), generator.native_state()), generator.native_state()
-    if {name: value.shape for name, value in state.items()} == {name: value.shape for name, value in own.items()}:
+    if not misfits(own, state):
         with torch.no_grad():
             for name, value in own.items():
                 value.copy_(state[name])
@@ -114,17 +114,13 @@ def _differing(one: AnyGenerator, other: AnyGenerator, *, where: tuple[str, str]
         for name, value in wanted.items()
         if name in shared and theirs[name] != value
     ]
-    if not differing and _shapes(one.state_dict()) != _shapes(other.state_dict()):
+    if not differing and misfits(one.state_dict(), other.state_dict()):
         differing = [f"tensors have other names or shapes {where[0]} than {where[1]}"]
     return "; ".join(differing)
 
 
 def _plain(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _shapes(state: dict[str, Tensor]) -> dict[str, torch.Size]:
-    return {name: value.shape for name, value in state.items()}
 
 
 def _named_like(state: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:

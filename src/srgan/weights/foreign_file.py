@@ -20,10 +20,10 @@ from srgan.weights.checkpoint_file import WeightsError, named_keys, require_fini
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor, ModelDescriptor
 
-# SwinIR, HAT, DAT and others call it the old way, of which nothing has to be told to who only runs them.
+# SwinIR, HAT, DAT and others call it the old way, which is of no interest to those who only run them.
 _CHATTER = "torch.meshgrid: in an upcoming release"
 _MEASURED = "reach-1"  # a folder of the user's cache; another number where measuring changes
-# Networks that are met under the same endings, by what their tensors' names begin with.
+# Other networks with the same file extensions, by how their tensors' names begin.
 _OTHERS = {
     "spynet.": "a network for video, which looks at several frames",
     "backward_1.": "a network for video, which looks at several frames",
@@ -49,7 +49,7 @@ def load_foreign(content: Mapping[str, Any], *, source: Path) -> Adapted:
     Raises:
         WeightsError: If it is of no known architecture, or of one that does not enlarge pictures of three channels.
     """
-    import spandrel  # takes a second, which who uses our own weights need not wait for
+    import spandrel  # takes a second, which our own weights need not wait for
 
     warnings.filterwarnings("ignore", _CHATTER, UserWarning)
     state = spandrel.canonicalize_state_dict(dict(content))
@@ -130,6 +130,6 @@ def _cached_reach(source: Path, network: Adapted) -> Reach:
     with suppress(OSError, ValueError, TypeError):
         return Reach(**json.loads(file.read_text(encoding="utf-8")))
     reach = measure_reach(network, scale=network.scale)
-    with suppress(OSError), atomic_write(file) as opened:  # who cannot write measures again
+    with suppress(OSError), atomic_write(file) as opened:  # if it cannot be written, it is measured again
         opened.write(json.dumps(reach._asdict()).encode())
     return reach

@@ -9,15 +9,20 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from srgan.networks import AnyGenerator, Generator
-from srgan.system.files import atomic_write
-from srgan.weights.checkpoint_file import GENERATOR_CONFIG, WeightsError, read_plain, require_checkpoint, require_finite
+from srgan.weights.checkpoint_file import (
+    GENERATOR_CONFIG,
+    WeightsError,
+    misfits,
+    read_plain,
+    require_checkpoint,
+    require_finite,
+)
 from srgan.weights.foreign_file import load_foreign
 from srgan.weights.hub import downloaded, is_on_hub
+from srgan.weights.safetensors_file import read_safetensors, write_safetensors
 
 # Prefixes of the generator's tensors in a training checkpoint; the moving average comes first.
 GENERATOR_PREFIXES = ("average.module.", "generator.")
@@ -46,11 +51,10 @@ def save_generator(
         half: Write float16, which halves the file and changes results by less than rounding to 8 bits does.
     """
     header = {**(metadata or {}), GENERATOR_CONFIG: json.dumps(generator.config)}
-    tensors = {name: value.detach().cpu().contiguous() for name, value in generator.native_state().items()}
+    state = generator.native_state()
     if half:
-        tensors = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
-    with atomic_write(path) as file:
-        file.write(save(tensors, metadata=header))
+        state = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
+    write_safetensors(path, state, header=header)
 
 
 def load_generator(path: Path) -> AnyGenerator:
@@ -69,7 +73,7 @@ def load_generator(path: Path) -> AnyGenerator:
         WeightsError: If the file is missing, is damaged, holds something else, or holds weights that are not finite.
     """
     file = resolve(path)
-    config, state = _read_safetensors(file) if file.suffix == ".safetensors" else _read_pickle(file)
+    config, state = _from_safetensors(file) if file.suffix == ".safetensors" else _from_pickle(file)
     if _is_foreign(config):
         return load_foreign(state, source=file)
     _require_plausible(config, state, source=file)
@@ -109,14 +113,8 @@ def read_metadata(path: Path) -> dict[str, str]:
         WeightsError: If the file is missing or damaged.
     """
     file = resolve(path)
-    if file.suffix != ".safetensors":
-        return {}
-    try:
-        with safe_open(file, framework="pt") as opened:
-            metadata: dict[str, str] = opened.metadata() or {}
-    except SafetensorError as error:
-        raise WeightsError(f"{file} cannot be read as safetensors, it may be truncated: {error}") from error
-    return {name: text for name, text in metadata.items() if name != GENERATOR_CONFIG}
+    header = read_safetensors(file, with_tensors=False)[0] if file.suffix == ".safetensors" else {}
+    return {name: text for name, text in header.items() if name != GENERATOR_CONFIG}
 
 
 def stated_licence(path: Path) -> str | None:
@@ -129,12 +127,10 @@ def stated_licence(path: Path) -> str | None:
 def fill_generator(generator: Generator, state: dict[str, Tensor], *, source: Path) -> None:
     """Load a state dict strictly; a mismatch, or values that are not finite, raises one readable WeightsError."""
     own = generator.state_dict()
-    wrong = [name for name, value in own.items() if getattr(state.get(name), "shape", None) != value.shape]
-    extra = [name for name in state if name not in own]
-    if wrong or extra:
+    if wrong := misfits(own, state):
         raise WeightsError(
-            f"{source} does not fit the architecture it names, {generator.config}: {len(wrong)} tensors are missing or"
-            f" have another shape, {len(extra)} are unknown, the first is {(wrong + extra)[0]!r}."
+            f"{source} does not fit the architecture it names, {generator.config}: {len(wrong)} tensors are missing,"
+            f" unknown or of another shape, the first is {wrong[0]!r}."
         )
     require_finite(state, source=source)
     generator.load_state_dict({name: value.to(own[name].dtype) for name, value in state.items()})
@@ -167,7 +163,7 @@ def shipped_file(name: str) -> Path:
     return shipped
 
 
-def _read_pickle(file: Path) -> tuple[Any, dict[str, Any]]:
+def _from_pickle(file: Path) -> tuple[Any, dict[str, Any]]:
     """The architecture, as far as it is stated; and its tensors, or what else it holds."""
     content = read_plain(file)
     if GENERATOR_CONFIG not in content:
@@ -180,17 +176,12 @@ def _read_pickle(file: Path) -> tuple[Any, dict[str, Any]]:
     return config, {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _read_safetensors(file: Path) -> tuple[Any, dict[str, Tensor]]:
+def _from_safetensors(file: Path) -> tuple[Any, dict[str, Tensor]]:
     """As above."""
-    try:
-        with safe_open(file, framework="pt") as opened:
-            metadata = opened.metadata() or {}
-            state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
-    except SafetensorError as error:
-        raise WeightsError(f"{file} cannot be read as safetensors, it may be truncated: {error}") from error
-    if GENERATOR_CONFIG not in metadata:
+    header, state = read_safetensors(file)
+    if GENERATOR_CONFIG not in header:
         return _NOT_STATED, state
     try:
-        return json.loads(metadata[GENERATOR_CONFIG]), state
+        return json.loads(header[GENERATOR_CONFIG]), state
     except json.JSONDecodeError as error:
         raise WeightsError(f"{file} is damaged: its header's {GENERATOR_CONFIG!r} is not JSON.") from error

@@ -1,4 +1,4 @@
-"""Tests of srgan.data.doctor: each planted fault is found and named, and a sound collection is left alone."""
+"""Tests of srgan.data.doctor: each planted fault of a collection is found and named, by the command too."""
 
 import io
 import json
@@ -7,80 +7,22 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageFilter
-from torch import Tensor
-from torch.nn.functional import interpolate
+from PIL import Image
 
 from srgan.commands.doctor import main
-from srgan.data import datamodule
 from srgan.data.doctor import checkup as doctor
 from srgan.data.doctor.copies import collection_findings, signature
-from srgan.data.doctor.enlargement import find_enlargement
 from srgan.data.doctor.findings import NAMES, Finding
-from srgan.data.doctor.pairs import pair_findings
-from srgan.data.doctor.photos import luma, photo_findings
+from srgan.data.doctor.photos import photo_findings
 from srgan.data.photos import make_sources
 from srgan.data.photos.find import split_by_name
 from srgan.data.photos.sources import Roots, find
 from srgan.pictures.find import LeftOutWarning, find_images
 from srgan.pictures.resize import downscale_pixels as bicubic
 from srgan.pictures.rgb import read_rgb8
-
-SAMPLE = Path(datamodule.__file__).parents[1] / "assets" / "photos"
-WIDTH, HEIGHT = 256, 192
-
-
-def textured(seed: int, *, width: int = WIDTH, height: int = HEIGHT) -> Tensor:
-    """A picture with the spectrum of a sharp photo: amplitude is one over frequency, and so in each colour."""
-    rng = np.random.default_rng(seed)
-    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None])
-    amplitude = 1 / np.maximum(frequency, 1 / max(width, height))
-    noise = rng.standard_normal((4, height, width))
-    planes = np.fft.ifft2(np.fft.fft2(noise) * amplitude).real
-    planes = planes[:3] + 2 * planes[3]  # mostly gray, as photos are
-    planes = 128 + 45 * (planes - planes.mean()) / planes.std()
-    return torch.from_numpy(planes.clip(0, 255).round().astype(np.uint8))
-
-
-def save(path: Path, image: Tensor, *, quality: int = 75) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image.permute(1, 2, 0).numpy()).save(path, quality=quality)
-    return path
-
-
-def to_pil(image: Tensor) -> Image.Image:
-    return Image.fromarray(image.permute(1, 2, 0).numpy())
-
-
-def from_pil(image: Image.Image) -> Tensor:
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
-
-
-def levels(image: Tensor) -> Tensor:
-    return image.clamp(0, 255).round().to(torch.uint8)
-
-
-def resized(hr: Tensor, mode: str) -> Tensor:
-    return levels(interpolate(hr[None].float(), scale_factor=0.25, mode=mode)[0])
-
-
-def pillow(hr: Tensor, resample: Image.Resampling) -> Tensor:
-    return from_pil(to_pil(hr).resize((hr.shape[2] // 4, hr.shape[1] // 4), resample))
-
-
-def moved_half_a_pixel(hr: Tensor) -> Tensor:
-    """Half an HR pixel to the right, by the shift theorem, independent of how the doctor moves pictures."""
-    phase = torch.exp(-2j * torch.pi * torch.fft.fftfreq(hr.shape[2]) * 0.5)
-    return levels(torch.fft.ifft(torch.fft.fft(hr.float()) * phase).real)
-
-
-def assert_close(finding: Finding, values: dict[str, float | str]) -> None:
-    assert finding.values.keys() == values.keys()
-    for key, value in values.items():
-        assert finding.values[key] == (value if isinstance(value, str) else pytest.approx(value, rel=0.02))
+from tests.data.doctor.made import HEIGHT, enlarged, levels, pillow, save, textured, to_pil
 
 
 def check(
@@ -99,132 +41,11 @@ def check(
     return list(checkup.findings)
 
 
-@pytest.fixture(scope="module")
-def photo() -> Tensor:
-    """A picture that is sharp enough to tell kernels apart."""
-    return textured(100)
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_a_sound_pair_is_left_alone(seed: int) -> None:
-    hr = textured(seed)
-    assert pair_findings(hr, bicubic(hr, 4), scale=4, file="lr") == []
-
-
-def enlarged(photo: Tensor, factor: int, resample: Image.Resampling) -> Tensor:
-    return from_pil(to_pil(photo).resize((factor * photo.shape[2], factor * photo.shape[1]), resample))
-
-
-@pytest.mark.parametrize("path", sorted(SAMPLE.rglob("*.*g")), ids=lambda path: path.name)
-def test_sample_photos_are_no_enlargements_but_become_some(path: Path) -> None:
-    photo = read_rgb8(path)[:, :300, :300]
-    assert find_enlargement(luma(photo)) is None
-    for resample in (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC):
-        found = [find_enlargement(luma(enlarged(photo, factor, resample))) for factor in (2, 3, 4)]
-        assert found == [2, 3, 4], resample.name
-
-
-@pytest.mark.parametrize("path", sorted(SAMPLE.rglob("*.*g")), ids=lambda path: path.name)
-def test_reduced_or_compressed_photos_are_no_enlargements(path: Path) -> None:
-    photo = to_pil(read_rgb8(path))
-    half = photo.resize((photo.width // 2, photo.height // 2), Image.Resampling.BICUBIC)
-    for picture in (photo, half):
-        for quality in (50, 75, 95):
-            picture.save(file := io.BytesIO(), "JPEG", quality=quality)
-            assert find_enlargement(luma(from_pil(Image.open(file)))) is None
-    assert find_enlargement(luma(from_pil(half))) is None
-
-
 def test_the_advice_names_the_factor(tmp_path: Path) -> None:
     big = enlarged(textured(1, width=100, height=100), 3, Image.Resampling.BILINEAR)
     (finding,) = photo_findings(big, min_size=96, file="big.png")
     assert (finding.name, finding.values) == ("upscaled", {"factor": 3})
     assert "data.hr_reductions=[3]" in finding.advice
-
-
-@pytest.mark.parametrize("blur", [1.0, 2.0])
-def test_a_soft_photo_is_no_enlargement(photo: Tensor, blur: float) -> None:
-    offsets = torch.arange(-6, 7).float()
-    taps = torch.exp(-(offsets**2) / (2 * blur**2))
-    kernel = torch.outer(taps, taps)[None, None] / taps.sum() ** 2
-    soft = torch.nn.functional.conv2d(photo[:1, None].float(), kernel)[0, 0].round()
-    assert find_enlargement(soft) is None
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_a_soft_photo_compressed_is_no_enlargement(seed: int) -> None:
-    soft = to_pil(textured(seed, width=384, height=384)).filter(ImageFilter.GaussianBlur(2))
-    soft.save(file := io.BytesIO(), "JPEG", quality=50)
-    assert find_enlargement(luma(from_pil(Image.open(file)))) is None
-
-
-@pytest.mark.parametrize(
-    ("make_lr", "kernel"),
-    [
-        pytest.param(lambda hr: pillow(hr, Image.Resampling.BICUBIC), "pillow_bicubic", id="pillow-bicubic"),
-        pytest.param(lambda hr: pillow(hr, Image.Resampling.BILINEAR), "pillow_bilinear", id="pillow-bilinear"),
-        pytest.param(lambda hr: pillow(hr, Image.Resampling.BOX), "area", id="area"),
-        pytest.param(lambda hr: pillow(hr, Image.Resampling.NEAREST), "nearest_centre", id="nearest-centre"),
-        pytest.param(lambda hr: resized(hr, "bicubic"), "opencv_bicubic", id="opencv-bicubic"),
-        pytest.param(lambda hr: resized(hr, "bilinear"), "bilinear", id="bilinear"),
-        pytest.param(lambda hr: resized(hr, "nearest"), "nearest", id="nearest"),
-    ],
-)
-def test_the_kernel_is_named(photo: Tensor, make_lr: Callable[[Tensor], Tensor], kernel: str) -> None:
-    (finding,) = pair_findings(photo, make_lr(photo), scale=4, file="lr")
-    assert (finding.name, finding.values["kernel"]) == ("kernel", kernel)
-
-
-@pytest.mark.parametrize(
-    ("change", "name", "values"),
-    [
-        pytest.param(lambda lr: lr.flip(0), "channel_order", {"order": "BGR"}, id="bgr"),
-        pytest.param(lambda lr: lr[[1, 2, 0]], "channel_order", {"order": "GBR"}, id="gbr"),
-        pytest.param(lambda lr: levels((lr / 255) ** 1.2 * 255), "tone", {"kind": "gamma", "amount": 1.2}, id="gamma"),
-        pytest.param(lambda lr: levels(lr + 12.0), "tone", {"kind": "offset", "amount": 12}, id="brightness"),
-        pytest.param(lambda lr: levels(lr * 0.9), "tone", {"kind": "gain", "amount": 0.9}, id="gain"),
-    ],
-)
-def test_what_was_done_to_lr_is_named_with_its_amount(
-    photo: Tensor, change: Callable[[Tensor], Tensor], name: str, values: dict[str, float | str]
-) -> None:
-    (finding,) = pair_findings(photo, change(bicubic(photo, 4)), scale=4, file="lr")
-    assert finding.name == name
-    assert_close(finding, values)
-
-
-def test_half_a_pixel_is_found(photo: Tensor) -> None:
-    (finding,) = pair_findings(photo, bicubic(moved_half_a_pixel(photo), 4), scale=4, file="lr")
-    assert finding.name == "shifted"
-    assert finding.values == pytest.approx({"dx_hr": 0.5, "dy_hr": 0.0}, abs=0.03)
-
-
-@pytest.mark.parametrize(("dx", "dy"), [(2, 0), (-1, 3), (9, -14)])
-def test_shift_is_found_with_its_direction_despite_a_tone_change(photo: Tensor, dx: int, dy: int) -> None:
-    lr = levels((bicubic(photo.roll((dy, dx), (1, 2)), 4) / 255) ** 0.9 * 255)
-    shift, tone = pair_findings(photo, lr, scale=4, file="lr")
-    assert (shift.name, tone.name) == ("shifted", "tone")
-    assert shift.values == pytest.approx({"dx_hr": dx, "dy_hr": dy}, abs=0.1)
-    assert_close(tone, {"kind": "gamma", "amount": 0.9})
-
-
-def test_noisy_lr_and_another_photo_are_told_apart(photo: Tensor) -> None:
-    lr = bicubic(photo, 4)
-    noisy = levels(lr + 8 * torch.randn(lr.shape, generator=torch.Generator().manual_seed(0)))
-    assert [each.name for each in pair_findings(photo, noisy, scale=4, file="lr")] == ["unknown_kernel"]
-    other = bicubic(textured(101), 4)
-    assert [each.name for each in pair_findings(photo, other, scale=4, file="lr")] == ["other_picture"]
-
-
-def test_partner_of_another_scale_says_which(photo: Tensor) -> None:
-    (finding,) = pair_findings(photo, bicubic(photo, 2), scale=4, file="lr")
-    assert finding.name == "size_mismatch"
-    assert finding.values == {"hr_over_lr": 2.0, "scale": 4}
-
-
-def test_hr_may_have_rows_that_make_no_further_lr_pixel(photo: Tensor) -> None:
-    assert pair_findings(photo, bicubic(photo[:, :188, :252], 4), scale=4, file="lr")[0].name == "size_mismatch"
-    assert pair_findings(photo[:, :191, :255], bicubic(photo[:, :188, :252], 4), scale=4, file="lr") == []
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """What a degradation is, and the classical one of blind super-resolution: blur, bicubic, noise."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -30,6 +31,7 @@ class Degradation(Protocol):
         """
 
 
+@dataclass(frozen=True, kw_only=True)
 class ClassicalDegradation:
     """Random blur, MATLAB-convention bicubic, then Gaussian noise: the classical model of blind super-resolution.
 
@@ -41,10 +43,11 @@ class ClassicalDegradation:
         ValueError: If the range is not two ordered numbers of 0 or more.
     """
 
-    def __init__(self, *, blur: RandomBlur, noise_sigma_range: Sequence[float]) -> None:
-        require_range("data.degradation.noise_sigma_range", noise_sigma_range, lowest=0)
-        self._blur = blur
-        self._noise_sigma_range = noise_sigma_range
+    blur: RandomBlur
+    noise_sigma_range: Sequence[float]
+
+    def __post_init__(self) -> None:
+        require_range("data.degradation.noise_sigma_range", self.noise_sigma_range, lowest=0)
 
     @torch.no_grad()
     def __call__(self, hr: Tensor, *, scale: int, rngs: Sequence[np.random.Generator]) -> Tensor:
@@ -53,6 +56,6 @@ class ClassicalDegradation:
         return to_float(to_uint8(torch.cat(lr)))
 
     def _degraded(self, hr: Tensor, scale: int, rng: np.random.Generator) -> Tensor:
-        image = downscale(blur(hr, self._blur.kernel(rng)), scale)
-        sigma = uniform(self._noise_sigma_range, rng) / 255
+        image = downscale(blur(hr, self.blur.kernel(rng)), scale)
+        sigma = uniform(self.noise_sigma_range, rng) / 255
         return gaussian_noise(image, sigma, gray=False, generator=on_device(image.device, rng))

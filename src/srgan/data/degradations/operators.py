@@ -6,6 +6,7 @@ JPEG takes several.
 
 from collections.abc import Sequence
 from io import BytesIO
+from itertools import count
 
 import numpy as np
 import torch
@@ -109,11 +110,4 @@ def on_device_of(image: Tensor, values: Tensor) -> Tensor:
 
 def _fast_length(length: int) -> int:
     """The next length without prime factors above 5, for which transforms are fast."""
-    while True:
-        rest = length
-        for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return length
-        length += 1
+    return next(each for each in count(length) if pow(30, 64, each) == 0)  # such a length divides 30^64

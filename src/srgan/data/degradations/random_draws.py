@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ _SHAPES: dict[str, Callable[..., Tensor]] = {"": gaussian, "generalised_": gener
 _KINDS = tuple(f"{shape}{symmetry}" for shape in _SHAPES for symmetry in ("isotropic", "anisotropic"))
 
 
+@dataclass(frozen=True, kw_only=True)
 class RandomBlur:
     """Draws blur kernels.
 
@@ -41,50 +43,43 @@ class RandomBlur:
             not in [0, 1], or no weight is above 0.
     """
 
-    def __init__(
-        self,
-        *,
-        kernel_sizes: Sequence[int],
-        kind_weights: Mapping[str, float],
-        sigma_range: Sequence[float],
-        generalised_beta_range: Sequence[float] = (1, 1),
-        plateau_beta_range: Sequence[float] = (1, 1),
-        sinc_probability: float = 0.0,
-        probability: float = 1.0,
-    ) -> None:
-        if not kernel_sizes or any(size < 1 or size % 2 == 0 for size in kernel_sizes):
-            raise ValueError(f"Expected blur.kernel_sizes to be odd numbers above 0, got {list(kernel_sizes)}.")
-        if unknown := set(kind_weights) - set(_KINDS):
+    kernel_sizes: Sequence[int]
+    kind_weights: Mapping[str, float]
+    sigma_range: Sequence[float]
+    generalised_beta_range: Sequence[float] = (1, 1)
+    plateau_beta_range: Sequence[float] = (1, 1)
+    sinc_probability: float = 0.0
+    probability: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.kernel_sizes or any(size < 1 or size % 2 == 0 for size in self.kernel_sizes):
+            raise ValueError(f"Expected blur.kernel_sizes to be odd numbers above 0, got {list(self.kernel_sizes)}.")
+        if unknown := set(self.kind_weights) - set(_KINDS):
             raise ValueError(f"Expected blur.kind_weights of {', '.join(_KINDS)}, got {', '.join(sorted(unknown))}.")
-        require_weights("blur.kind_weights", kind_weights)
-        require_positive_range("blur.sigma_range", sigma_range)
-        require_positive_range("blur.generalised_beta_range", generalised_beta_range)
-        require_positive_range("blur.plateau_beta_range", plateau_beta_range)
-        require_probability("blur.sinc_probability", sinc_probability)
-        require_probability("blur.probability", probability)
-        self.kernel_sizes = tuple(kernel_sizes)
-        self._kinds = tuple(kind_weights)
-        self._shares = np.array(list(kind_weights.values())) / sum(kind_weights.values())
-        self._sigma_range = sigma_range
-        self._beta_ranges = {"generalised_": generalised_beta_range, "plateau_": plateau_beta_range}
-        self._sinc_probability = sinc_probability
-        self._probability = probability
+        require_weights("blur.kind_weights", self.kind_weights)
+        for name in ("sigma_range", "generalised_beta_range", "plateau_beta_range"):
+            require_positive_range(f"blur.{name}", getattr(self, name))
+        require_probability("blur.sinc_probability", self.sinc_probability)
+        require_probability("blur.probability", self.probability)
 
     def kernel(self, rng: np.random.Generator) -> Tensor:
         """A kernel, float64, that sums to 1."""
-        if rng.random() >= self._probability:
+        if rng.random() >= self.probability:
             return identity()
         size = int(rng.choice(self.kernel_sizes))
-        if rng.random() < self._sinc_probability:
+        if rng.random() < self.sinc_probability:
             return random_sinc(size, rng)
-        kind = self._kinds[rng.choice(len(self._kinds), p=self._shares)]
+        shares = np.array(list(self.kind_weights.values())) / sum(self.kind_weights.values())
+        kind = list(self.kind_weights)[rng.choice(len(shares), p=shares)]
         shape, isotropic = kind.removesuffix("anisotropic").removesuffix("isotropic"), "anisotropic" not in kind
-        sigma_x, sigma_y = uniform(self._sigma_range, rng), uniform(self._sigma_range, rng)
+        sigma_x, sigma_y = uniform(self.sigma_range, rng), uniform(self.sigma_range, rng)
         angle = float(rng.uniform(-math.pi, math.pi))
-        beta = {"beta": _around_1(self._beta_ranges[shape], rng)} if shape else {}
+        beta_ranges = {"generalised_": self.generalised_beta_range, "plateau_": self.plateau_beta_range}
+        beta = {"beta": _around_1(beta_ranges[shape], rng)} if shape else {}
         return _SHAPES[shape](size, sigma_x, sigma_x if isotropic else sigma_y, angle, **beta)
 
 
+@dataclass(frozen=True, kw_only=True)
 class RandomResize:
     """Draws resize factors: larger, smaller, or 1.
 
@@ -97,29 +92,32 @@ class RandomResize:
         ValueError: If a probability or their sum is not in [0, 1], or the range is not two ordered numbers above 0.
     """
 
-    def __init__(self, *, larger_probability: float, smaller_probability: float, factor_range: Sequence[float]) -> None:
-        require_positive_range("resize.factor_range", factor_range)
-        require_probability("resize.larger_probability", larger_probability)
-        require_probability("resize.smaller_probability", smaller_probability)
-        if larger_probability + smaller_probability > 1:
+    larger_probability: float
+    smaller_probability: float
+    factor_range: Sequence[float]
+
+    def __post_init__(self) -> None:
+        require_positive_range("resize.factor_range", self.factor_range)
+        require_probability("resize.larger_probability", self.larger_probability)
+        require_probability("resize.smaller_probability", self.smaller_probability)
+        if self.larger_probability + self.smaller_probability > 1:
             raise ValueError(
                 "Expected resize.larger_probability and resize.smaller_probability to sum to at most 1,"
-                f" got {larger_probability} and {smaller_probability}."
+                f" got {self.larger_probability} and {self.smaller_probability}."
             )
-        self._larger_probability = larger_probability
-        self._smaller_probability = smaller_probability
-        self._smallest, self._largest = factor_range
 
     def factor(self, rng: np.random.Generator) -> float:
         """A factor."""
+        smallest, largest = self.factor_range
         chance = rng.random()
-        if chance < self._larger_probability:
-            return float(rng.uniform(1, self._largest))
-        if chance < self._larger_probability + self._smaller_probability:
-            return float(rng.uniform(self._smallest, 1))
+        if chance < self.larger_probability:
+            return float(rng.uniform(1, largest))
+        if chance < self.larger_probability + self.smaller_probability:
+            return float(rng.uniform(smallest, 1))
         return 1.0
 
 
+@dataclass(frozen=True, kw_only=True)
 class RandomNoise:
     """Adds Gaussian or Poisson noise, in colour or gray.
 
@@ -133,31 +131,25 @@ class RandomNoise:
         ValueError: If a probability is not in [0, 1], or a range is not two ordered numbers of 0 or more.
     """
 
-    def __init__(
-        self,
-        *,
-        gaussian_probability: float,
-        sigma_range: Sequence[float],
-        poisson_weight_range: Sequence[float],
-        gray_probability: float,
-    ) -> None:
-        require_probability("noise.gaussian_probability", gaussian_probability)
-        require_range("noise.sigma_range", sigma_range, lowest=0)
-        require_range("noise.poisson_weight_range", poisson_weight_range, lowest=0)
-        require_probability("noise.gray_probability", gray_probability)
-        self._gaussian_probability = gaussian_probability
-        self._sigma_range = sigma_range
-        self._poisson_weight_range = poisson_weight_range
-        self._gray_probability = gray_probability
+    gaussian_probability: float
+    sigma_range: Sequence[float]
+    poisson_weight_range: Sequence[float]
+    gray_probability: float
+
+    def __post_init__(self) -> None:
+        require_probability("noise.gaussian_probability", self.gaussian_probability)
+        require_range("noise.sigma_range", self.sigma_range, lowest=0)
+        require_range("noise.poisson_weight_range", self.poisson_weight_range, lowest=0)
+        require_probability("noise.gray_probability", self.gray_probability)
 
     def __call__(self, image: Tensor, rng: np.random.Generator) -> Tensor:
         """Shape (1, 3, H, W) to the same, clamped to [0, 1]."""
         generator = on_device(image.device, rng)
-        gray = bool(rng.random() < self._gray_probability)
-        if rng.random() < self._gaussian_probability:
-            sigma = uniform(self._sigma_range, rng) / 255
+        gray = bool(rng.random() < self.gray_probability)
+        if rng.random() < self.gaussian_probability:
+            sigma = uniform(self.sigma_range, rng) / 255
             return gaussian_noise(image, sigma, gray=gray, generator=generator)
-        weight = uniform(self._poisson_weight_range, rng)
+        weight = uniform(self.poisson_weight_range, rng)
         return poisson_noise(image, weight, gray=gray, generator=generator)
 
 

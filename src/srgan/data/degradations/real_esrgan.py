@@ -47,6 +47,7 @@ class Pass:
         return int(rng.integers(lowest, highest, endpoint=True))
 
 
+@dataclass(frozen=True, kw_only=True)
 class RealDegradation:
     """LR like photos from the internet: blurred, resized, noisy and compressed, twice.
 
@@ -61,13 +62,14 @@ class RealDegradation:
         ValueError: If a probability is not in [0, 1].
     """
 
-    def __init__(self, *, first: Pass, second: Pass, final_sinc_probability: float, clean_probability: float) -> None:
-        require_probability("data.degradation.final_sinc_probability", final_sinc_probability)
-        require_probability("data.degradation.clean_probability", clean_probability)
-        self._first = first
-        self._second = second
-        self._final_sinc_probability = final_sinc_probability
-        self._clean_probability = clean_probability
+    first: Pass
+    second: Pass
+    final_sinc_probability: float
+    clean_probability: float
+
+    def __post_init__(self) -> None:
+        require_probability("data.degradation.final_sinc_probability", self.final_sinc_probability)
+        require_probability("data.degradation.clean_probability", self.clean_probability)
 
     @torch.no_grad()
     def __call__(self, hr: Tensor, *, scale: int, rngs: Sequence[np.random.Generator]) -> Tensor:
@@ -78,7 +80,7 @@ class RealDegradation:
             images, qualities = zip(*wanted, strict=True)
             coded = jpegs(images, qualities)
             wanted = [work.send(image) for work, image in zip(works, coded, strict=True)]
-        clean = [rng.random() < self._clean_probability for rng in rngs]
+        clean = [rng.random() < self.clean_probability for rng in rngs]
         small = [downscale(hr[n : n + 1], scale) if clean[n] else lr for n, (lr, _) in enumerate(wanted)]
         return to_float(to_uint8(torch.cat(small)))
 
@@ -88,18 +90,18 @@ class RealDegradation:
         """Yield an image and a quality whenever a JPEG of it is to be sent back; finally LR."""
         height, width = hr.shape[-2:]
         lr_size = (height // scale, width // scale)
-        image = self._first.blur_resize_noise(hr, (height, width), rng)
-        image = yield image, self._first.quality(rng)
-        image = self._second.blur_resize_noise(image, lr_size, rng)
+        image = self.first.blur_resize_noise(hr, (height, width), rng)
+        image = yield image, self.first.quality(rng)
+        image = self.second.blur_resize_noise(image, lr_size, rng)
         if rng.random() < 0.5:
             image = self._filtered(random_resize(image, lr_size, rng), rng)
-            lr = yield image, self._second.quality(rng)
+            lr = yield image, self.second.quality(rng)
         else:
-            image = yield image, self._second.quality(rng)
+            image = yield image, self.second.quality(rng)
             lr = self._filtered(random_resize(image, lr_size, rng), rng)
         yield lr, 0
 
     def _filtered(self, lr: Tensor, rng: np.random.Generator) -> Tensor:
-        if rng.random() >= self._final_sinc_probability:
+        if rng.random() >= self.final_sinc_probability:
             return lr
-        return blur(lr, random_sinc(int(rng.choice(self._second.blur.kernel_sizes)), rng, lowest_cutoff=math.pi / 3))
+        return blur(lr, random_sinc(int(rng.choice(self.second.blur.kernel_sizes)), rng, lowest_cutoff=math.pi / 3))

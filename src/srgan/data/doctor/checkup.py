@@ -45,15 +45,7 @@ def check(
 ) -> Checkup:
     """Check the photos for training, validation and, if they differ, the closing test.
 
-    Args:
-        root: Folder or folders of HR photos, or ``sample``; like all arguments, as for the data module.
-        lr_root: Folder of their LR partners, if any.
-        val_root: Folder of HR photos to validate on; None takes ``val_fraction`` of ``root``.
-        val_lr_root: Folder of their LR partners, if any.
-        test_root: Folder of photos for the closing test; None takes the validation photos.
-        val_fraction: Share of ``root`` to validate on if there is no ``val_root``.
-        scale: Size of HR over size of LR.
-        min_size: Smallest usable side of a training photo, in pixels.
+    The arguments are the data module's, but for ``min_size``: the smallest usable side of a training photo, in pixels.
 
     Raises:
         FileNotFoundError: If a folder is missing or has no photos.
@@ -93,17 +85,8 @@ def table(checkup: Checkup) -> str:
 
 def write_report(path: Path, checkup: Checkup) -> None:
     """Write JSON: ``clean``, ``num_photos``, and the findings as in the table, with their ``values``."""
-    findings = [
-        {
-            "name": each.name,
-            "file": each.file,
-            "what": each.what,
-            "amount": each.amount,
-            "advice": each.advice,
-            "values": dict(each.values),
-        }
-        for each in checkup.findings
-    ]
+    names = ("name", "file", "what", "amount", "advice", "values")
+    findings = [{name: getattr(each, name) for name in names} for each in checkup.findings]
     report = {"clean": not findings, "num_photos": dict(checkup.num_photos), "findings": findings}
     with atomic_write(path) as file:
         # File names that are not UTF-8 become JSON escapes, which readers can decode.

@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 from srgan.data.doctor.findings import Finding
 from srgan.data.doctor.photos import luma
 
-TRAIN, VAL, TEST = SIDES = "train", "val", "test"
+TRAIN, VAL, TEST = "train", "val", "test"
 _THUMBNAIL = 64  # pixels per side
 _NUM_FREQUENCIES = 16  # per side: 255 signs without the mean's
 _NEAR = 45  # of 255 signs may differ between files of the same photo; between different photos 100 or more do
@@ -26,7 +26,7 @@ class Signature:
 
     Args:
         file: Its path.
-        side: Its use, one of ``SIDES``.
+        side: Its use: ``train``, ``val`` or ``test``.
         digest: Hash of its pixels.
         signs: Its perceptual hash: -1, 0 or 1, int8, of the same length for all photos.
     """
@@ -40,14 +40,14 @@ class Signature:
 def signature(hr: Tensor, *, file: str, side: str) -> Signature:
     """The signature of a photo.
 
-    Its perceptual hash is the signs of the 255 lowest frequencies of a thumbnail of 64x64 pixels, which
-    survive compression, resizing and small changes of tone (Zauner 2010, "Implementation and benchmarking of perceptual
-    image hash functions"). All zeros for a flat photo, which is near to none.
+    Its perceptual hash is the signs of the 255 lowest frequencies of a 64x64 thumbnail, which survive compression,
+    resizing and small changes of tone (Zauner 2010, "Implementation and benchmarking of perceptual image hash
+    functions"). All zeros for a flat photo, which is near no other.
 
     Args:
         hr: uint8, shape (3, H, W).
         file: Its path.
-        side: One of ``SIDES``.
+        side: Its use.
     """
     digest = hashlib.blake2b(hr.numpy().tobytes(), digest_size=16, key=f"{tuple(hr.shape)}".encode()).digest()
     thumbnail = interpolate(luma(hr)[None, None], (_THUMBNAIL, _THUMBNAIL), mode="area")[0, 0]

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from srgan.pictures.decoded.picture import Picture
 
-_BAND_PIXELS = 2**16  # what is done with a band finds it in the processor's cache
+_BAND_PIXELS = 2**16  # a band stays in the processor's cache
 
 
 def rows_per_band(picture: Picture) -> int:
-    """How many rows come at once: as many as have some ten thousand pixels."""
+    """Rows of a band: as many as have some ten thousand pixels."""
     return max(1, _BAND_PIXELS // picture.size[1])
 
 

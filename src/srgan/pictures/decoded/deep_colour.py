@@ -1,8 +1,8 @@
-"""16-bit colour, of which Pillow keeps 8 bits: its decoders read the file twice, once for each byte of a value.
+"""Reads 16-bit colour, of which Pillow keeps 8 bits: Pillow decodes the file twice, once for each byte of a value.
 
-Pillow's unpacker for 16 bits takes the first byte of each value or the second, after the byte order it is told
-(`RGB;16B` and `RGB;16L`). Told both in turn, it gives the whole value, whatever the compression.
-By hand, for PNG needs this in any case: tifffile with imagecodecs would read TIFFs of separate planes as well.
+Pillow's unpacker for 16 bits takes the first or the second byte of each value, depending on the byte order it is given
+(`RGB;16B` or `RGB;16L`). Given both in turn, it yields the whole value, whatever the compression. PNG needs this in any
+case; tifffile with imagecodecs would also read TIFFs with separate planes.
 """
 
 import importlib
@@ -31,7 +31,7 @@ def read_deep(image: Image.Image, stored: Path | io.BytesIO, index: int) -> Pixe
         index: The frame.
 
     Returns:
-        Values of uint16, or None if the frame holds no 16-bit colour (16-bit gray, Pillow reads as it is).
+        Values of uint16, or None if the frame holds no 16-bit colour (Pillow reads 16-bit gray itself).
 
     Raises:
         ValueError: If it is a TIFF that Pillow reads wrongly.
@@ -70,7 +70,7 @@ def is_deep_colour(image: Image.Image) -> bool:
 
 
 def _raw_mode(image: Image.Image) -> tuple[str, str]:
-    """How the file stores a pixel, as in `RGB` and `B` for 16-bit RGB with the high byte first; else nothing."""
+    """How the file stores a pixel: `RGB` and `B` for 16-bit RGB with the high byte first; empty for other depths."""
     tiles = image.tile if isinstance(image, ImageFile.ImageFile) else []
     if not tiles:
         return "", ""
@@ -87,7 +87,7 @@ def _load_as(image: ImageFile.ImageFile, raw: str) -> NDArray[Any]:
 
 
 def _read_colours(read: Callable[[str], NDArray[Any]], kind: str, order: str) -> NDArray[Any]:
-    kind = "RGBA" if kind == "RGBa" else kind  # undone here, since Pillow would divide each byte by itself
+    kind = "RGBA" if kind == "RGBa" else kind  # undone later, since Pillow would divide each byte separately
     first, second = read(f"{kind};16B").astype(np.uint16), read(f"{kind};16L")
     return first << 8 | second if _BIG_ENDIAN[order] else first | second.astype(np.uint16) << 8
 
@@ -111,7 +111,7 @@ def _unmultiply(colours: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
 
 
 def _heic_levels(stored: Any, image: Image.Image) -> NDArray[np.uint16] | None:
-    """The values of a HEIC picture of more than 8 bits, of which Pillow keeps 8; None of any other picture.
+    """The values of a HEIC picture of more than 8 bits, of which Pillow keeps 8; None for any other picture.
 
     Args:
         stored: Where it was opened from.

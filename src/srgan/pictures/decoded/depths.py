@@ -1,4 +1,4 @@
-"""Depths of which Pillow says nothing or reads them wrongly: gray of more than 8 bits, JPEG 2000, odd TIFFs."""
+"""Depths that Pillow does not report or reads wrongly: gray of more than 8 bits, JPEG 2000, odd TIFFs."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +9,12 @@ from srgan.pictures.decoded.value_ranges import require_16_bits, require_unit
 _PLANES_APART = 2  # TIFF's PlanarConfiguration
 _WHITE_IS_ZERO = 0  # TIFF's PhotometricInterpretation
 _SIGNED = 2  # TIFF's SampleFormat
-_CODESTREAM, _FIRST_DEPTH = b"\xff\x4f\xff\x51", 42  # JPEG 2000: SOC and SIZ, and how far behind Ssiz is
+_CODESTREAM, _FIRST_DEPTH = b"\xff\x4f\xff\x51", 42  # JPEG 2000: SOC and SIZ, and the offset of Ssiz from them
 _BITS = "bits of a channel"  # where `note_depth` puts them
 
 
 def refuse_misread(image: Image.Image) -> None:
-    """Raise ValueError of TIFFs that Pillow reads wrongly: of signed bytes, or of some channels one after another."""
+    """Raise ValueError for TIFFs that Pillow reads wrongly: of signed bytes, and some with separate planes."""
     tags = getattr(image, "tag_v2", {})
     depths = tags.get(258, ())
     if tags.get(339, ())[:1] == (_SIGNED,) and depths[:1] == (8,):
@@ -25,10 +25,10 @@ def refuse_misread(image: Image.Image) -> None:
 
 
 def note_depth(image: Image.Image) -> None:
-    """Note the depth of a JPEG 2000 file before it is loaded: Pillow shifts values to 8 or 16 bits and says nothing.
+    """Note the depth of a JPEG 2000 file before it is loaded: Pillow shifts values to 8 or 16 bits and does not say so.
 
     Raises:
-        ValueError: If they are shifted down, in which Pillow rounds white up to the next number: black.
+        ValueError: If values would be shifted down: Pillow then rounds white up, which overflows to black.
     """
     file = getattr(image, "fp", None)
     if image.format == "JPEG2000" and file is not None:
@@ -43,7 +43,7 @@ def note_depth(image: Image.Image) -> None:
 
 
 def full_range(image: Image.Image) -> Image.Image:
-    """A loaded picture of fewer than 8 bits with 255 for its white, where Pillow has shifted its values up to 8."""
+    """A loaded picture of fewer than 8 bits, whose values Pillow has shifted up to 8, with white at 255."""
     bits = image.info.get(_BITS, 8)
     if bits >= 8:
         return image
@@ -85,5 +85,5 @@ def deep_gray(image: Image.Image) -> NDArray[np.uint16]:
 
 
 def is_negative(image: Image.Image) -> bool:
-    """Whether an opened file is one of those, of more than 8 bits, whose zero is white; Pillow turns others round."""
+    """Whether an opened file has more than 8 bits and zero for white; Pillow inverts those of fewer bits itself."""
     return is_deep(image) and image.format == "TIFF" and getattr(image, "tag_v2", {}).get(262) == _WHITE_IS_ZERO

@@ -1,4 +1,4 @@
-"""One picture in memory, with everything beside the colours that its file said about it."""
+"""One picture in memory, with everything that its file says about it."""
 
 from dataclasses import dataclass
 
@@ -16,9 +16,9 @@ class Picture:
 
     Attributes:
         rgb: Float RGB in [0, 1], shape (1, 3, H, W), not multiplied by alpha; three equal channels where ``gray``. A
-            picture to be written may have uint8 or uint16 levels instead, which take less room.
+            picture to be written may have uint8 or uint16 levels instead, which take less memory.
         alpha: Opacity in [0, 1], or in levels as above, shape (1, 1, H, W); None if the file has none.
-        gray: Whether the file holds shades of gray only, and is to again.
+        gray: Whether the file holds only gray, and the result is to as well.
         bits: Depth of a channel in the file: 8 or 16.
         icc_profile: The colour profile that ``rgb`` is in; None for sRGB.
         exif: EXIF block as JPEG files hold it, of the picture's size, without orientation (which is applied) and
@@ -27,7 +27,7 @@ class Picture:
         dpi: Resolution across and down, in pixels per inch.
         duration: How long a frame of an animation is shown, in milliseconds; None if nothing moves.
         loop: How often an animation plays, 0 for endlessly; None if nothing moves.
-        chunks: What a PNG says of its colours beside a profile, and its text: name and data of each chunk.
+        chunks: What a PNG states about its colours besides a profile, and its text: name and data of each chunk.
         comments: Those of a JPEG.
         iptc: The IPTC records of a JPEG or TIFF: caption, credit, copyright.
     """

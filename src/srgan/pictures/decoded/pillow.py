@@ -23,7 +23,7 @@ def from_image(image: Image.Image, *, deep: Pixels | None = None) -> Picture:
         deep: Its pixels, where the file holds more of their bits than Pillow keeps.
 
     Returns:
-        The picture. Its format is PNG, which can hold any picture, if the image is of no file.
+        The picture. Its format is PNG, which can hold any picture, if the image is not from a file.
 
     Raises:
         OSError: If Pillow cannot load it.
@@ -31,7 +31,7 @@ def from_image(image: Image.Image, *, deep: Pixels | None = None) -> Picture:
     """
     prepare(image)
     if image.format != "TIFF":  # whose tags are gone once it is loaded
-        image.load()  # first, since looking for EXIF loads a PNG, and what is wrong with its pixels is no fault of EXIF
+        image.load()  # first: looking for EXIF loads a PNG, whose faulty pixels must not be taken for faulty EXIF
     block, dpi = metadata.read_block(image), metadata.read_dpi(image)
     stated_turn = metadata.stated_orientation(image)
     image.load()
@@ -70,7 +70,7 @@ def pixels_as_image(picture: Picture, *, gray: bool, alpha: bool = False, bits: 
 
 
 def saving_options(picture: Picture, *, gray: bool) -> dict[str, Any]:
-    """What Pillow's savers take of a picture beside its pixels; they take no None."""
+    """What Pillow's savers take besides a picture's pixels; they do not accept None."""
     options = {
         "icc_profile": stated_profile(picture, gray=gray),
         "exif": picture.exif,
@@ -86,12 +86,12 @@ def profile_of(picture: Picture, *, gray: bool) -> bytes | None:
 
 
 def stated_profile(picture: Picture, *, gray: bool) -> bytes | None:
-    """The profile, or one made of what the picture says instead, for files that can say it in no other way."""
+    """The profile, or one made from what the picture states instead, for formats that can only store a profile."""
     return profile_of(picture, gray=gray) or colours.profile_of_chunks(picture.chunks, gray=gray)
 
 
 def as_tensor(values: NDArray[Any], *, levels: int, orientation: int = 1) -> Tensor:
-    """Values (H, W, C), as they lie in a file, to floats in [0, 1], (1, C, H, W), as they are to be seen.
+    """Convert values (H, W, C) as stored in a file to floats in [0, 1], (1, C, H, W), upright.
 
     Args:
         values: From 0 to ``levels``.

@@ -27,10 +27,10 @@ class Pixels(NamedTuple):
 
 
 def prepare(image: Image.Image) -> None:
-    """Before a picture is loaded: what Pillow does not do about the depth of its values.
+    """Prepare an image for loading, where Pillow itself would get it wrong.
 
-    A PNG's transparent gray of 2 or 4 bits is brought to the 8 that Pillow reads the picture at. A TIFF that lies on
-    its side is not mapped into memory: Pillow would map it with width and height exchanged.
+    The transparent gray of a PNG of 2 or 4 bits is scaled to the 8 bits that Pillow reads the picture in. A TIFF stored
+    sideways is not mapped into memory: Pillow would map it with width and height exchanged.
     """
     note_depth(image)
     if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(ExifTags.Base.Orientation, 1) > 4:
@@ -62,12 +62,12 @@ def pixels_of(image: Image.Image) -> Pixels:
         values = np.asarray(_in_mode(image, "L" if gray else "RGB"))
         colours, alpha = values.reshape(*values.shape[:2], -1), None
     if image.mode == "P" and not profile and (colours == colours[..., :1]).all():
-        colours = colours[..., :1]  # a GIF of a gray picture has no other way to say so
+        colours = colours[..., :1]  # the only way for a GIF to hold a gray picture
     return Pixels(colours, alpha, 8, profile)
 
 
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:
-    return image if image.mode == mode else image.convert(mode)  # which copies a large picture needlessly
+    return image if image.mode == mode else image.convert(mode)  # convert alone would copy a large picture needlessly
 
 
 def _deep_gray(image: Image.Image, profile: bytes | None) -> Pixels:
@@ -93,5 +93,5 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         if image.mode == "LAB":
             raise
         return image.convert("RGB")
-    assert converted is not None  # it is only where the picture is converted in place
+    assert converted is not None  # as it would be after converting in place
     return converted

@@ -1,4 +1,4 @@
-"""Which values a picture may have, floats in [0, 1] or integers of 16 bits: others would come out white or black."""
+"""The values that a picture may have, floats in [0, 1] or 16-bit integers: others would come out white or black."""
 
 _MARGIN = 0.01  # by which a resampled picture may overshoot
 

@@ -1,4 +1,4 @@
-"""EXIF and resolution: read without what does not hold of another file, given to each format as it wants."""
+"""EXIF and resolution: read without what describes only the old file, and written as each format needs it."""
 
 import struct
 from fractions import Fraction
@@ -7,13 +7,14 @@ from typing import Any
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
+from srgan.pictures.metadata.descriptions import without_layout
 from srgan.pictures.metadata.exif import RATIONAL, SHORT, Block, Directory, Entry, parse
 
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _NO_UNIT, _INCH, _CENTIMETRE = 1, 2, 3
-# How one TIFF stores its pixels, and what has a place of its own (profile, XMP, Photoshop's): not of the new file.
-# WhitePoint and PrimaryChromaticities (318 and 319) say what the colours are: they stay.
-_STRUCTURE = frozenset({273, 284, 297, 301, 317, 700, 33723, 34377, 34675, 37724}).union(
+# How a TIFF stores its pixels and pages, and what is stored elsewhere (profile, XMP, Photoshop's): not the new file's.
+# WhitePoint and PrimaryChromaticities (318 and 319) describe the colours and stay.
+_STRUCTURE = frozenset({273, 284, 297, 301, 317, 700, 33723, 34377, 34675, 37724, 50838, 50839}).union(
     *(range(254, 267), range(277, 282), range(288, 294), range(320, 348), range(512, 522), range(529, 533))
 )
 _DROPPED = _STRUCTURE | {ExifTags.Base.Orientation, _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT}
@@ -23,7 +24,7 @@ _UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, TypeError, KeyError, 
 def orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8, that is left to apply; a TIFF's is applied by Pillow as it loads.
 
-    A JPEG XL comes upright, whatever its EXIF says, unless it holds a JPEG.
+    A JPEG XL is decoded upright, whatever its EXIF says, unless it holds a JPEG.
     """
     if image.format == "JXL" and not getattr(image, "jpeg", False):
         return 1
@@ -38,7 +39,7 @@ def stated_orientation(image: Image.Image) -> int:
 
 
 def upright(values: NDArray[Any], turn: int) -> NDArray[Any]:
-    """A view of values (H, W, C) as they are to be seen, by what ``orientation`` says."""
+    """A view of values (H, W, C), upright; ``turn`` is as from ``orientation``."""
     if turn > 4:  # a quarter turn, in one of four ways
         values = values.swapaxes(0, 1)
     if turn in (3, 4, 7, 8):
@@ -53,6 +54,11 @@ def read_block(image: Image.Image) -> Block | None:
 
     A TIFF's has to be read before the picture is loaded, any other's afterwards.
     """
+    block = _read_block(image)
+    return None if block is None else Block(block.order, without_layout(block.tags))
+
+
+def _read_block(image: Image.Image) -> Block | None:
     file = getattr(image, "fp", None)
     if image.format == "TIFF" and file is not None:
         place = file.tell()
@@ -70,7 +76,7 @@ def read_block(image: Image.Image) -> Block | None:
 
 
 def read_dpi(image: Image.Image) -> tuple[float, float] | None:
-    """Pixels per inch, across and down, where the file says so; of a TIFF that does not, Pillow says 1."""
+    """Pixels per inch, across and down, if the file states them; for a TIFF that does not, Pillow says 1."""
     tags = getattr(image, "tag_v2", {})
     if image.format == "TIFF" and (_X_RESOLUTION not in tags or tags.get(_RESOLUTION_UNIT) == _NO_UNIT):
         return None
@@ -87,7 +93,7 @@ def read_dpi(image: Image.Image) -> tuple[float, float] | None:
 
 
 def with_resolution(block: Block, dpi: tuple[float, float] | None) -> Block:
-    """A block that states the resolution, if there is one: for files without another place for it."""
+    """A block that states the resolution, if there is one: for formats without another place for it."""
     if dpi is None:
         return block
     shares = [Fraction(value).limit_denominator(4096) for value in dpi]
@@ -105,7 +111,7 @@ def _exif(image: Image.Image) -> Image.Exif:
 
 
 def _with_types_of(before: Directory, after: Directory) -> Directory:
-    """A directory with the types that its values had before: of values without a type of TIFF's, Pillow makes bytes."""
+    """A directory with the types that its values had before: Pillow turns values without a TIFF type into bytes."""
     kept = dict(after)
     for tag, value in after.items():
         old = before.get(tag)
@@ -117,7 +123,7 @@ def _with_types_of(before: Directory, after: Directory) -> Directory:
 
 
 def _stored(image: Image.Image) -> tuple[bytes | None, bytes | None]:
-    """The block as the file has it; and as Pillow makes it where tags were changed in memory."""
+    """The block as stored in the file; and, if tags were changed in memory, as Pillow writes it."""
     stored, text = image.info.get("exif"), image.info.get("Raw profile type exif")
     exif, original = _exif(image), Image.Exif()
     try:

@@ -1,4 +1,4 @@
-"""What people write into picture files beside EXIF: the comments of a JPEG, and IPTC (caption, credit, copyright).
+"""What people write into picture files besides EXIF: the comments of a JPEG, and IPTC (caption, credit, copyright).
 
 JPEG: ITU-T T.81, B.1.1. Photoshop's resources, in which a JPEG holds IPTC: Adobe Photoshop File Formats Specification.
 """
@@ -54,7 +54,7 @@ _OTHER_TAGS = _AllBut(_IPTC_TAG)
 
 
 def as_segments(comments: Sequence[bytes], iptc: bytes | None) -> bytes:
-    """What a JPEG file holds of them, for its head."""
+    """Both as JPEG segments, for the head of a file."""
     segments = [(_COMMENT, comment[:_LONGEST]) for comment in comments]
     if iptc:
         resource = _RESOURCE + struct.pack(">HHI", _IPTC, 0, len(iptc)) + iptc + bytes(len(iptc) % 2)
@@ -67,7 +67,7 @@ def _segments(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
     """Markers and contents of the segments up to the pixels."""
     file.seek(2)
     while len(head := file.read(2)) == 2 and head[0] == 0xFF and head[1] not in (_SCAN, _END):
-        if head[1] == 0xFF:  # a byte that fills
+        if head[1] == 0xFF:  # a fill byte
             file.seek(-1, 1)
             continue
         length = file.read(2)
@@ -81,7 +81,7 @@ def _resources(stored: bytes) -> Iterator[tuple[int, bytes]]:
     at = 0
     while stored[at : at + 4] == _RESOURCE and len(stored) > at + 7:
         (number,) = struct.unpack_from(">H", stored, at + 4)
-        at += 6 + (stored[at + 6] + 2) // 2 * 2  # a name, its length before it, both to an even number
+        at += 6 + (stored[at + 6] + 2) // 2 * 2  # a name, preceded by its length, padded to an even number
         if len(stored) < at + 4:
             return
         (length,) = struct.unpack_from(">I", stored, at)

@@ -1,4 +1,4 @@
-"""The chunks of a PNG file that Pillow does not hand on: what it says of its colours, and its text."""
+"""The chunks of a PNG file that Pillow does not pass on: what it states about its colours, and its text."""
 
 import struct
 import zlib
@@ -10,13 +10,13 @@ from srgan.pictures.metadata.colours import Chunk
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
-# Of texts: what is EXIF or XMP in disguise, which have ways of their own, and what is said of a preview.
+# Texts that are left out: EXIF and XMP in disguise, which are handled elsewhere, and details of a preview.
 _DISGUISED = (b"Raw profile type ", b"XML:com.adobe.xmp", b"Thumb::")
 _LARGEST = 2**26  # bytes of a chunk that is kept
 
 
 def kept_chunks(file: IO[bytes]) -> tuple[Chunk, ...]:
-    """Those of a file that its enlarged picture keeps, as they are; damaged ones are left out."""
+    """The chunks that the enlarged picture keeps unchanged; damaged ones are left out."""
     return tuple(
         (name, data)
         for name, data in _chunks(file)
@@ -25,7 +25,7 @@ def kept_chunks(file: IO[bytes]) -> tuple[Chunk, ...]:
 
 
 def _chunks(file: IO[bytes]) -> Iterator[Chunk]:
-    """Whole chunks that may be kept, one after another; pixels are passed over."""
+    """The undamaged chunks that may be kept, in order; pixels are skipped."""
     file.seek(len(SIGNATURE))
     while len(head := file.read(8)) == 8:
         length, name = struct.unpack(">I4s", head)

@@ -1,6 +1,6 @@
-"""What a file says of its colours without a profile: PNG's gAMA, cHRM and cICP, AVIF's nclx.
+"""What a file states about its colours without a profile: PNG's gAMA, cHRM and cICP, AVIF's nclx.
 
-A PNG carries them on. For other formats a profile is made of them; where none can say the same, that is told.
+A PNG keeps them. For other formats they are turned into a profile; a warning says when no profile can express them.
 PNG specification, third edition (W3C 2025), 4.3; code points: ITU-T H.273.
 """
 
@@ -21,7 +21,7 @@ _PRIMARIES = {
     11: (0.314, 0.351, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06),  # DCI-P3
     12: (*_D65, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06),  # Display P3
 }
-# The curves of BT.709's kind are for cameras; pictures that state them are shown by sRGB's.
+# Curves like BT.709's are for cameras; pictures that state them are displayed with sRGB's.
 _GAMMAS = {1: None, 6: None, 14: None, 15: None, 13: None, 4: 2.2, 5: 2.8, 8: 1.0}
 _UNSPECIFIED, _SRGB_CURVE = 2, 13
 _ALIKE = 0.002  # between chromaticities
@@ -29,7 +29,7 @@ _GAMMA_ALIKE = 0.05
 
 
 def from_info(info: dict[Any, Any]) -> tuple[Chunk, ...]:
-    """The chunks that Pillow's ``info`` of an image tells of; cICP is not among them."""
+    """The chunks that Pillow's ``info`` of an image reports; cICP is not among them."""
     chunks: list[Chunk] = []
     if "srgb" in info:
         chunks.append((b"sRGB", bytes([info["srgb"]])))
@@ -41,7 +41,7 @@ def from_info(info: dict[Any, Any]) -> tuple[Chunk, ...]:
 
 
 def from_nclx(content: bytes) -> tuple[Chunk, ...]:
-    """The chunk that says what an AVIF file does; none where that is sRGB, or unspecified."""
+    """The chunk that states the same as an AVIF file; none if that is sRGB or unspecified."""
     place = content.find(b"colrnclx")
     if place < 0 or len(content) < place + 12:
         return ()
@@ -52,7 +52,7 @@ def from_nclx(content: bytes) -> tuple[Chunk, ...]:
 
 
 def profile_of_chunks(chunks: Sequence[Chunk], *, gray: bool) -> bytes | None:
-    """A profile that says what chunks do; None where that is sRGB, or no profile can."""
+    """A profile that states the same as the chunks; None if that is sRGB, or no profile can."""
     stated = _stated(chunks)
     if stated is None:
         return None
@@ -67,12 +67,12 @@ def profile_of_chunks(chunks: Sequence[Chunk], *, gray: bool) -> bytes | None:
 
 
 def beyond_profiles(chunks: Sequence[Chunk]) -> bool:
-    """Whether chunks say what no profile can: HDR, or code points that are not known here."""
+    """Whether chunks state what no profile can: HDR, or unknown code points."""
     return any(name == b"cICP" for name, _ in chunks) and _stated(chunks) is None
 
 
 def _stated(chunks: Sequence[Chunk]) -> tuple[Sequence[float], float | None] | None:
-    """Chromaticities and gamma (None for sRGB's curve); None where nothing is said, or sRGB, or more than that."""
+    """Chromaticities and gamma (None for sRGB's curve); None if nothing is stated, or sRGB, or more than these."""
     said = dict(chunks)
     if (codes := said.get(b"cICP")) is not None:
         known = len(codes) == 4 and codes[0] in _PRIMARIES and codes[1] in _GAMMAS and codes[2:] == b"\0\1"

@@ -1,6 +1,6 @@
-"""EXIF as bytes: taken apart into directories and put together again, every value as the file stored it.
+"""Parses EXIF into directories and serialises it again, every value as the file stored it.
 
-Structure: TIFF 6.0 (Aldus 1992), section 2; CIPA DC-008 (EXIF 3.0), 4.6; BigTIFF: that with places of 8 bytes.
+Structure: TIFF 6.0 (Aldus 1992), section 2; CIPA DC-008 (EXIF 3.0), 4.6; BigTIFF: that with 8-byte offsets.
 """
 
 import io
@@ -17,14 +17,14 @@ SHORT, LONG, RATIONAL, DOUBLE, LONG8 = 3, 4, 5, 12, 16
 _MAKER_NOTE = 0x927C
 _POINTERS = {None: (EXIF, GPS), EXIF: (INTEROP,)}
 _SIZES = {1: 1, 2: 1, SHORT: 2, LONG: 4, RATIONAL: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, DOUBLE: 8, 129: 1}
-_WORDS = {SHORT: 2, LONG: 4, RATIONAL: 4, 8: 2, 9: 4, 10: 4, 11: 4, DOUBLE: 8}  # bytes that have an order
+_WORDS = {SHORT: 2, LONG: 4, RATIONAL: 4, 8: 2, 9: 4, 10: 4, 11: 4, DOUBLE: 8}  # bytes of a word, which have an order
 _ORDERS = {b"II": "<", b"MM": ">"}
-_LARGEST_GAP = 2**16  # of a block: that of a TIFF file may be scattered over gigabytes
+_LARGEST_GAP = 2**16  # within a block: a TIFF's values may be scattered over gigabytes
 _LARGEST = 2**26  # bytes of a value: more is damage
 
 
 class Layout(NamedTuple):
-    """How directories lie in a file, as `struct` letters; ``kind`` is the TIFF type of a place."""
+    """How directories are stored in a file, as `struct` letters; ``kind`` is the TIFF type of an offset."""
 
     number: str  # of entries
     offset: str
@@ -32,7 +32,7 @@ class Layout(NamedTuple):
     kind: int
 
     def end(self, number: int) -> int:
-        """How many bytes from a directory's start its pointer to the next one is, behind so many entries."""
+        """The offset in a directory, after so many entries, of its pointer to the next one."""
         return struct.calcsize(f"<{self.number}") + number * struct.calcsize(f"<{self.entry}")
 
 
@@ -54,13 +54,13 @@ Directory = dict[int, Union[Entry, "Directory"]]
 
 @dataclass(frozen=True)
 class Block:
-    """A tree of directories, whose first is TIFF's own; ``order`` is that of bytes, ``<`` or ``>``."""
+    """A tree of directories, the first being TIFF's own; ``order`` is the byte order, ``<`` or ``>``."""
 
     order: str
     tags: Directory
 
     def directory(self, *path: int) -> Directory:
-        """One of the directories below, by the tags that lead to it; an empty one if there is none."""
+        """The directory that a path of tags leads to; an empty one if there is none."""
         found = self.tags
         for tag in path:
             below = found.get(tag)
@@ -81,7 +81,7 @@ class Block:
         return self if order == self.order else Block(order, _swapped(self.tags))
 
     def tobytes(self) -> bytes:
-        """The block as a JPEG holds it; empty if it says nothing."""
+        """The block as a JPEG holds it; empty bytes for an empty block."""
         if not self.tags:
             return b""
         mark = b"II" if self.order == "<" else b"MM"
@@ -90,7 +90,7 @@ class Block:
 
 
 def parse(stored: bytes | IO[bytes], *, without: Container[int] = (), index: int = 0) -> Block | None:
-    """Take a block, or a TIFF file, apart.
+    """Parse a block, or a TIFF file.
 
     Args:
         stored: The block, with or without its prefix, or the file.
@@ -98,7 +98,7 @@ def parse(stored: bytes | IO[bytes], *, without: Container[int] = (), index: int
         index: Which of a file's pages.
 
     Returns:
-        What can be read of it: values that lie nowhere are left out. None if it is no block.
+        What can be read of it: values outside the file are left out. None if it is no block.
     """
     file = io.BytesIO(stored.removeprefix(PREFIX)) if isinstance(stored, bytes) else stored
     try:
@@ -115,16 +115,16 @@ def parse(stored: bytes | IO[bytes], *, without: Container[int] = (), index: int
 
 
 def lay_out(tags: Directory, order: str, *, start: int, keep_notes: bool = False, layout: Layout = CLASSIC) -> bytes:
-    """A directory, and behind it its values and the directories below, as they lie in a file from ``start`` on.
+    """Serialise a directory, followed by its values and the directories below, for the offset ``start`` of a file.
 
     Args:
-        tags: The directory; one that points to a next one is for the caller to write.
-        order: Of bytes.
-        start: Its place.
+        tags: The directory; a pointer to a next one is left to the caller.
+        order: Byte order.
+        start: The directory's offset.
         keep_notes: Leave a maker's note where it was, if there is room: many count from the block's beginning.
         layout: ``BIG`` in a BigTIFF.
     """
-    room = struct.calcsize(layout.offset)  # of an entry, for a value or its place
+    room = struct.calcsize(layout.offset)  # in an entry, for a value or its offset
     laid = bytearray(struct.pack(order + layout.number, len(tags)).ljust(layout.end(len(tags)) + room, b"\0"))
     for index, (tag, value) in enumerate(sorted(tags.items())):
         entry = Entry(layout.kind, 1, b"") if isinstance(value, dict) else value
@@ -133,7 +133,7 @@ def lay_out(tags: Directory, order: str, *, start: int, keep_notes: bool = False
             if tag == _MAKER_NOTE and keep_notes:
                 gap = entry.place - start - len(laid)
                 laid.extend(bytes(gap if 0 < gap < _LARGEST_GAP else 0))
-            laid.extend(bytes((start + len(laid)) % 2))  # values begin at even places
+            laid.extend(bytes((start + len(laid)) % 2))  # values begin at even offsets
             field = struct.pack(order + layout.offset, start + len(laid))
             if isinstance(value, dict):
                 below = start + len(laid)

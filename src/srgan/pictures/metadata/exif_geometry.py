@@ -1,4 +1,4 @@
-"""What an EXIF block says of the picture's size, scale and directions, put right when that is turned or enlarged."""
+"""Corrects what an EXIF block says about a picture's size, scale and directions after a turn or an enlargement."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -38,7 +38,7 @@ def turned(block: Block, turn: int, size: tuple[int, int]) -> bytes | None:
 
 
 def enlarged(exif: bytes | None, before: tuple[int, int], after: tuple[int, int]) -> bytes | None:
-    """The bytes of a block for a picture that had a height and width and has others now."""
+    """The bytes of a block for a picture whose height and width have changed."""
     block = parse(exif) if exif else None
     if block is None:
         return exif
@@ -57,7 +57,7 @@ def enlarged(exif: bytes | None, before: tuple[int, int], after: tuple[int, int]
 
 
 def _times(over: int, under: int, factor: Fraction) -> tuple[int, int]:
-    """A rational times a factor, in 32 bits; one without a denominator says nothing and stays."""
+    """A rational times a factor, in 32 bits; one with denominator 0 is meaningless and stays."""
     if not under:
         return over, under
     product = Fraction(over, under) * factor
@@ -77,7 +77,7 @@ def _state_size(block: Block, size: tuple[int, int]) -> None:
 
 
 def _change(block: Block, tag: int, change: Callable[[list[int]], list[int]]) -> None:
-    """Change where a subject is; a place that its type cannot hold any more is left out."""
+    """Change the position of a subject; one that its type can no longer hold is left out."""
     details = block.directory(EXIF)
     entry = details.get(tag)
     if not isinstance(entry, Entry) or entry.kind != SHORT or entry.count not in (2, 3, 4):
@@ -101,7 +101,7 @@ def _turned_place(where: list[int], turn: int, size: tuple[int, int]) -> list[in
 
 
 def _enlarged_place(where: list[int], across: Fraction, down: Fraction) -> list[int]:
-    """The middle of a pixel stays where it is in the picture; of an extent, the last is the height if there are two."""
+    """The centre of a pixel keeps its place in the picture; if an extent has two numbers, the second is the height."""
     centre = [int((each + Fraction(1, 2)) * factor) for each, factor in zip(where[:2], (across, down), strict=True)]
     return centre + [round(each * factor) for each, factor in zip(where[2:], (across, down), strict=False)]
 

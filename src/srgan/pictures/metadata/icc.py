@@ -1,4 +1,4 @@
-"""A colour profile made of primaries and a curve, for pictures whose file says of its colours no more than these.
+"""Makes a colour profile from primaries and a curve, for pictures whose file states only these.
 
 ICC.1:2001-04 (version 2.4): a display profile of a matrix and curves, or of a curve alone for gray.
 """
@@ -22,7 +22,7 @@ def make_profile(chromaticities: Chromaticities, *, gamma: float | None, gray: b
 
     Args:
         chromaticities: Eight numbers: x and y of white, red, green and blue.
-        gamma: The power that makes light of values; None for sRGB's curve.
+        gamma: The power that maps values to light; None for sRGB's curve.
         gray: Whether it is for gray.
 
     Raises:

@@ -17,9 +17,9 @@ _FORECAST_AFTER = 10  # steps of a phase; the first ones are slower
 class Throughput(Callback):
     """Log images per second over all processes, the share of time spent waiting for data, and the peak memory.
 
-    A step lasts from the end of the previous one to its own end, without validations. The figures are means since they
-    were last logged, since a card does its work when the host waits for it. After ten steps of each phase,
-    its remaining time is forecast: on the console, and as ``train/forecast_hours``.
+    A step lasts from the end of the previous one to its own end, without validations. The figures are means over the
+    steps between two logs, since a GPU's time shows only when the host waits for it. After ten steps of each phase, its
+    remaining time is forecast: on the console, and as ``train/forecast_hours``.
     """
 
     def __init__(self) -> None:
