@@ -1,4 +1,4 @@
-"""A generator for other programs; ``python -m srgan.export`` is ``srgan export``.
+"""A generator for other programs: what ``srgan export`` writes.
 
 BatchNorm is folded, any height, width and batch size work where the format allows it, and the file says what goes in
 and what comes out. Each is read again and compared with the generator it was made from before it takes its place.
