@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from srgan.commands.command_line import run_with_hydra
+from srgan.commands.command_line import run_with_hydra, setting_names
 from srgan.commands.predict import conclude, exit_codes, read_settings
 from srgan.sweeps.hydra_job import folder_of_settings
 from srgan.system.overrides import bare_inputs, quoted_paths
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _prepared(typed: Sequence[str]) -> list[str]:
-    return bare_inputs(quoted_paths(quoted_paths(typed, _PATHS, literal=True), ("ckpt",)))
+    return bare_inputs(quoted_paths(quoted_paths(typed, _PATHS, literal=True), ("ckpt",)), setting_names("compare"))
 
 
 def _job(cfg: DictConfig) -> None:
