@@ -103,9 +103,7 @@ def wait(browser: Browser, condition: str, seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-def wait_for_rows(
-    browser: Browser, number: int, busy: bool = False, seconds: float = 60
-) -> dict[str, tuple[str, str]]:
+def wait_for_rows(browser: Browser, number: int, busy: bool = False, seconds: float = 60) -> dict[str, tuple[str, str]]:
     """State and message of each picture in the queue, once there are so many and none is to be done."""
     settled = "true" if busy else "tasks.every((task) => task.state === 'done' || task.state === 'failed')"
     wait(browser, f"!sending && tasks.length === {number} && rows.size === {number} && {settled}", seconds)
@@ -194,6 +192,7 @@ def test_two_tabs_see_one_queue_and_each_can_cancel(browser: Browser, address: s
         wait_for_rows(browser, 1, busy=True)
         browser.drop(photo(tmp_path / "third.png"))
         wait_for_rows(browser, 2, busy=True)
+    wait(browser, "tasks.map((task) => task.name).join() === 'second.png,third.png'")  # it looks twice a second
     assert list(wait_for_rows(browser, 2, busy=True)) == ["second.png", "third.png"]
     click(browser, "Cancel all")
     wait(browser, "tasks.length === 0 || tasks.every((task) => task.state === 'done')")
@@ -263,6 +262,7 @@ class TestHundredMegapixels:
     def limits(self) -> Limits:
         return Limits()
 
+    @pytest.mark.filterwarnings("ignore:.*takes no network")  # as the command does
     def test_such_a_picture_is_enlarged_shown_and_tried_out(self, browser: Browser, tmp_path: Path) -> None:
         Image.new("RGB", (10_000, 10_000), "teal").save(tmp_path / "hundred.jpg")
         Image.new("RGB", (10_001, 10_000), "teal").save(tmp_path / "more.jpg")

@@ -73,7 +73,10 @@ class Summary:
             lines += ["Kept, since predict.py did not make them as they are (overwrite=true replaces them):"]
             lines += [f"  {path}" for path in self.kept]
         if self.failures:
-            lines += [f"{len(self.failures)} pictures could not be enlarged:", *(f"  {each}" for each in self.failures.values())]
+            lines += [
+                f"{len(self.failures)} pictures could not be enlarged:",
+                *(f"  {each}" for each in self.failures.values()),
+            ]
         if self.interrupted:
             lines += [f"Stopped. What is finished stays; the same command goes on with the other {len(self.left)}."]
         if self.disk_full is not None:
