@@ -82,6 +82,20 @@ def test_no_path_of_a_list_is_empty() -> None:
 SETTINGS = setting_names("predict")
 
 
+def test_several_inputs_in_brackets_are_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "[x,y]").mkdir()
+    names, lists = ("input", "output"), ("input",)
+    typed = ["input=[monday,tue = sday/ü, 'c']", "output=[a,b]"]
+    with initialize_config_dir(version_base="1.3", config_dir=str(PROJECT / "conf")):
+        found = compose("predict", overrides=quoted_paths(typed, names, literal=True, lists=lists))
+        one = compose("predict", overrides=quoted_paths(["input=[x,y]"], names, literal=True, lists=lists))
+    assert list(found.input) == ["monday", "tue = sday/ü", "c"]
+    assert (found.output, one.input) == ("[a,b]", "[x,y]")
+    with pytest.raises(ValueError, match="Expected input= to name a file or a folder, got nothing"):
+        quoted_paths(["input=[a,]"], names, literal=True, lists=lists)
+
+
 def test_files_called_like_settings_and_options_are_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     files = ["a=b.png", "-dash.png", "~tilde.png", "+x=1.png", "holiday.2024=x.png"]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # imported where it is used, so that `--help` answers at once
 _INTERRUPTED = 130  # as shells report Ctrl-C
 _UNREAD = 141  # as shells report a broken pipe
 _STREAM = "-"
+_LISTS = ("input",)
 _PATHS = ("input", "output", "reference", "ckpt", "blend_with")
 _TEXTS = ("output", "ckpt", "blend_with", "format", "size", "device", "precision", "shard", "reference")
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _prepared(typed: Sequence[str]) -> list[str]:
-    return bare_inputs(quoted_paths(typed, _PATHS, literal=True), setting_names("predict"))
+    return bare_inputs(quoted_paths(typed, _PATHS, literal=True, lists=_LISTS), setting_names("predict"))
 
 
 def _job(cfg: DictConfig) -> None:

@@ -39,7 +39,9 @@ _HYDRAS_OPTIONS = (
 _WORDS = frozenset({"true", "false", "inf", "nan"})
 
 
-def quoted_paths(arguments: Sequence[str], names: Collection[str], *, literal: bool = False) -> list[str]:
+def quoted_paths(
+    arguments: Sequence[str], names: Collection[str], *, literal: bool = False, lists: Collection[str] = ()
+) -> list[str]:
     """Quote paths, so that Hydra takes them literally: 1.50 is not a number, and ``=`` or ü no syntax error.
 
     ``~`` at the beginning is the home folder. Quoted values, ``null`` and ``-`` stay as they are. So do lists and
@@ -50,6 +52,7 @@ def quoted_paths(arguments: Sequence[str], names: Collection[str], *, literal: b
         arguments: The command line.
         names: Settings that name paths.
         literal: Whether brackets and ``${`` at the beginning of a path are ordinary characters.
+        lists: Settings of which ``[a,b]`` is two paths all the same, unless there is a file of that name.
 
     Raises:
         ValueError: If a path is empty, for example because a shell variable is not set.
@@ -64,6 +67,10 @@ def quoted_paths(arguments: Sequence[str], names: Collection[str], *, literal: b
         require_paths({name: value.strip("'\"")})
         if is_sweep and "," in value:
             return argument if re.search(r"[('\"\[{]", value) else f"{key}={','.join(map(_as_path, value.split(',')))}"
+        if name in lists and re.fullmatch(r"\[.+\]", value, re.DOTALL) and not os.path.exists(value):
+            paths = [path.strip() for path in value[1:-1].split(",")]
+            require_paths({name: paths})
+            return f"{key}=[{','.join(map(_as_path, paths))}]"
         is_grammar = not literal and (value[0] in "[{" or "${" in value) and not os.path.exists(value)
         return argument if is_grammar else f"{key}={_as_path(value)}"
 
