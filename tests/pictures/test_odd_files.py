@@ -157,3 +157,9 @@ def test_an_avif_of_the_general_brand_needs_no_extra(tmp_path: Path, monkeypatch
     content = path.read_bytes()
     path.write_bytes(content[:8] + b"mif1" + content[12:])
     assert read_pictures(path, max_pixels=100)[0].format == "AVIF"
+
+
+def test_a_bigtiff_with_high_bytes_first_is_not_called_damaged(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "x.tif", PIXELS, bigtiff=True, byteorder=">", photometric="rgb")
+    with pytest.raises(ImageReadError, match=r"it is a TIFF of BigTIFF's kind with its high bytes first, which cannot"):
+        read_pictures(tmp_path / "x.tif", max_pixels=100)

@@ -222,6 +222,32 @@ def test_a_picture_of_two_folders_keeps_its_place(tmp_path: Path) -> None:
     assert planned(one, two, output=output, owners=both) == ["one/i.png", "j.png"]
 
 
+def test_a_name_that_was_given_among_others_stays(tmp_path: Path) -> None:
+    source, output = make(tmp_path, "2024/b/i.jpg", "2025/b/i.jpg", "2025/b/i.png"), tmp_path / "out"
+    roots = [source / year / "b" for year in ("2024", "2025")]
+    pictures = [roots[0] / "i.jpg", roots[1] / "i.jpg", roots[1] / "i.png"]
+    names = planned(*roots, output=output)
+    assert names == ["2024/b/i.png", "2025/b/i.png", "i.png"]
+    owners = {name: path.resolve() for name, path in zip(names, pictures, strict=True)}
+    assert planned(roots[1], output=output, owners=owners) == names[1:]
+    assert planned(roots[0], output=output, owners=owners) == names[:1]
+    assert planned(pictures[2], output=output, owners=owners) == names[2:]
+    assert planned(roots[1], output=output, owners=owners, format="webp") == ["i.jpg.webp", "i.png.webp"]
+
+
+def test_names_that_are_one_to_some_file_systems_meet(tmp_path: Path) -> None:
+    composed, decomposed = "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "cafe\N{COMBINING ACUTE ACCENT}"
+    files = ("IMG_1.JPG", "img_1.png", f"{composed}.jpg", f"{decomposed}.png", "STRASSE.png", "straße.jpg", "z.jpg")
+    source = make(tmp_path / "in", *files)
+    assert set(targets(source, tmp_path / "out").values()) == {*(f"{name}.png" for name in files[:-1]), "z.png"}
+
+
+def test_inputs_told_apart_by_case_alone_keep_their_names(tmp_path: Path) -> None:
+    source = make(tmp_path, "in/Photo.jpg", "in/photo.jpg", "one/i.jpg", "One/i.jpg")
+    assert planned(source / "in", output=tmp_path / "out") == ["Photo.png", "photo.png"]
+    assert planned(source / "one", source / "One", output=tmp_path / "out") == ["one/i.png", "One/i.png"]
+
+
 def test_an_output_that_ends_like_a_picture_is_the_file(tmp_path: Path) -> None:
     photo = make(tmp_path, "photo.jpg") / "photo.jpg"
     large = tmp_path / "big" / "large.WEBP"

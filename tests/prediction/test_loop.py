@@ -210,7 +210,7 @@ def test_pipes_and_devices_are_reported_rather_than_waited_for(source: Path) -> 
     (source / "linked.png").symlink_to(source / "a.png")  # a file as any other
     summary = run(source, Enlarger())
     assert [job.name for job in summary.written] == ["a.png", "b.png", "linked.png", "sub/c.png"]
-    assert [message.partition(" to be a file")[0] for message in summary.failures] == [
+    assert [message.partition(" to be a file")[0] for message in summary.failures.values()] == [
         f"Expected {source / name}" for name in ("p.png", "zero.png")
     ]
 

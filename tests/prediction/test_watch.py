@@ -39,7 +39,7 @@ class Folder:
         summary = Summary()
         for job in jobs:
             if job.source.read_bytes() == b"bad":
-                summary.failures.append(job.name)
+                summary.failures[job] = f"{job.name} is bad"
             else:
                 job.picture.write_bytes(b"")
                 summary.written.append(job)
@@ -91,7 +91,22 @@ def test_what_failed_is_tried_again_only_when_it_changes(tmp_path: Path) -> None
     folder = Folder(tmp_path, *[nothing] * 4, lambda: path.write_bytes(b"good"), nothing, nothing)
     summary = folder.watch()
     assert folder.runs == [["a.in"]] * 2
-    assert str(summary) == "Stopped watching: 1 enlarged, 1 failed. The same command goes on."
+    assert str(summary) == "Stopped watching: 1 enlarged. The same command goes on."  # which it is now
+
+
+def test_the_last_count_is_of_what_each_picture_is_now(tmp_path: Path) -> None:
+    for name, content in {"spoilt": b"good", "mended": b"bad", "bad": b"bad", "deleted": b"bad", "twice": b"1"}.items():
+        (tmp_path / f"{name}.in").write_bytes(content)
+
+    def change() -> None:
+        (tmp_path / "spoilt.in").write_bytes(b"bad")
+        (tmp_path / "mended.in").write_bytes(b"good")
+        (tmp_path / "twice.in").write_bytes(b"12")
+        (tmp_path / "deleted.in").unlink()
+
+    summary = Folder(tmp_path, nothing, change, nothing, nothing).watch()
+    assert str(summary) == "Stopped watching: 2 enlarged, 2 failed. The same command goes on."
+    assert list(summary.failures.values()) == ["bad.in is bad", "spoilt.in is bad"]
 
 
 def test_a_folder_that_cannot_be_listed_is_told_of_once(tmp_path: Path) -> None:
@@ -180,7 +195,7 @@ def test_a_real_process_follows_a_folder_until_ctrl_c(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         errors = process.stderr.read()
         assert process.wait() == 130
-    assert errors.splitlines()[-1] == "Stopped watching: 2 enlarged. The same command goes on."
+    assert errors.splitlines()[-1] == "Stopped watching: 1 enlarged. The same command goes on."
     assert "Traceback" not in errors
 
 

@@ -1,6 +1,8 @@
 """Tests of the page of ``srgan serve`` in Chromium, by using it: ``pytest -m browser -n0``."""
 
+import base64
 import io
+import resource
 import socket
 import threading
 import time
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 import uvicorn
+from numpy.typing import NDArray
 from PIL import Image
 
 from srgan.networks import Generator
@@ -39,20 +42,28 @@ def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def networks(tmp_path_factory: pytest.TempPathFactory) -> Networks:
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+def networks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Networks, Networks]:
+    """For whole pictures and for crops."""
+    folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
-    save_generator(path, Generator(num_blocks=1, channels=4, global_skip="bicubic"))
-    return Networks(ckpt=str(path), tile_size=32, device="cpu")
+    for name in ("other", "tiny"):
+        save_generator(folder / f"{name}.safetensors", Generator(num_blocks=1, channels=4, global_skip="bicubic"))
+    own, other = (str(folder / f"{name}.safetensors") for name in ("tiny", "other"))
+    whole, crops = (Networks(ckpt=own, blend_with=other, tile_size=32, device="cpu") for _ in range(2))
+    return whole, crops
 
 
 @pytest.fixture
-def address(networks: Networks, tmp_path: Path) -> Iterator[str]:
+def limits() -> Limits:
+    return Limits(max_bytes=2_000_000, max_pixels=1_000_000)
+
+
+@pytest.fixture
+def address(networks: tuple[Networks, Networks], limits: Limits, tmp_path: Path) -> Iterator[str]:
     """A server with nothing to do."""
     folder = tmp_path / "served"
     folder.mkdir()
-    limits = Limits(max_bytes=2_000_000, max_pixels=1_000_000)
-    server = Server(networks, networks, folder=folder, token=TOKEN, limits=limits)
+    server = Server(*networks, folder=folder, token=TOKEN, limits=limits)
     running = uvicorn.Server(uvicorn.Config(server.app(), log_level="warning", lifespan="on"))
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
@@ -92,10 +103,10 @@ def wait(browser: Browser, condition: str, seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-def wait_for_rows(browser: Browser, number: int, busy: bool = False) -> dict[str, tuple[str, str]]:
+def wait_for_rows(browser: Browser, number: int, busy: bool = False, seconds: float = 60) -> dict[str, tuple[str, str]]:
     """State and message of each picture in the queue, once there are so many and none is to be done."""
     settled = "true" if busy else "tasks.every((task) => task.state === 'done' || task.state === 'failed')"
-    wait(browser, f"!sending && tasks.length === {number} && rows.size === {number} && {settled}")
+    wait(browser, f"!sending && tasks.length === {number} && rows.size === {number} && {settled}", seconds)
     return {name: (state, message) for name, state, message in browser.run(ROWS)}
 
 
@@ -113,6 +124,20 @@ def downloaded(folder: Path, name: str) -> bytes:
         assert time.monotonic() < deadline, list(folder.iterdir())
         time.sleep(0.05)
     return (folder / name).read_bytes()
+
+
+def downloaded_result(browser: Browser, tmp_path: Path) -> bytes:
+    """The only result, with no trace left of its download."""
+    click(browser, "Download")
+    content = downloaded(tmp_path / "downloads", "a.png")
+    (tmp_path / "downloads" / "a.png").unlink()
+    return content
+
+
+def pixels(content: bytes) -> NDArray[np.int16]:
+    """The levels of an encoded picture: (H, W, 3)."""
+    with Image.open(io.BytesIO(content)) as image:
+        return np.asarray(image.convert("RGB")).astype(np.int16)
 
 
 def size_of(content: bytes) -> tuple[int, int]:
@@ -167,6 +192,7 @@ def test_two_tabs_see_one_queue_and_each_can_cancel(browser: Browser, address: s
         wait_for_rows(browser, 1, busy=True)
         browser.drop(photo(tmp_path / "third.png"))
         wait_for_rows(browser, 2, busy=True)
+    wait(browser, "tasks.map((task) => task.name).join() === 'second.png,third.png'")  # it looks twice a second
     assert list(wait_for_rows(browser, 2, busy=True)) == ["second.png", "third.png"]
     click(browser, "Cancel all")
     wait(browser, "tasks.length === 0 || tasks.every((task) => task.state === 'done')")
@@ -201,3 +227,60 @@ def test_the_shown_picture_is_made_again_when_asked(browser: Browser, tmp_path: 
     assert "24" in facts
     click(browser, "Download")
     assert size_of(downloaded(tmp_path / "downloads", "a.jpg")) == (24, 18)
+
+
+def test_the_slider_answers_on_a_part_and_then_computes_the_whole(browser: Browser, tmp_path: Path) -> None:
+    browser.drop(photo(tmp_path / "a.png", 900, 800))
+    wait(browser, "shown && !find('viewer').hidden")
+    before = pixels(downloaded_result(browser, tmp_path))
+    left, top, width, height = browser.run(
+        "const box = find('strength').getBoundingClientRect(); return [box.left, box.top, box.width, box.height]"
+    )
+    middle = top + height / 2
+    browser.drag((left + width - 8, middle), (left + 0.3 * width, middle))
+    wait(browser, "document.querySelector('#right .trial')")
+    assert browser.run("return tasks[0].version") == 1  # the whole takes longer
+    assert browser.run("return find('strength-value').textContent") == "30 %"
+    area, trial = browser.run(
+        """const image = document.querySelector('#right .trial'), canvas = document.createElement('canvas');
+        [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+        canvas.getContext('2d').drawImage(image, 0, 0);
+        return [image.area, canvas.toDataURL('image/png').split(',')[1]]"""
+    )
+    wait(browser, "tasks[0].version === 2 && shown.version === 2 && !document.querySelector('#right .trial')")
+    after = pixels(downloaded_result(browser, tmp_path))
+    part = tuple(slice(round(area[a]), round(area[a] + area[b])) for a, b in (("y", "height"), ("x", "width")))
+    assert after[part].shape == (384, 384, 3)
+    assert np.abs(pixels(base64.b64decode(trial)) - after[part]).max() <= 1
+    assert np.abs(before - after).max() > 10
+
+
+class TestHundredMegapixels:
+    """A server with the limits that it has by default."""
+
+    @pytest.fixture
+    def limits(self) -> Limits:
+        return Limits()
+
+    @pytest.mark.filterwarnings("ignore:.*takes no network")  # as the command does
+    def test_such_a_picture_is_enlarged_shown_and_tried_out(self, browser: Browser, tmp_path: Path) -> None:
+        Image.new("RGB", (10_000, 10_000), "teal").save(tmp_path / "hundred.jpg")
+        Image.new("RGB", (10_001, 10_000), "teal").save(tmp_path / "more.jpg")
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        browser.run("find('size').value = '1x'; find('format').value = 'jpg'")
+        browser.drop(tmp_path / "hundred.jpg", tmp_path / "more.jpg")
+        found = wait_for_rows(browser, 2, seconds=240)
+        assert found["hundred.jpg"][0].startswith("done in")
+        assert "at most max_pixels=100000000 pixels, but it has 10001x10000" in found["more.jpg"][1]
+        wait(browser, "shown && find('facts').textContent.includes('shown at 40% of its size')", seconds=240)
+        browser.run("find('strength').value = 0.5; find('strength').dispatchEvent(new Event('input'))")
+        wait(browser, "document.querySelector('#right .trial')")
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4_000_000  # kilobytes
+
+    def test_one_that_takes_hours_is_cancelled_at_once(self, browser: Browser, tmp_path: Path) -> None:
+        Image.new("RGB", (10_000, 10_000), "teal").save(tmp_path / "hundred.jpg")
+        browser.drop(tmp_path / "hundred.jpg")
+        wait(browser, "tasks.length && tasks[0].state === 'running' && tasks[0].progress > 0")
+        click(browser, "Cancel")
+        browser.drop(photo(tmp_path / "next.png"))
+        assert wait_for_rows(browser, 1)["next.png"][0].startswith("done in")

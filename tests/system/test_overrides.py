@@ -7,6 +7,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from srgan.commands.command_line import setting_names
 from srgan.system.overrides import TRAIN_PATHS, bare_inputs, quoted_paths, require_paths
 
 PROJECT = Path(__file__).parents[2]
@@ -78,11 +79,40 @@ def test_no_path_of_a_list_is_empty() -> None:
         require_paths({"seed": 0, "ckpt_path": ["srgan", ""]})
 
 
+SETTINGS = setting_names("predict")
+
+
+def test_several_inputs_in_brackets_are_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "[x,y]").mkdir()
+    names, lists = ("input", "output"), ("input",)
+    typed = ["input=[monday,tue = sday/ü, 'c']", "output=[a,b]"]
+    with initialize_config_dir(version_base="1.3", config_dir=str(PROJECT / "conf")):
+        found = compose("predict", overrides=quoted_paths(typed, names, literal=True, lists=lists))
+        one = compose("predict", overrides=quoted_paths(["input=[x,y]"], names, literal=True, lists=lists))
+    assert list(found.input) == ["monday", "tue = sday/ü", "c"]
+    assert (found.output, one.input) == ("[a,b]", "[x,y]")
+    with pytest.raises(ValueError, match="Expected input= to name a file or a folder, got nothing"):
+        quoted_paths(["input=[a,]"], names, literal=True, lists=lists)
+
+
+def test_files_called_like_settings_and_options_are_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = ["a=b.png", "-dash.png", "~tilde.png", "+x=1.png", "holiday.2024=x.png"]
+    for name in [*files, "size=2x", "~size"]:
+        (tmp_path / name).touch()
+    settings = ["size=2x", "~size", "hydra.job.num=1", "-m", "~other.png"]
+    *others, inputs = bare_inputs([*settings, *files], SETTINGS)
+    assert others == settings
+    with initialize_config_dir(version_base="1.3", config_dir=str(PROJECT / "conf")):
+        assert list(compose("predict", overrides=[inputs]).input) == files
+
+
 def test_bare_paths_are_inputs(tmp_path: Path) -> None:
     strength = tmp_path / "strength=0.5" / "a.png"
     strength.parent.mkdir()
     strength.touch()
-    assert bare_inputs(["photo.jpg", "ckpt=srresnet"]) == ["ckpt=srresnet", "input=photo.jpg"]
+    assert bare_inputs(["photo.jpg", "ckpt=srresnet"], SETTINGS) == ["ckpt=srresnet", "input=photo.jpg"]
     typed = [
         "-m",
         "photo.jpg",
@@ -93,11 +123,11 @@ def test_bare_paths_are_inputs(tmp_path: Path) -> None:
         "--config-dir",
         "x",
     ]
-    *others, inputs = bare_inputs(typed)
+    *others, inputs = bare_inputs(typed, SETTINGS)
     assert others == ["-m", "~blend_with", "hydra/launcher=joblib", "--config-dir", "x"]
     with initialize_config_dir(version_base="1.3", config_dir=str(PROJECT / "conf")):
         found = compose("predict", overrides=[inputs]).input
     assert list(found) == ["photo.jpg", "it's (1).png", str(strength)]
-    assert bare_inputs(["-"]) == ["input=-"]
+    assert bare_inputs(["-"], SETTINGS) == ["input=-"]
     with pytest.raises(ValueError, match=r"or as input=, got both: a\.png is not in input="):
-        bare_inputs(["input=b.png", "a.png"])
+        bare_inputs(["input=b.png", "a.png"], SETTINGS)

@@ -11,7 +11,7 @@ from typing import Any
 import hydra
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 import srgan
 from srgan.system.overrides import TRAIN_PATHS, quoted_paths
@@ -43,6 +43,11 @@ def run_with_hydra(
         sys.exit(str(error))
     sys.argv[1:] = _from_here(prepared)  # which Hydra reads
     hydra.main(version_base="1.3", config_path=str(CONF), config_name=config)(job)()
+
+
+def setting_names(config: str) -> frozenset[str]:
+    """What can be set in a file in conf/, at its top level; and ``hydra``."""
+    return frozenset(map(str, OmegaConf.load(CONF / f"{config}.yaml"))) | {"hydra"}
 
 
 def command_line(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from srgan.commands.command_line import run_with_hydra
+from srgan.commands.command_line import run_with_hydra, setting_names
 from srgan.commands.predict import conclude, exit_codes, read_settings
 from srgan.sweeps.hydra_job import folder_of_settings
 from srgan.system.overrides import bare_inputs, quoted_paths
@@ -14,6 +14,7 @@ from srgan.system.overrides import bare_inputs, quoted_paths
 if TYPE_CHECKING:  # imported where it is used, so that `--help` answers at once
     from srgan.prediction import Summary
 
+_LISTS = ("input",)
 _PATHS = ("input", "output", "reference")
 
 
@@ -23,7 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _prepared(typed: Sequence[str]) -> list[str]:
-    return bare_inputs(quoted_paths(quoted_paths(typed, _PATHS, literal=True), ("ckpt",)))
+    quoted = quoted_paths(quoted_paths(typed, _PATHS, literal=True, lists=_LISTS), ("ckpt",))
+    return bare_inputs(quoted, setting_names("compare"))
 
 
 def _job(cfg: DictConfig) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from srgan.commands.command_line import run_with_hydra
+from srgan.commands.command_line import run_with_hydra, setting_names
 from srgan.sweeps.hydra_job import folder_of_settings, is_sweep, mistakes_in_a_sentence
 from srgan.system.files import show_any_name
 from srgan.system.memory import keep_few_kernels, keep_memory
@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # imported where it is used, so that `--help` answers at once
 _INTERRUPTED = 130  # as shells report Ctrl-C
 _UNREAD = 141  # as shells report a broken pipe
 _STREAM = "-"
+_LISTS = ("input",)
 _PATHS = ("input", "output", "reference", "ckpt", "blend_with")
 _TEXTS = ("output", "ckpt", "blend_with", "format", "size", "device", "precision", "shard", "reference")
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
@@ -35,7 +36,11 @@ _TYPES = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line, by default the process's own; a path without a name is an ``input``."""
-    run_with_hydra(_job, "predict", arguments, lambda typed: bare_inputs(quoted_paths(typed, _PATHS, literal=True)))
+    run_with_hydra(_job, "predict", arguments, _prepared)
+
+
+def _prepared(typed: Sequence[str]) -> list[str]:
+    return bare_inputs(quoted_paths(typed, _PATHS, literal=True, lists=_LISTS), setting_names("predict"))
 
 
 def _job(cfg: DictConfig) -> None:

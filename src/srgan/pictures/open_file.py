@@ -116,6 +116,8 @@ def _kind_of_page(file: BinaryIO) -> str:
     try:
         file.seek(0)
         head = file.read(8)
+        if head.startswith(b"MM\0+"):
+            return "of BigTIFF's kind with its high bytes first, which cannot be read; save it as plain TIFF or as PNG"
         directory = ImageFileDirectory_v2(head + file.read(8 if 43 in head[2:4] else 0))  # BigTIFF's is longer
         file.seek(directory.next)
         directory.load(file)

@@ -5,7 +5,7 @@ While one is computed, those before it are encoded and written, and those after 
 
 import errno
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -50,7 +50,7 @@ class Summary:
     written: list[Job] = field(default_factory=list)
     skipped: list[Job] = field(default_factory=list)
     kept: list[Path] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
+    failures: dict[Job, str] = field(default_factory=dict)
     left: list[Job] = field(default_factory=list)
     interrupted: bool = False
     disk_full: Path | None = None
@@ -62,7 +62,7 @@ class Summary:
         return not self.failures and not self.interrupted and self.disk_full is None
 
     def __str__(self) -> str:
-        counts: dict[str, Sequence[object]] = {
+        counts: dict[str, Collection[object]] = {
             "enlarged": self.written,
             "done before": self.skipped,
             "kept": self.kept,
@@ -73,7 +73,10 @@ class Summary:
             lines += ["Kept, since predict.py did not make them as they are (overwrite=true replaces them):"]
             lines += [f"  {path}" for path in self.kept]
         if self.failures:
-            lines += [f"{len(self.failures)} pictures could not be enlarged:", *(f"  {each}" for each in self.failures)]
+            lines += [
+                f"{len(self.failures)} pictures could not be enlarged:",
+                *(f"  {each}" for each in self.failures.values()),
+            ]
         if self.interrupted:
             lines += [f"Stopped. What is finished stays; the same command goes on with the other {len(self.left)}."]
         if self.disk_full is not None:
@@ -206,8 +209,8 @@ class _Turns:
             summary.disk_full, self._queue.stopped = job.picture, True
             return
         if error is not None:
-            summary.failures.append(job.explained(error))
-            tqdm.write(f"Failed: {summary.failures[-1]}")
+            summary.failures[job] = job.explained(error)
+            tqdm.write(f"Failed: {summary.failures[job]}")
         elif plan.key is None:
             summary.kept += plan.kept
             summary.skipped += [] if plan.kept else [job]

@@ -1,8 +1,9 @@
 """What results are called: as their pictures, with both endings or their folder's name where two would meet."""
 
 import os
+import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 
 # The ways to call a result, in the order in which they are tried.
@@ -34,8 +35,9 @@ def result_names(
     """Find a name for each result.
 
     Of ``a.jpg`` and ``a.png`` in one folder they are ``a.jpg.png`` and ``a.png.png``; of ``monday/a.jpg`` and
-    ``tuesday/a.jpg``, found in two roots, ``monday/a.png`` and ``tuesday/a.png``. A picture whose result has a name
-    already keeps it, whatever other pictures come and go.
+    ``tuesday/a.jpg``, found in two roots, ``monday/a.png`` and ``tuesday/a.png``. Names that some file systems take for
+    one, as ``a.png`` and ``A.png``, meet too. A picture whose result has a name already keeps it, whatever other
+    pictures and roots come and go.
 
     Args:
         names: By input, its path under its root.
@@ -48,19 +50,18 @@ def result_names(
         By input, the path of its result under the output folder.
     """
     folders, apart = _folder_names(set(roots.values())), told_apart(names, roots)
-    ways = {path: _ways(name, folders[roots[path]], suffix) for path, name in names.items()}
+    ways = {path: list(_ways(name, folders[roots[path]], suffix)) for path, name in names.items()}
     taken = {path: _PLAIN if apart[path] == name else _IN_FOLDER for path, name in names.items()}
     last = _BOTH_ENDINGS if len(folders) == 1 else _IN_FOLDER_BOTH_ENDINGS
     kept: set[Path] = set()
-    for path in names if owners else ():
+    for path, name in names.items() if owners else ():
         own = Path(os.path.realpath(path))
-        owned = [owners.get(way.as_posix()) for way in ways[path]]
-        first_owner = owned[_PLAIN]
-        others = first_owner is not None and first_owner != own and first_owner.exists()
-        if own in owned and (owned.index(own) <= last or others):
-            taken[path] = owned.index(own)
+        known = (way for way in _all_ways(name, roots[path], suffix) if owners.get(way.as_posix()) == own)
+        plain_owner = owners.get(ways[path][_PLAIN].as_posix())
+        if (had := next(known, None)) is not None:
+            ways[path][_PLAIN], taken[path] = had, _PLAIN
             kept.add(path)
-        elif others and first_owner is not None and first_owner.parent == own.parent:
+        elif plain_owner is not None and plain_owner.parent == own.parent and plain_owner.exists():
             taken[path] = max(taken[path], _BOTH_ENDINGS)
     while True:
         chosen = {path: ways[path][taken[path]] for path in names}
@@ -78,6 +79,15 @@ def _ways(name: PurePath, folder: PurePath, suffix: str | None) -> Sequence[Pure
     return plain, both, folder / plain, folder / both
 
 
+def _all_ways(name: PurePath, root: Path, suffix: str | None) -> Iterator[PurePath]:
+    """Every name that a result may have got, among whatever other roots its own was given."""
+    plain, both, *_ = _ways(name, PurePath(), suffix)
+    yield from (plain, both)
+    parts = Path(os.path.abspath(root)).parts[1:]
+    for start in range(len(parts) - 1, -1, -1):
+        yield from (PurePath(*parts[start:]) / each for each in (plain, both))
+
+
 def _folder_names(roots: Collection[Path]) -> dict[Path, PurePath]:
     """The shortest ends of folders' paths that tell them apart: their names, with those around them if need be."""
     parts = {root: Path(os.path.abspath(root)).parts[1:] for root in roots}
@@ -93,9 +103,21 @@ def _folder_names(roots: Collection[Path]) -> dict[Path, PurePath]:
 
 
 def _crowded(chosen: Mapping[Path, PurePath], companions: Sequence[str]) -> set[Path]:
-    """The inputs of which a file would be that of another."""
-    users: defaultdict[str, set[Path]] = defaultdict(set)
+    """The inputs of which a file would be that of another.
+
+    Where one name is told from another by case alone, as those of their inputs are, no other way to call them helps.
+    """
+    users: defaultdict[str, dict[Path, str]] = defaultdict(dict)
     for path, name in chosen.items():
         for ending in ("", *companions):
-            users[os.path.normcase(f"{name}{ending}")].add(path)
-    return {path for paths in users.values() if len(paths) > 1 for path in paths}
+            users[_folded(f"{name}{ending}")][path] = os.path.normcase(f"{name}{ending}")
+    crowded: set[Path] = set()
+    for exact in users.values():
+        if len(set(exact.values())) < len(exact) or len({_folded(str(path)) for path in exact}) > 1:
+            crowded.update(exact)
+    return crowded
+
+
+def _folded(name: str) -> str:
+    """A name as a file system knows it that tells neither case nor the ways to compose a letter apart."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

@@ -14,7 +14,23 @@ _Stamp = tuple[int, int]  # a file's size and when it was changed last
 
 @dataclass
 class WatchSummary(Summary):
-    """What came of all rounds, in one line."""
+    """What has become of each picture, of all rounds together, in one line."""
+
+    def forget_failures_of_others(self, jobs: Sequence[Job]) -> None:
+        """Leave out what failed and is not among the jobs any more."""
+        there = {job.source for job in jobs}
+        self.failures = {job: why for job, why in self.failures.items() if job.source in there}
+
+    def add(self, done: Sequence[Job], summary: Summary) -> None:
+        """Take in what came of a round, in place of what earlier rounds had made of the same pictures."""
+        failed = {job.source for job in summary.failures}
+        written, skipped = ({job.source for job in jobs} for jobs in (summary.written, summary.skipped))
+        targets = {target for job in done for target in job.targets}
+        self.written = [job for job in self.written if job.source not in failed | written] + summary.written
+        self.skipped = [job for job in self.skipped if job.source not in failed | written | skipped] + summary.skipped
+        self.kept = [path for path in self.kept if path not in targets] + summary.kept
+        ended = failed | written | skipped
+        self.failures = {job: why for job, why in self.failures.items() if job.source not in ended} | summary.failures
 
     def __str__(self) -> str:
         if self.disk_full is not None:
@@ -39,7 +55,7 @@ def keep_up_to_date(
         tell: Says what is in the way of a look, such as a folder that cannot be listed; once, as long as it lasts.
 
     Returns:
-        What came of it, all rounds together.
+        What has become of each picture, all rounds together.
 
     Raises:
         ValueError: If the first look finds that what is asked for cannot be.
@@ -49,7 +65,9 @@ def keep_up_to_date(
         while True:
             start = time.monotonic()
             try:
-                due, now, looked = looks.due(plan()), "", True
+                jobs = plan()
+                due, now, looked = looks.due(jobs), "", True
+                total.forget_failures_of_others(jobs)
             except (OSError, ValueError) as error:
                 if isinstance(error, ValueError) and not looked:
                     raise  # what is asked for cannot be; later, it is what has come into the folders
@@ -59,7 +77,7 @@ def keep_up_to_date(
             trouble = now
             if due:
                 summary = run(due)
-                _add(total, summary)
+                total.add(due, summary)
                 looks.done(summary)
                 if summary.interrupted or summary.disk_full is not None:
                     total.interrupted, total.disk_full, total.left = (
@@ -105,8 +123,3 @@ def _stamp(path: Path) -> _Stamp | None:
     except OSError:  # gone since it was listed
         return None
     return state.st_size, state.st_mtime_ns
-
-
-def _add(total: Summary, summary: Summary) -> None:
-    for name in ("written", "skipped", "kept", "failures"):
-        getattr(total, name).extend(getattr(summary, name))

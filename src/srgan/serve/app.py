@@ -39,7 +39,7 @@ class Server:
 
     Args:
         networks: Those for whole pictures.
-        previews: Those for crops.
+        previews: Those for crops; others, so that a crop does not wait for a whole picture.
         folder: Where pictures and results lie as long as they are needed.
         token: What each request has to know.
         limits: What is accepted.

@@ -42,7 +42,7 @@ class Work:
 
     Args:
         networks: Those for whole pictures.
-        previews: Those for crops, which do not wait for the others.
+        previews: Those for crops; others, so that a crop does not wait for a whole picture.
         limits: What is accepted.
     """
 

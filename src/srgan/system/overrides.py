@@ -39,7 +39,9 @@ _HYDRAS_OPTIONS = (
 _WORDS = frozenset({"true", "false", "inf", "nan"})
 
 
-def quoted_paths(arguments: Sequence[str], names: Collection[str], *, literal: bool = False) -> list[str]:
+def quoted_paths(
+    arguments: Sequence[str], names: Collection[str], *, literal: bool = False, lists: Collection[str] = ()
+) -> list[str]:
     """Quote paths, so that Hydra takes them literally: 1.50 is not a number, and ``=`` or ü no syntax error.
 
     ``~`` at the beginning is the home folder. Quoted values, ``null`` and ``-`` stay as they are. So do lists and
@@ -50,6 +52,7 @@ def quoted_paths(arguments: Sequence[str], names: Collection[str], *, literal: b
         arguments: The command line.
         names: Settings that name paths.
         literal: Whether brackets and ``${`` at the beginning of a path are ordinary characters.
+        lists: Settings of which ``[a,b]`` is two paths all the same, unless there is a file of that name.
 
     Raises:
         ValueError: If a path is empty, for example because a shell variable is not set.
@@ -64,14 +67,22 @@ def quoted_paths(arguments: Sequence[str], names: Collection[str], *, literal: b
         require_paths({name: value.strip("'\"")})
         if is_sweep and "," in value:
             return argument if re.search(r"[('\"\[{]", value) else f"{key}={','.join(map(_as_path, value.split(',')))}"
+        if name in lists and re.fullmatch(r"\[.+\]", value, re.DOTALL) and not os.path.exists(value):
+            paths = [path.strip() for path in value[1:-1].split(",")]
+            require_paths({name: paths})
+            return f"{key}=[{','.join(map(_as_path, paths))}]"
         is_grammar = not literal and (value[0] in "[{" or "${" in value) and not os.path.exists(value)
         return argument if is_grammar else f"{key}={_as_path(value)}"
 
     return [quoted(argument) for argument in arguments]
 
 
-def bare_inputs(arguments: Sequence[str]) -> list[str]:
+def bare_inputs(arguments: Sequence[str], settings: Collection[str]) -> list[str]:
     """Turn paths without a key, as in ``predict.py a.jpg b.jpg``, into ``input=``.
+
+    Args:
+        arguments: The command line.
+        settings: Names of what can be set; of any other name, ``a=b.png`` is a path if there is such a file.
 
     Raises:
         ValueError: If there are both such paths and ``input=``.
@@ -79,7 +90,7 @@ def bare_inputs(arguments: Sequence[str]) -> list[str]:
     bare: list[str] = []
     others: list[str] = []
     for before, argument in zip(["", *arguments], arguments, strict=False):
-        (bare if before not in _HYDRAS_OPTIONS and _is_bare(argument) else others).append(argument)
+        (bare if before not in _HYDRAS_OPTIONS and _is_bare(argument, settings) else others).append(argument)
     if not bare:
         return others
     if any(each.startswith("input=") for each in others):
@@ -88,12 +99,14 @@ def bare_inputs(arguments: Sequence[str]) -> list[str]:
     return [*others, f"input={_as_path(bare[0])}" if len(bare) == 1 else f"input=[{','.join(map(_as_path, bare))}]"]
 
 
-def _is_bare(argument: str) -> bool:
+def _is_bare(argument: str, settings: Collection[str]) -> bool:
     key, is_setting, _ = argument.partition("=")
+    group = re.split(r"[./@]", key.lstrip("+~"))[0]
     if is_setting:  # or part of a path, such as out/strength=0.5/a.png
-        return "/" in key and not key.startswith("hydra/") and os.path.exists(argument)
+        return group not in settings and os.path.exists(argument)
     is_option = argument.startswith("-") and argument != "-"
-    return not is_option and not (argument.startswith("~") and "/" not in argument)  # ~name removes a setting
+    is_removal = argument.startswith("~") and "/" not in argument  # ~name removes a setting
+    return not (is_option or is_removal) or (group not in settings and os.path.isfile(argument))
 
 
 def require_paths(values: Mapping[str, object]) -> None:

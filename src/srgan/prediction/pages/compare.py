@@ -126,7 +126,7 @@ def _joined(whole: Summary, summary: Summary, name: str) -> Summary:
         written=[*whole.written, *summary.written],
         skipped=[*whole.skipped, *summary.skipped],
         kept=[*whole.kept, *summary.kept],
-        failures=[*whole.failures, *(f"{name}: {each}" for each in summary.failures)],
+        failures=whole.failures | {job: f"{name}: {why}" for job, why in summary.failures.items()},
         interrupted=summary.interrupted,
         disk_full=summary.disk_full,
     )
