@@ -33,8 +33,8 @@ def test_shipped_weights_look_the_same_in_16_bits(name: precision.Precision, pho
     short = upscale(with_precision(generator, name), photo_like)
     assert short.dtype == torch.float32
     difference = (short - full).abs() * 255
-    assert 0 < difference.max() < 2
-    assert difference.mean() < 0.2
+    assert 0 < difference.max() < 0.6
+    assert difference.mean() < 0.06  # 0.1 if the first layer, too, computes in 16 bits
 
 
 def test_fp32_is_the_generator_itself() -> None:

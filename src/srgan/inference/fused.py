@@ -36,11 +36,12 @@ class FusedConv(nn.Module):
         self._packed: dict[torch.dtype, tuple[Tensor, Tensor | None]] = {}
 
     def forward(self, features: Tensor, add_to: Tensor | None = None) -> Tensor:
-        """Map (N, in, h, w) to (N, out, h, w); ``add_to`` has that shape, and holds the sum afterwards."""
+        """Map (N, in, h, w) to (N, out, h, w); ``add_to`` has that shape, and may be written to."""
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else features.dtype
         if features.device.type != "cpu" or dtype not in _packable_types():
             return self._in_passes(features, add_to)
         weight, bias = self._packed.get(dtype) or self._pack(dtype)
+        add_to = None if add_to is None else add_to.to(dtype)
         return _fused(features.to(dtype), weight, bias, self.weight.shape[-1] // 2, slope=self.slope, add_to=add_to)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -51,12 +52,29 @@ class FusedConv(nn.Module):
         result = functional.conv2d(features, self.weight, self.bias, padding=self.weight.shape[-1] // 2)
         if self.slope is not None:
             functional.leaky_relu_(result, self.slope)
-        return result if add_to is None else add_to.add_(result)
+        return result if add_to is None else result.add_(add_to)
 
     def _pack(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         bias = None if self.bias is None else self.bias.to(dtype)
         self._packed[dtype] = packed = (_laid_out(self.weight.to(dtype)), bias)
         return packed
+
+
+class _InFull(nn.Module):
+    """A layer in float32 whatever the others are in: of the picture, bfloat16 keeps 8 bits and loses half a level.
+
+    Three quarters of the difference that bfloat16 makes to a result come from there, for a hundredth of the time.
+    """
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, images: Tensor) -> Tensor:
+        """What the layer makes of images."""
+        with torch.autocast(images.device.type, enabled=False):
+            result: Tensor = self.layer(images)
+        return result
 
 
 class _Copy(nn.Module):
@@ -68,7 +86,7 @@ class _Copy(nn.Module):
 
 
 class _FusedBlock(nn.Module):
-    """A residual block in two passes, the second of which changes its input."""
+    """A residual block in two passes, the second of which may change its input."""
 
     def __init__(self, block: ResidualBlock) -> None:
         super().__init__()
@@ -83,7 +101,7 @@ class _FusedBlock(nn.Module):
 
 def fuse_(generator: Generator) -> Generator:
     """Exchange the layers of a generator without BatchNorm, whose activations have one slope each; returns it."""
-    generator.head = nn.Sequential(_exchanged(generator.head))
+    generator.head = nn.Sequential(_InFull(_exchanged(generator.head)))
     generator.body = nn.Sequential(_Copy(), *map(_exchanged, generator.body))  # the long skip needs what goes in
     generator.upscale = nn.Sequential(*map(_exchanged, generator.upscale))
     generator.register_module("tail", _exchanged(generator.tail))
