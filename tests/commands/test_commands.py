@@ -1,6 +1,5 @@
 """Tests of `srgan` itself: which command is meant, and answers that need nothing heavy."""
 
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +7,6 @@ from unittest.mock import Mock
 
 import pytest
 
-import srgan
 from srgan.commands import COMMANDS, run
 from srgan.system.program import how_to_start, words_before_settings
 
@@ -67,17 +65,6 @@ def test_the_next_command_is_of_the_kind_that_was_used(monkeypatch: pytest.Monke
     assert how_to_start("train")[1:] == ["-m", "srgan", "train"]  # works without bin being on the path
     monkeypatch.setattr("shutil.which", lambda name: str(tmp_path / "bin" / name))
     assert how_to_start("train") == ["srgan", "train"]
-
-
-def test_the_room_of_exports_is_its_command(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = Path(srgan.__file__).parent / "export" / "__main__.py"
-    monkeypatch.setattr(sys, "argv", [str(path), "--help"])
-    with pytest.raises(SystemExit) as stop:
-        runpy.run_path(str(path), run_name="__main__")  # as python -m would
-    assert not stop.value.code
-    assert "usage: srgan export " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("option", [["--config-path=mine"], ["--config-path", "mine"], ["-cp", "mine"]])

@@ -1,13 +1,16 @@
 """Tests of the network made for inference: another one, faster, with the same pictures out."""
 
 import pickle
+import platform
+from collections.abc import Callable
 from copy import deepcopy
 from typing import cast
 
 import pytest
 import torch
+from torch import Tensor
 
-from srgan.inference import for_inference
+from srgan.inference import for_inference, fused
 from srgan.networks import Generator
 from srgan.networks.blocks import BicubicUpscale, Norm
 
@@ -24,18 +27,33 @@ def generator() -> Generator:
 
 
 @pytest.mark.parametrize("norm", ["none", "batch"])
-@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("is_fused", [True, False])
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (3, 2), (17, 13)])
 def test_the_pictures_are_the_same(
-    generator: Generator, size: tuple[int, int], fused: bool, norm: Norm, monkeypatch: pytest.MonkeyPatch
+    generator: Generator, size: tuple[int, int], is_fused: bool, norm: Norm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not fused:  # as on processors and devices that cannot
+    if not is_fused:  # as on processors and devices that cannot
         monkeypatch.setattr("srgan.inference.fused._packable_types", lambda: frozenset())
     other = Generator(**{**generator.config, "norm": norm}).eval()
     other.load_state_dict(generator.state_dict(), strict=False)
     lr = torch.rand(2, 3, *size)
     with torch.inference_mode():
         torch.testing.assert_close(for_inference(other)(lr), other(lr), rtol=1e-5, atol=1e-6)
+
+
+def test_processors_that_torch_fuses_on_are_known() -> None:
+    if platform.machine() in ("x86_64", "AMD64"):
+        assert torch.float32 in fused._packable_types()
+
+
+@pytest.mark.parametrize(
+    "operator", [lambda *_, **__: torch.zeros(1, 16, 5, 6), lambda *_, **__: torch.ops.mkldnn.gone]
+)
+def test_operators_that_do_something_else_are_not_used(
+    operator: Callable[..., Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fused, "_fused", operator)
+    assert not fused._works(torch.float32)
 
 
 def test_in_bfloat16_the_pictures_are_nearly_the_same(generator: Generator) -> None:

@@ -222,6 +222,13 @@ def test_a_picture_of_two_folders_keeps_its_place(tmp_path: Path) -> None:
     assert planned(one, two, output=output, owners=both) == ["one/i.png", "j.png"]
 
 
+def test_names_that_differ_by_case_stay_where_they_were_given(tmp_path: Path) -> None:
+    source, output = make(tmp_path, "A.jpg", "a.png"), tmp_path / "out"
+    owners = {name: (source / own).resolve() for name, own in (("A.png", "A.jpg"), ("a.png", "a.png"))}
+    assert planned(source, output=output, owners=owners) == ["A.png", "a.png"]
+    assert planned(source, output=output, owners={"A.png": owners["A.png"]}) == ["A.png", "a.png.png"]
+
+
 def test_a_name_that_was_given_among_others_stays(tmp_path: Path) -> None:
     source, output = make(tmp_path, "2024/b/i.jpg", "2025/b/i.jpg", "2025/b/i.png"), tmp_path / "out"
     roots = [source / year / "b" for year in ("2024", "2025")]

@@ -86,11 +86,11 @@ def test_several_inputs_in_brackets_are_a_list(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     (tmp_path / "[x,y]").mkdir()
     names, lists = ("input", "output"), ("input",)
-    typed = ["input=[monday,tue = sday/ü, 'c']", "output=[a,b]"]
+    typed = ["input=[monday,tue = sday/ü, 'c, d']", "output=[a,b]"]
     with initialize_config_dir(version_base="1.3", config_dir=str(PROJECT / "conf")):
         found = compose("predict", overrides=quoted_paths(typed, names, literal=True, lists=lists))
         one = compose("predict", overrides=quoted_paths(["input=[x,y]"], names, literal=True, lists=lists))
-    assert list(found.input) == ["monday", "tue = sday/ü", "c"]
+    assert list(found.input) == ["monday", "tue = sday/ü", "c, d"]
     assert (found.output, one.input) == ("[a,b]", "[x,y]")
     with pytest.raises(ValueError, match="Expected input= to name a file or a folder, got nothing"):
         quoted_paths(["input=[a,]"], names, literal=True, lists=lists)
@@ -106,6 +106,13 @@ def test_files_called_like_settings_and_options_are_inputs(tmp_path: Path, monke
     assert others == settings
     with initialize_config_dir(version_base="1.3", config_dir=str(PROJECT / "conf")):
         assert list(compose("predict", overrides=[inputs]).input) == files
+
+
+def test_a_path_may_begin_like_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "output" / "strength=0.5").mkdir(parents=True)
+    (tmp_path / "output" / "strength=0.5" / "a.png").touch()
+    assert bare_inputs(["output/strength=0.5/a.png"], SETTINGS) == ["input='output/strength=0.5/a.png'"]
 
 
 def test_bare_paths_are_inputs(tmp_path: Path) -> None:

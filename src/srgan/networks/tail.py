@@ -27,10 +27,8 @@ class UpscaleTail(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Map (N, C, h, w) to (N, 3, 2h, 2w)."""
         unshuffled = self.upscale.activation(self.upscale.conv(features))  # (N, 4C, h, w): PReLU is pointwise
-        padding = _COARSE_KERNEL // 2
-        coarse = functional.conv2d(
-            unshuffled, self.coarse_kernel(), self.coarse_bias(), padding=padding
-        )  # (N, 12, h, w)
+        # To (N, 12, h, w).
+        coarse = functional.conv2d(unshuffled, self.coarse_kernel(), self.coarse_bias(), padding=_COARSE_KERNEL // 2)
         image: Tensor = self.shuffle(coarse)
         return image
 

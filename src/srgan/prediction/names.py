@@ -3,7 +3,7 @@
 import os
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from pathlib import Path, PurePath
 
 # The ways to call a result, in the order in which they are tried.
@@ -18,7 +18,7 @@ def told_apart(names: Mapping[Path, PurePath], roots: Mapping[Path, Path]) -> di
         roots: By input, the folder that it was found in.
     """
     folders, apart, told = _folder_names(set(roots.values())), dict(names), set[Path]()
-    while more := _crowded(apart, ()) - told:
+    while more := _crowded(apart, (), frozenset()) - told:
         apart |= {path: folders[roots[path]] / names[path] for path in more}
         told |= more
     return apart
@@ -65,7 +65,7 @@ def result_names(
             taken[path] = max(taken[path], _BOTH_ENDINGS)
     while True:
         chosen = {path: ways[path][taken[path]] for path in names}
-        crowded = {path for path in _crowded(chosen, companions) if taken[path] < last}
+        crowded = {path for path in _crowded(chosen, companions, kept) if taken[path] < last}
         if not crowded:
             return chosen
         crowded = crowded - kept or crowded
@@ -102,10 +102,11 @@ def _folder_names(roots: Collection[Path]) -> dict[Path, PurePath]:
     return found
 
 
-def _crowded(chosen: Mapping[Path, PurePath], companions: Sequence[str]) -> set[Path]:
+def _crowded(chosen: Mapping[Path, PurePath], companions: Sequence[str], kept: Set[Path]) -> set[Path]:
     """The inputs of which a file would be that of another.
 
-    Where one name is told from another by case alone, as those of their inputs are, no other way to call them helps.
+    Pictures whose own paths differ by case alone are left alone: no other name would tell them apart. So are those that
+    all have their names already.
     """
     users: defaultdict[str, dict[Path, str]] = defaultdict(dict)
     for path, name in chosen.items():
@@ -113,7 +114,8 @@ def _crowded(chosen: Mapping[Path, PurePath], companions: Sequence[str]) -> set[
             users[_folded(f"{name}{ending}")][path] = os.path.normcase(f"{name}{ending}")
     crowded: set[Path] = set()
     for exact in users.values():
-        if len(set(exact.values())) < len(exact) or len({_folded(str(path)) for path in exact}) > 1:
+        is_one = len(set(exact.values())) < len(exact)
+        if is_one or (not exact.keys() <= kept and len({_folded(str(path)) for path in exact}) > 1):
             crowded.update(exact)
     return crowded
 

@@ -36,6 +36,7 @@ _HYDRAS_OPTIONS = (
     "-c",
     "--cfg",
 )
+_COMMA = re.compile(r""",(?=(?:[^'"]|'[^']*'|"[^"]*")*$)""")  # not within quotes
 _WORDS = frozenset({"true", "false", "inf", "nan"})
 
 
@@ -68,7 +69,7 @@ def quoted_paths(
         if is_sweep and "," in value:
             return argument if re.search(r"[('\"\[{]", value) else f"{key}={','.join(map(_as_path, value.split(',')))}"
         if name in lists and re.fullmatch(r"\[.+\]", value, re.DOTALL) and not os.path.exists(value):
-            paths = [path.strip() for path in value[1:-1].split(",")]
+            paths = [path.strip() for path in re.split(_COMMA, value[1:-1])]
             require_paths({name: paths})
             return f"{key}=[{','.join(map(_as_path, paths))}]"
         is_grammar = not literal and (value[0] in "[{" or "${" in value) and not os.path.exists(value)
@@ -102,8 +103,9 @@ def bare_inputs(arguments: Sequence[str], settings: Collection[str]) -> list[str
 def _is_bare(argument: str, settings: Collection[str]) -> bool:
     key, is_setting, _ = argument.partition("=")
     group = re.split(r"[./@]", key.lstrip("+~"))[0]
-    if is_setting:  # or part of a path, such as out/strength=0.5/a.png
-        return group not in settings and os.path.exists(argument)
+    if is_setting:  # or part of a path, such as output/strength=0.5/a.png
+        is_override = group in settings and ("/" not in key or group == "hydra")
+        return not is_override and os.path.exists(argument)
     is_option = argument.startswith("-") and argument != "-"
     is_removal = argument.startswith("~") and "/" not in argument  # ~name removes a setting
     return not (is_option or is_removal) or (group not in settings and os.path.isfile(argument))

@@ -40,6 +40,7 @@ def test_no_description_states_the_old_shape(
     ("description", "kept"),
     [
         ("My dog, shape: [round]", "My dog, shape: [round]"),
+        ("<HOME> on a sign: <WELCOME>", "<HOME> on a sign: <WELCOME>"),
         ('{"shape": [6, 5, 3], "axes": "YXS", "sample": "x7"}', '{"sample": "x7"}'),
         ('{"shape": "round', '{"shape": "round'),
         ('{"shape": ' + "[" * 20_000, '{"shape": ' + "[" * 20_000),

@@ -22,6 +22,7 @@ from srgan.prediction import Summary
 from srgan.prediction.pages.compare import compare, named_weights
 from srgan.weights import WeightsError, save_generator
 from tests.forked import run_script
+from tests.weights.community_files import write_compact
 
 
 @pytest.fixture
@@ -120,6 +121,14 @@ def test_another_scale_is_brought_to_the_largest_by_bicubic(folder: Path) -> Non
     scores = json.loads((folder / "out" / "scores.json").read_text(encoding="utf-8"))["scores"]
     expected = score_card(layer(block, "network-0"), read_image(folder / "hr" / "a.png"), scale=4)
     assert scores["double"]["a.png"] == pytest.approx(expected)
+
+
+def test_consistency_with_scale_1_is_refused_before_any_work(folder: Path) -> None:
+    restore = write_compact(folder / "restore.pth", scale=1)
+    weights = [str(folder / "first.safetensors"), str(restore)]
+    with pytest.raises(ValueError, match="Expected consistency=false with a network whose scale is 1"):
+        compare(ckpt=weights, source=folder / "lr", output=folder / "out", device="cpu", consistency=True)
+    assert not (folder / "out").exists()
 
 
 def test_a_picture_that_one_could_not_do_is_named(folder: Path) -> None:

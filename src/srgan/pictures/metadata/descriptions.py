@@ -10,7 +10,8 @@ from PIL import ExifTags
 
 from srgan.pictures.metadata.exif import Directory, Entry
 
-_TIFFFILE, _IMAGEJ, _OME = b'{"shape":', b"ImageJ=", b"OME>"  # how they begin, and OME-XML ends
+_TIFFFILE, _IMAGEJ, _XML = b'{"shape":', b"ImageJ=", b"<"  # how they begin
+_OME = (b"</OME>", b":OME>")  # how OME-XML ends
 _SHAPE = ("shape", "axes", "truncated")  # what tifffile says of it, beside what its users do
 _ASCII = 2
 
@@ -21,7 +22,7 @@ def without_layout(tags: Directory) -> Directory:
     if not isinstance(entry, Entry):
         return tags
     text = entry.data.strip(b"\0 \r\n")
-    if not text.startswith((_TIFFFILE, _IMAGEJ)) and not text.endswith(_OME):
+    if not text.startswith((_TIFFFILE, _IMAGEJ)) and not (text.startswith(_XML) and text.endswith(_OME)):
         return tags
     others = {tag: value for tag, value in tags.items() if tag != ExifTags.Base.ImageDescription}
     kept = _said_besides(text) if text.startswith(_TIFFFILE) else b""

@@ -60,6 +60,8 @@ def compare(
     weights = named_weights(ckpt)
     networks = [_known(name, path) for name, path in weights.items()]  # of all before the work on any
     scale = max(each.scale for each in networks)
+    if network.get("consistency") and any(each.scale == 1 for each in networks):
+        raise ValueError("Expected consistency=false with a network whose scale is 1: it would give the input back.")
     references = find_references(reference, scale, max_pixels=max_pixels * scale**2, device=device)
     if not overwrite:
         require_own(output, page=True, scores=references is not None)
