@@ -92,6 +92,7 @@ def _onnxruntime(model: Path) -> Enlarge:
 
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = torch.get_num_threads()
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")  # nor take the next one's cores
     session = onnxruntime.InferenceSession(str(model), settings, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda lr: session.run(None, {name: lr})[0]

@@ -28,8 +28,9 @@ def test_windows_cover_the_side_once_with_margins(length: int, size: int, start:
 @pytest.mark.parametrize(
     ("gigabytes", "expected"),
     [
-        (None, 256),
-        (100, 256),  # 336 x 336 pixels of 9.8 kB: 1.1 GB
+        (None, 512),
+        (100, 512),  # 592 x 592 pixels of 9.8 kB: 3.4 GB
+        (3.0, 256),  # 336 x 336: 1.1 GB
         (2.0, 192),  # 272 x 272: 0.7 GB
         (1.0, 128),  # 208 x 208: 0.4 GB
         (0.001, 32),  # nothing fits: the smallest is tried
@@ -47,8 +48,8 @@ def test_auto_takes_the_largest_tile_that_half_the_memory_holds(
 
 def test_auto_takes_the_smaller_of_two_that_cost_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "available_memory", lambda device: None)
-    # Without the margins 320 pixels are left: two tiles of 160, whether 192 or 256 are allowed.
-    assert auto_tile_size(Generator(), 400, 90, batch_size=1, device=torch.device("cpu")) == 192
+    # Without the margins 600 pixels are left: two tiles of 300, whether 384 or 512 are allowed.
+    assert auto_tile_size(Generator(), 680, 90, batch_size=1, device=torch.device("cpu")) == 384
 
 
 def test_auto_takes_a_small_picture_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:

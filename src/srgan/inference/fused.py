@@ -1,7 +1,7 @@
 """A generator's convolutions for inference: activation and sum in the convolution's own pass.
 
 On x86 processors oneDNN does both while the values are in registers, and reads weights that were laid out for it once:
-a twenty-fifth less time on quiet cores, a fifth on busy ones, where every pass more is a wait for all threads.
+4 % less time on quiet cores, a fifth on busy ones, where every pass more is a wait for all threads.
 """
 
 import platform

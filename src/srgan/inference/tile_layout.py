@@ -13,9 +13,9 @@ from torch import Tensor
 from srgan.inference.wrapper import Network
 from srgan.system.device import available_memory
 
-# Sides that are tried for tile_size=auto. On a CPU larger ones save less work than its caches lose; see docs.
-_CPU_SIDES = (32, 48, 64, 96, 128, 192, 256)
-_ACCELERATOR_SIDES = (*_CPU_SIDES, 384, 512, 768, 1024)
+# Sides that are tried for tile_size=auto. On a CPU larger ones save little for the memory that they take; see docs.
+_CPU_SIDES = (32, 48, 64, 96, 128, 192, 256, 384, 512)
+_ACCELERATOR_SIDES = (*_CPU_SIDES, 768, 1024)
 _SHARE = 0.5  # of the memory that is left; the rest is for what else grows
 _TIE = 1.05
 _SMALLEST_TILE = 16
