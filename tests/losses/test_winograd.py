@@ -83,6 +83,7 @@ def test_training_goes_on_from_a_validation() -> None:
 
 
 def test_the_content_loss_is_the_same_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)  # of one seed in twelve a ReLU's input is so near 0 that rounding turns it over
     content = ContentLoss(network="vgg16", layer="vgg43", weights="random")
     sr, hr = torch.rand(1, 3, 100, 108, requires_grad=True), torch.rand(1, 3, 100, 108)
     fast = content(sr, hr)

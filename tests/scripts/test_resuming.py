@@ -1,10 +1,12 @@
 """Tests of train.py that resumes: what it takes, what it refuses, and what it says of changes."""
 
+import errno
 import json
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 from unittest.mock import Mock
 
 import pytest
@@ -257,3 +259,27 @@ def test_a_run_at_its_end_has_nothing_to_train(
     with pytest.raises(ValueError, match=message):
         train.train(compose_train("trainer.max_steps=1", f"ckpt_path={ckpt}", f"output_dir={again}"))
     assert not (again / "generator.safetensors").exists()
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_full_disk_is_said_once_with_the_file_and_how_to_go_on(
+    compose_train: Compose, ckpt: Path, monkeypatch: pytest.MonkeyPatch, is_first: bool
+) -> None:
+    before = ckpt.read_bytes()
+    if is_first:
+        shutil.rmtree(ckpt.parents[1])
+
+    def full(content: object, file: BinaryIO) -> None:
+        file.write(b"half")
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        finally:
+            raise RuntimeError("unexpected pos 374336 vs 374232")
+
+    monkeypatch.setattr("srgan.training.callbacks.checkpoint.torch.save", full)
+    settings = ["trainer.max_steps=2", *([] if is_first else [f"ckpt_path={ckpt}"])]
+    how = "the same command starts over" if is_first else f"Resume with: .*ckpt_path={ckpt.parents[1]}"
+    with pytest.raises(ValueError, match=rf"No space left for .*\.ckpt: stopped at step [12]\. Free some\. .*{how}"):
+        train.train(compose_train(*settings))
+    assert is_first or ckpt.read_bytes() == before
+    assert not list(ckpt.parent.glob(".unfinished*"))

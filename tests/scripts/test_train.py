@@ -1,16 +1,13 @@
 """Tests of train.py as a user runs it: what a run leaves behind, how it ends when it is stopped, and bad input."""
 
-import errno
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 import torch
@@ -117,30 +114,6 @@ def test_missing_input_is_named(
 ) -> None:
     with pytest.raises(error, match=message):
         train.train(compose_train("trainer.max_steps=1", *overrides))
-
-
-@pytest.mark.parametrize("is_first", [True, False])
-def test_a_full_disk_is_said_once_with_the_file_and_how_to_go_on(
-    compose_train: Compose, ckpt: Path, monkeypatch: pytest.MonkeyPatch, is_first: bool
-) -> None:
-    before = ckpt.read_bytes()
-    if is_first:
-        shutil.rmtree(ckpt.parents[1])
-
-    def full(content: object, file: BinaryIO) -> None:
-        file.write(b"half")
-        try:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        finally:
-            raise RuntimeError("unexpected pos 374336 vs 374232")
-
-    monkeypatch.setattr("srgan.training.callbacks.checkpoint.torch.save", full)
-    settings = ["trainer.max_steps=2", *([] if is_first else [f"ckpt_path={ckpt}"])]
-    how = "the same command starts over" if is_first else f"Resume with: .*ckpt_path={ckpt.parents[1]}"
-    with pytest.raises(ValueError, match=rf"No space left for .*\.ckpt: stopped at step [12]\. Free some\. .*{how}"):
-        train.train(compose_train(*settings))
-    assert is_first or ckpt.read_bytes() == before
-    assert not list(ckpt.parent.glob(".unfinished*"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
