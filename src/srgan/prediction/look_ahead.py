@@ -1,6 +1,6 @@
 """The next files are read while the present one is computed, and small ones of one size computed together with it.
 
-Each is still written and told of by itself.
+Each is still written and reported separately.
 
 What the network is about to be asked by the next files is computed ahead, as far as it has the size of what the present
 one asks. Asked for it, the result is there; asked for anything else, it is computed as ever. A GPU that is idle most of
@@ -105,7 +105,7 @@ class Batches:
         try:
             results = iter(self._upscaler.enlarge(lr))
         except (ValueError, RuntimeError, MemoryError):
-            return  # each alone, in its turn: what is wrong with one is told of that one
+            return  # each alone, in its turn, so that an error is reported for its own picture
         share = (time.perf_counter() - start) / len(group)
         for path, asked in group.items():
             self._answers[path] = [(each, next(results)[None]) for each in asked]

@@ -28,7 +28,7 @@ _SHARE = 8  # part of the free memory that results may take on their way into fi
 _ENOUGH = 2**31  # bytes, where the system does not say how much is free
 
 # Computes a job; for each of the job's targets, how to write it into an open file, which happens in another thread. It
-# is told of jobs to come as well, which it may read or compute together with this one; each still has its own turn.
+# is given the next jobs as well, which it may read or compute together with this one; each still has its own turn.
 Process = Callable[[Job, Sequence[Job]], Mapping[Path, Writer]]
 
 
@@ -105,7 +105,7 @@ def run_jobs(
         made_with: The ``fingerprint`` of the settings.
         overwrite: Replace files that are not ours, or another picture's.
         title: What the progress bar is called.
-        look_ahead: How many of the jobs to come ``process`` is told of, less those that are done.
+        look_ahead: How many of the next jobs ``process`` is given, without those that are done.
         num_bytes: How much memory the result of a job takes, asked when it was computed.
 
     Returns:

@@ -35,7 +35,7 @@ def result_suffix(name: str, wish: Wish) -> str:
 
 
 def told(task: Task) -> dict[str, Any]:
-    """What the page is told of a task."""
+    """What the page shows of a task."""
     return {
         "id": task.id,
         "name": task.name,

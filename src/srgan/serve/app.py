@@ -30,7 +30,7 @@ from srgan.serve.work import Work
 from srgan.system.pages import page_template
 
 _LONGEST_NAME = 300
-_WATCH_S = 1.0  # how often it is looked whether whoever waits is still there
+_WATCH_S = 1.0  # how often a waiting client is checked for still being connected
 _HEADERS = {"Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 

@@ -86,7 +86,7 @@ class Queue:
                 )
 
     def add(self, task: Task) -> None:
-        """Take a task; one that has failed already is kept to be told of.
+        """Take a task; one that has failed already is kept, so that it can be reported.
 
         Raises:
             QueueFullError: If there are too many.

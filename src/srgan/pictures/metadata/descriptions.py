@@ -30,7 +30,7 @@ def without_layout(tags: Directory) -> Directory:
 
 
 def _said_besides(text: bytes) -> bytes:
-    """What is left of tifffile's JSON without the shape, as it lies in a file; empty if nothing is."""
+    """The JSON of tifffile without the shape, as bytes to store; empty if nothing else is in it."""
     try:
         said = json.loads(text)
     except (ValueError, RecursionError):  # somebody else's, then
