@@ -68,6 +68,17 @@ def test_in_bfloat16_the_pictures_are_nearly_the_same(generator: Generator) -> N
     assert not torch.equal(mixed, full)
 
 
+def test_what_autocast_would_take_counts_only_while_it_is_on(generator: Generator) -> None:
+    lr = torch.rand(1, 3, 17, 13)
+    usual = torch.get_autocast_dtype("cpu")
+    torch.set_autocast_dtype("cpu", torch.float16)  # what it is on CUDA
+    try:
+        with torch.inference_mode():
+            torch.testing.assert_close(for_inference(generator)(lr), generator(lr), rtol=1e-5, atol=1e-6)
+    finally:
+        torch.set_autocast_dtype("cpu", usual)
+
+
 def test_a_network_that_was_used_can_be_copied_and_pickled(generator: Generator) -> None:
     lr = torch.rand(1, 3, 9, 8)
     with torch.inference_mode():

@@ -74,7 +74,8 @@ class _InFull(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """What the layer makes of images."""
         device = images.device.type
-        with torch.autocast(device, enabled=torch.get_autocast_dtype(device) is not torch.bfloat16):
+        in_half = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) is not torch.bfloat16
+        with torch.autocast(device, enabled=in_half):
             result: Tensor = self.layer(images)
         return result
 
