@@ -26,7 +26,7 @@ types: $(VENV)/installed-dev
 
 check: lint types test
 
-bench: $(VENV)/installed
+bench: $(VENV)/installed-measure
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.train_step
 	$(BIN)/python -m benchmarks.inference
@@ -47,6 +47,10 @@ $(VENV)/installed: pyproject.toml
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+$(VENV)/installed-measure: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable '.[measure]'
 	@touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed
