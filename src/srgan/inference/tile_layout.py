@@ -206,7 +206,7 @@ def _warn_of_leak(network: Network, height: int, width: int, *, tile_size: TileS
             f"in one piece that takes about {network.num_bytes(height * width) / 1e9:.2g} GB, more than half of what"
             f" {device} has left, so it is computed in tiles."
         )
-        cure = "Free memory, use a machine with more, or try it in one piece with tile_size=null."
+        cure = "tile_size=null tries it in one piece, after memory was freed or on a machine with more."
     warnings.warn(
         f"This network looks at the whole picture, here {width}x{height} pixels, but {why}{_leak_in_words(network)}"
         f" {cure}",

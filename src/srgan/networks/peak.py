@@ -24,12 +24,12 @@ class Peak(NamedTuple):
         return num_pixels * (self.linear + self.quadratic * num_pixels)
 
 
-class _Largest(TorchDispatchMode):
+class _Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes the bytes of the largest operation: all that it reads but weights, and all that it makes."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.num_bytes = 0
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.num_bytes: int = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
@@ -61,6 +61,7 @@ def measure_peak(network: nn.Module) -> Peak:
 
 
 def _largest(network: nn.Module, image: Tensor) -> int:
-    with _Largest() as largest:
+    largest = _Largest()
+    with largest:
         network(image)
     return largest.num_bytes
