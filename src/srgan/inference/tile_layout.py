@@ -218,4 +218,4 @@ def _leak_in_words(network: Network) -> str:
     """By how much tiles differ, as a sentence; empty where they do not."""
     if not network.leak:
         return ""
-    return f" Tiles differ from one piece, on noise by up to {255 * network.leak:.1f} of 255 levels."
+    return f" Tiles differ from one piece: on noise by up to {255 * network.leak:.1f} of 255 levels, on photos perhaps by more."
