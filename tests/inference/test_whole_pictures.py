@@ -112,10 +112,13 @@ def test_tiles_that_were_asked_for_are_used_and_warned_of(lr: Tensor) -> None:
     assert len(called) > 1
 
 
-def test_a_small_picture_is_not_warned_of(lr: Tensor) -> None:
+@pytest.mark.parametrize("tile_size", [600, 700])
+def test_a_tile_that_is_all_of_it_is_not_warned_of(tile_size: int, lr: Tensor) -> None:
+    adapted = network(everywhere=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        upscale(network(everywhere=True), lr[..., :100], tile_size=100)
+        tiled = upscale(adapted, lr, tile_size=tile_size)  # 600 and a margin of 64 to each side are more than 700
+    assert torch.equal(tiled, upscale(adapted, lr))
 
 
 def test_whole_pictures_at_once_are_as_many_as_fit(lr: Tensor, memory: Callable[[float], None]) -> None:

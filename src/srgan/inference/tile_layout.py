@@ -62,7 +62,7 @@ class Tiles:
                 self._batch_size = _whole_at_once(network, self._height * self._width, batch_size, self.device)
         else:
             self._size = min(tile_size or longest, longest)
-        if self._size < longest and network.leak:
+        if self._size < longest and network.leak and self._are_several():
             _warn_of_leak(network, self._height, self._width, tile_size=tile_size, device=self.device)
         self.left = deque(self._batches())
 
@@ -92,12 +92,16 @@ class Tiles:
     def warn_if_halved(self) -> None:
         """Say how to save the attempts, if there were any; the place that is named is where ``upscale`` was called."""
         if self._halved:
-            leak = _leak_in_words(self._network) if self._size < max(self._height, self._width) else ""
+            leak = _leak_in_words(self._network) if self._are_several() else ""
             warnings.warn(
                 f"Out of memory on {self.device}: went on with tile_size={self._size} batch_size={self._batch_size}."
                 f" Set these to save the attempts.{leak}",
                 stacklevel=3,
             )
+
+    def _are_several(self) -> bool:
+        """Whether a picture is cut; a tile with its margins may be all of it."""
+        return len(self._cut(self._height)) * len(self._cut(self._width)) > 1
 
     def _batches(self, *, start: int = 0) -> Iterator[Sequence[Tile]]:
         """What is computed at once: tiles of one row, of all pictures; from a row of pixels on."""
@@ -218,4 +222,5 @@ def _leak_in_words(network: Network) -> str:
     """By how much tiles differ, as a sentence; empty where they do not."""
     if not network.leak:
         return ""
-    return f" Tiles differ from one piece: on noise by up to {255 * network.leak:.1f} of 255 levels, on photos perhaps by more."
+    levels = f"{255 * network.leak:.1f} of 255 levels"
+    return f" Tiles differ from one piece: on noise by up to {levels}, on photos perhaps by more."
