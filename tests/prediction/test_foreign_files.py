@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import pytest
 from PIL import Image
 
 from srgan.evaluation.metrics import score_card
-from srgan.inference import upscale
+from srgan.inference import TileSize, upscale
+from srgan.networks.reach import Reach
 from srgan.pictures.rgb import read_image
 from srgan.prediction.pages.review import predict_and_review
 from srgan.prediction.predict import Prediction
@@ -76,3 +78,29 @@ def test_a_network_of_scale_1_takes_no_size(size: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"no size= with a network that restores .*got size={size}"):
         Prediction(source=tmp_path / "a.png", output=tmp_path / "out", ckpt=str(ckpt), device="cpu", size=size)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_tiles_that_show_are_done_again_in_one_piece(
+    everywhere: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leak = 0.01 if everywhere else 0.0  # as measured of networks that look at the whole picture
+    monkeypatch.setattr("srgan.weights.foreign_file.user_cache_path", lambda *_, **__: tmp_path / "cache")
+    monkeypatch.setattr("srgan.weights.foreign_file.measure_reach", lambda *_, **__: Reach(4, 1, leak))
+    ckpt = write_compact(tmp_path / "net.pth")
+    textured_photo(20, 40, seed=0).save(tmp_path / "a.png")
+
+    def run(tile_size: TileSize) -> bool:
+        """Whether there was something to do."""
+        prediction = Prediction(
+            source=tmp_path / "a.png", output=tmp_path / "out", ckpt=str(ckpt), device="cpu", tile_size=tile_size
+        )
+        return bool(prediction.run().written)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert run(16)
+        assert not run(16)
+        assert run("auto") == everywhere
+        assert run(None)  # as the warning says to, where memory was short
+        assert run(12) == everywhere

@@ -1,7 +1,6 @@
 """Tests of other projects' files: run as they are, measured, tiled, blended; or refused with a reason."""
 
 import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -150,23 +149,6 @@ def test_windows_of_attention_fall_alike_in_tiles() -> None:
     assert network.alignment == 8
     lr = torch.rand(1, 3, 45, 83)
     assert torch.allclose(upscale(network, lr, tile_size=11), upscale(network, lr), atol=1e-6)
-
-
-def test_a_network_that_sees_the_whole_picture_says_so() -> None:
-    class Global(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = torch.nn.Parameter(torch.ones(1))
-
-        def forward(self, lr: torch.Tensor) -> torch.Tensor:
-            return self.weight * (lr - lr.mean((-2, -1), keepdim=True)).clamp(0, 1)
-
-    network = Adapted(Global(), architecture="Global", scale=1).eval()
-    with pytest.warns(UserWarning, match=r"Global looks further .*of 255 levels.*tile_size=null"):
-        assert network.receptive_radius == 64
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # once is enough
-        assert network.receptive_radius == 64
 
 
 class Bomb:

@@ -46,11 +46,11 @@ def _num_at_once(network: Network, lr: Tensor) -> int:
     """How many views are computed together: 4, 2 or 1."""
     num_pixels = lr.numel() // lr.shape[1]
     if lr.device.type == "cpu":
-        most = _CPU_PIXELS
+        most = _CPU_PIXELS // num_pixels
     else:
         left = available_memory(lr.device)
-        most = 0 if left is None else int(_SHARE * left / network.bytes_per_pixel)
-    return next((number for number in (4, 2) if number * num_pixels <= most), 1)
+        most = 0 if left is None else int(_SHARE * left / network.num_bytes(num_pixels))
+    return next((number for number in (4, 2) if number <= most), 1)
 
 
 class SelfEnsemble(Wrapper):

@@ -34,6 +34,7 @@ from srgan.inference import (
 )
 from srgan.inference.channels import upscale_picture
 from srgan.inference.tiling import Canvas
+from srgan.networks import Adapted, AnyGenerator
 from srgan.pictures import Picture, from_array, from_image, require_unit, to_array, to_image
 from srgan.system.device import choose_device
 from srgan.weights import TRAINED_ON_FROM, blend, load_generator
@@ -111,6 +112,17 @@ class Upscaler:
     def scale(self) -> int:
         """How many times larger the result is."""
         return self._network.scale
+
+    @property
+    def visible_tiling(self) -> TileSize:
+        """``tile_size`` where results depend on it: of networks that look at the whole picture; ``auto`` for others.
+
+        In one piece also of other projects' networks that were not measured, which may be such.
+        """
+        if self.tile_size is None:
+            plain = self._plain if isinstance(self._plain, AnyGenerator) else self._plain.generator
+            return None if isinstance(plain, Adapted) else "auto"
+        return self.tile_size if self.tile_size != "auto" and self._network.leak else "auto"
 
     @contextmanager
     def watched(self, call: Callable[[], None]) -> Iterator[None]:

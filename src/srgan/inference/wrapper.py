@@ -40,9 +40,13 @@ class Wrapper(nn.Module):
         return self.network.alignment
 
     @property
-    def bytes_per_pixel(self) -> float:
-        """Device memory that an input pixel takes at the peak, in float32."""
-        return self.network.bytes_per_pixel
+    def leak(self) -> float:
+        """By how much tiles differ from the whole picture; 0 if by less than half a level."""
+        return self.network.leak
+
+    def num_bytes(self, num_pixels: int) -> float:
+        """Device memory that an image of that many input pixels takes at the peak, in float32."""
+        return self.network.num_bytes(num_pixels)
 
 
 Network: TypeAlias = AnyGenerator | Wrapper

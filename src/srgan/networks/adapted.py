@@ -1,7 +1,6 @@
 """A network of any architecture with our interface: inputs of any size, and a measured margin for tiles."""
 
 import copy
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from srgan.networks.any_generator import AnyGenerator
-from srgan.networks.reach import HALF_A_LEVEL, Reach, bytes_per_pixel, measure_reach
+from srgan.networks.peak import Peak, measure_peak
+from srgan.networks.reach import HALF_A_LEVEL, Reach, measure_reach
 
 
 class Adapted(AnyGenerator):
@@ -49,7 +49,7 @@ class Adapted(AnyGenerator):
         self.multiple_of, self.minimum, self.square = multiple_of, minimum, square
         self._sixteen_bit_types, self._call, self._find_reach = sixteen_bit_types, call, find_reach
         self._reach: Reach | None = None
-        self._bytes_per_pixel: float | None = None
+        self._peak: Peak | None = None
 
     def forward(self, lr: Tensor) -> Tensor:
         """Map (N, 3, h, w) to (N, 3, scale * h, scale * w), not clamped."""
@@ -78,22 +78,18 @@ class Adapted(AnyGenerator):
         """How far the network looks; measured when it is first needed."""
         if self._reach is None:
             self._reach = measure_reach(self, scale=self.scale) if self._find_reach is None else self._find_reach(self)
-            if self._reach.leak >= HALF_A_LEVEL:
-                warnings.warn(
-                    f"{self.architecture} looks further than the margins of tiles, so that tiles differ from what it"
-                    f" gives in one piece: by up to {255 * self._reach.leak:.1f} of 255 levels, as measured on noise."
-                    " tile_size=null computes a picture in one piece, which takes more memory; larger tiles come"
-                    " closer.",
-                    stacklevel=2,
-                )
         return self._reach
 
     @property
-    def bytes_per_pixel(self) -> float:
-        """As measured at the largest layer."""
-        if self._bytes_per_pixel is None:
-            self._bytes_per_pixel = bytes_per_pixel(self)
-        return self._bytes_per_pixel
+    def leak(self) -> float:
+        """As measured; 0 if less than half a level of 255."""
+        return self.reach.leak if self.reach.leak >= HALF_A_LEVEL else 0.0
+
+    def num_bytes(self, num_pixels: int) -> float:
+        """As measured on two small images, when it is first needed."""
+        if self._peak is None:
+            self._peak = measure_peak(self)
+        return self._peak.num_bytes(num_pixels)
 
     @property
     def sixteen_bit_types(self) -> frozenset[torch.dtype]:

@@ -28,8 +28,15 @@ class AnyGenerator(nn.Module):
         raise NotImplementedError
 
     @property
-    def bytes_per_pixel(self) -> float:
-        """Device memory that an input pixel takes at the peak, in float32."""
+    def leak(self) -> float:
+        """By how much, in [0, 1], tiles with that margin differ from the whole picture; 0 if by less than half a level.
+
+        Other than 0 for networks that look at the whole picture.
+        """
+        return 0.0
+
+    def num_bytes(self, num_pixels: int) -> float:
+        """Device memory that an image of that many input pixels takes at the peak, in float32."""
         raise NotImplementedError
 
     @property

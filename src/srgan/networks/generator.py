@@ -97,10 +97,9 @@ class Generator(AnyGenerator):
             radius += 1 / 2**stage  # each upscale layer convolves on a grid twice as fine as the last
         return math.ceil(radius + 4 / self.scale)
 
-    @property
-    def bytes_per_pixel(self) -> float:
-        """Device memory that an input pixel takes at the peak: 9.8 kB for the paper's network in float32."""
-        return _PEAK * self.channels * self.scale**2
+    def num_bytes(self, num_pixels: int) -> float:
+        """Device memory at the peak: 9.8 kB an input pixel for the paper's network in float32."""
+        return num_pixels * _PEAK * self.channels * self.scale**2
 
     @property
     def carries_picture(self) -> bool:

@@ -6,7 +6,7 @@ where a cut lies: the windows of both parts have to fall alike.
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +19,6 @@ _CUT = 64  # about where the picture is cut
 _ALIGNMENTS = (1, 8, 16, 32, 12, 24, 48, 64)
 _STEP = 4  # the margin is rounded up to multiples of this
 _FALLBACK = 64  # the margin where none suffices
-_PROBE = 32  # side of the image whose layers are weighed
-_ALIVE = 2.0  # how many times as much is held at once as goes into and comes out of the largest layer
 
 
 class Reach(NamedTuple):
@@ -106,23 +104,3 @@ def _settled(effect: Tensor) -> int | None:
     moved = (effect >= _SETTLED).nonzero()
     first = 0 if not len(moved) else int(moved[-1]) + 1
     return first if first <= len(effect) // 2 else None
-
-
-@torch.inference_mode()
-def bytes_per_pixel(network: nn.Module) -> float:
-    """Memory that an input pixel takes, in float32: what the largest layer holds, and as much again beside it."""
-    largest = 0
-
-    def weigh(_: nn.Module, inputs: Any, output: Any) -> None:
-        nonlocal largest
-        values = [each for each in (*inputs, output) if isinstance(each, Tensor)]
-        largest = max(largest, sum(value.numel() for value in values))
-
-    leaves = [module for module in network.modules() if not list(module.children())]
-    hooks = [module.register_forward_hook(weigh) for module in leaves]
-    try:
-        network(torch.full((1, 3, _PROBE, _PROBE), 0.5, device=_device(network)))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return 4 * _ALIVE * largest / _PROBE**2

@@ -17,7 +17,8 @@ from srgan.prediction.sizes import Size
 from srgan.prediction.watch import keep_up_to_date
 from srgan.weights import resolve
 
-_INDIFFERENT = ("ckpt", "blend_with", "device", "tile_size", "batch_size")  # of these, the weights' content decides
+# Of the weights the content decides, and tiles are seen by few networks: visible_tiling.
+_INDIFFERENT = ("ckpt", "blend_with", "device", "tile_size", "batch_size")
 
 
 class Prediction:
@@ -78,6 +79,7 @@ class Prediction:
         )
         deciding = {name: value for name, value in network.items() if name not in _INDIFFERENT}
         deciding |= {} if size is None else {"size": size}  # without one, ledgers of before it was there hold
+        deciding |= {} if upscaler.visible_tiling == "auto" else {"tile_size": upscaler.visible_tiling}
         self._made_with = fingerprint({**deciding, "format": format, "quality": quality}, _weights(**network))
         self._records = Records(self.folder)
 
