@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from srgan.data.degradations.number_checks import require_range
 from srgan.data.degradations import operators
+from srgan.data.degradations.number_checks import require_range
 from srgan.data.degradations.random_draws import RandomBlur, random_seed, uniform
 from srgan.pictures.resize import downscale
 from srgan.pictures.rgb import to_float, to_uint8
@@ -53,8 +53,8 @@ class ClassicalDegradation:
     def __call__(self, hr: Tensor, *, scale: int, rngs: Sequence[np.random.Generator]) -> Tensor:
         """See ``Degradation``."""
         kernels, noises = zip(*((self.blur.kernel(rng), self._noise(rng)) for rng in rngs), strict=True)
-        blurred = operators.blur(hr.split(1), kernels)
-        noisy = operators.add_noise(downscale(torch.cat(blurred), scale).split(1), noises)
+        blurred = operators.blur(torch.split(hr, 1), kernels)
+        noisy = operators.add_noise(torch.split(downscale(torch.cat(blurred), scale), 1), noises)
         return to_float(to_uint8(torch.cat(noisy)))
 
     def _noise(self, rng: np.random.Generator) -> operators.Noise:

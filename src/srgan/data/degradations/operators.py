@@ -9,12 +9,13 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import count
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
@@ -53,7 +54,7 @@ def blur(images: Sequence[Tensor], kernels: Sequence[Tensor]) -> list[Tensor]:
     """
 
     def work(batch: Tensor, places: list[int]) -> Tensor:
-        return _blur(batch, torch.stack([kernels[n] for n in places]))
+        return blur_batch(batch, torch.stack([kernels[n] for n in places]))
 
     sizes = [kernel.shape[-1] for kernel in kernels]
     # On CPUs with several threads, transforms of several images have other last digits than those of each alone.
@@ -61,7 +62,8 @@ def blur(images: Sequence[Tensor], kernels: Sequence[Tensor]) -> list[Tensor]:
     return _together(work, images, [None if size == 1 else (size, n if alone else 0) for n, size in enumerate(sizes)])
 
 
-def _blur(images: Tensor, kernels: Tensor) -> Tensor:
+def blur_batch(images: Tensor, kernels: Tensor) -> Tensor:
+    """Likewise as one batch, images of shape (N, 3, H, W) by kernels of (N, size, size)."""
     height, width = images.shape[-2:]
     margin = kernels.shape[-1] // 2
     outwards = mirror_pad(images, margin)
@@ -136,7 +138,7 @@ def _poisson_noise(images: Tensor, noises: Sequence[Noise]) -> Tensor:
 def jpegs(images: Sequence[Tensor], qualities: Sequence[int]) -> list[Tensor]:
     """Compress each image as JPEG and decode it again.
 
-    By libjpeg on the CPU, in as many threads as torch has, for images on any device: the result is that of files, and
+    By Pillow on the CPU, in as many threads as torch has, for images on any device: the result is that of files, and
     several times as fast as a codec of tensor operators. The images are moved there and back all at once, since a
     device waits for each move.
 
@@ -147,16 +149,12 @@ def jpegs(images: Sequence[Tensor], qualities: Sequence[int]) -> list[Tensor]:
     Returns:
         The same shapes.
     """
-    import torchvision.io  # noqa: F401  not in the threads, where it would be waited for
-
     if not images:
         return []
     sizes = [image.numel() for image in images]
     pixels = torch.split(to_uint8(torch.cat([image.flatten() for image in images])).cpu(), sizes)
-    # Colours innermost, as libjpeg has them, so that no thread has to turn them, for which torch would start more.
     arrays = [
-        values.view(image.shape[1:]).permute(1, 2, 0).contiguous().numpy()
-        for image, values in zip(images, pixels, strict=True)
+        values.view(image.shape[1:]).permute(1, 2, 0).numpy() for image, values in zip(images, pixels, strict=True)
     ]
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
         coded = [torch.from_numpy(array).permute(2, 0, 1).flatten() for array in threads.map(_jpeg, arrays, qualities)]
@@ -164,12 +162,11 @@ def jpegs(images: Sequence[Tensor], qualities: Sequence[int]) -> list[Tensor]:
     return [values.view(image.shape) for image, values in zip(images, back, strict=True)]
 
 
-def _jpeg(pixels: NDArray[np.uint8], quality: int) -> NDArray[Any]:
-    """By torchvision: the same bytes as Pillow, with less of Python, during which the other threads wait."""
-    from torchvision.io import decode_jpeg, encode_jpeg
-
-    file = encode_jpeg(torch.from_numpy(pixels).permute(2, 0, 1), quality)
-    return decode_jpeg(file).permute(1, 2, 0).numpy()
+def _jpeg(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, format="JPEG", quality=quality)
+    with Image.open(file) as opened:
+        return np.array(opened)  # a writable copy, as torch wants
 
 
 def on_device_of(image: Tensor, values: Tensor) -> Tensor:
@@ -188,7 +185,7 @@ def _together(
     done = list(images)
     for places in groups.values():
         batch = work(torch.cat([images[n] for n in places]), places)
-        for n, image in zip(places, batch.split(1), strict=True):
+        for n, image in zip(places, torch.split(batch, 1), strict=True):
             done[n] = image
     return done
 

@@ -100,7 +100,7 @@ class RealDegradation:
         images = [hr[n : n + 1] for n in spoilt]
         small = _degraded(images, [draws[n] for n in spoilt], scale)
         if clean:
-            small += downscale(torch.cat([hr[n : n + 1] for n in clean]), scale).split(1)
+            small += torch.split(downscale(torch.cat([hr[n : n + 1] for n in clean]), scale), 1)
         in_order = [image for _, image in sorted(zip(spoilt + clean, small, strict=True), key=lambda pair: pair[0])]
         return to_float(to_uint8(torch.cat(in_order)))
 
@@ -146,6 +146,6 @@ def _at_last(
 ) -> list[Tensor]:
     """Resize to a size and filter those images alone for which JPEG comes last, or not."""
     due = [each.jpeg_last == jpeg_last for each in draws]
-    sizes = [size if now else tuple(image.shape[-2:]) for now, image in zip(due, images, strict=True)]
+    sizes = [size if now else (image.shape[-2], image.shape[-1]) for now, image in zip(due, images, strict=True)]
     images = resize(images, sizes, [each.mode for each in draws])
     return blur(images, [each.sinc if now else identity() for now, each in zip(due, draws, strict=True)])
