@@ -21,14 +21,15 @@ SIZES = ((96, 16), (256, 12))  # side of the HR crop and batch size: this projec
 _SETTINGS = {
     "classical": ("data/degradation=classical",),
     "real": ("data/degradation=real",),
+    "web": ("data/degradation=web",),
     "strong augmentation": ("data/augmentation=strong",),
 }
 OPERATORS = {  # as the profiler names them
     "blur": ("blur",),
     "drawing kernels": ("kernel", "random_sinc"),
-    "resize": ("random_resize",),
-    "Gaussian noise": ("gaussian_noise",),
-    "Poisson noise": ("poisson_noise",),
+    "resize": ("resize",),
+    "Gaussian noise": ("_gaussian_noise",),
+    "Poisson noise": ("_poisson_noise",),
     "JPEG": ("jpegs",),
 }
 

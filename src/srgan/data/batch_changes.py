@@ -51,8 +51,9 @@ class BatchChanges:
         """Return the changed batch, whose samples are numbered from ``first_sample``; the given one stays unchanged."""
         lr, hr = batch["lr"], batch["hr"]
         numbers = range(first_sample, first_sample + len(hr))
-        rngs = [np.random.default_rng((self._seed, _AUGMENTATION, number)) for number in numbers]
+        rngs = []
         if self._augmentation is not None:
+            rngs = [np.random.default_rng((self._seed, _AUGMENTATION, number)) for number in numbers]
             lr, hr = (_rounded(images) for images in self._augmentation.recolour(lr, hr, rngs))
         clean_lr = lr
         if self._degradation is not None:

@@ -33,8 +33,14 @@ def mirror_pad(images: Tensor, margin: int) -> Tensor:
     Returns:
         Shape (..., H + 2 * margin, W + 2 * margin).
     """
-    rows, columns = (_mirrored(length, -margin, length + margin, device=images.device) for length in images.shape[-2:])
-    return images.index_select(-2, rows).index_select(-1, columns)
+    for axis in (-2, -1):
+        left = margin
+        while left:  # more than once if the image is smaller than the margin
+            step = min(left, images.shape[axis])
+            first, last = images.narrow(axis, 0, step), images.narrow(axis, images.shape[axis] - step, step)
+            images = torch.cat([first.flip(axis), images, last.flip(axis)], axis)
+            left -= step
+    return images
 
 
 def downscale(hr: Tensor, scale: int) -> Tensor:
@@ -119,8 +125,8 @@ def resize_rows(image: Tensor, size: tuple[int, int], first: int, last: int) -> 
     above, beside = (math.ceil(_KERNEL_RADIUS * max(step, 1)) + 1 for step in (down, across))
     top, bottom = math.floor(first * down) - above, math.ceil(last * down) + above
     rows, columns = (
-        _mirrored(image.shape[-2], top, bottom, device=image.device).numpy(),
-        _mirrored(image.shape[-1], -beside, image.shape[-1] + beside, device=image.device).numpy(),
+        _mirrored(image.shape[-2], top, bottom),
+        _mirrored(image.shape[-1], -beside, image.shape[-1] + beside),
     )
     box = (beside, first * down - top, beside + image.shape[-1], last * down - top)
     planes = image[0].numpy()[:, rows][..., columns].astype(np.float32)
@@ -184,7 +190,7 @@ def _crop(images: Tensor, margin: int) -> Tensor:
     return images[..., margin : images.shape[-2] - margin, margin : images.shape[-1] - margin]
 
 
-def _mirrored(length: int, first: int, last: int, *, device: torch.device) -> Tensor:
+def _mirrored(length: int, first: int, last: int) -> npt.NDArray[np.int64]:
     """The mirrored index among ``length`` pixels of each position from ``first`` to ``last``, even beyond borders."""
-    position = torch.arange(first, last, device=device) % (2 * length)  # created there, so that no copy is waited for
-    return torch.where(position < length, position, 2 * length - 1 - position)
+    position = np.arange(first, last) % (2 * length)
+    return np.where(position < length, position, 2 * length - 1 - position)

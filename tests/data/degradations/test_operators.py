@@ -1,11 +1,15 @@
 """Tests of srgan.data.degradations.operators against sums, variances and JPEG's tables."""
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
-from srgan.data.degradations.operators import blur, gaussian_noise, jpegs, poisson_noise
+from srgan.data.degradations.operators import Noise, add_noise, blur, blur_batch, jpegs, resize
+from srgan.pictures.rgb import to_uint8
 
 
 def jpeg(image: Tensor, quality: int) -> Tensor:
@@ -17,14 +21,14 @@ def smooth_picture(height: int, width: int) -> Tensor:
     return torch.nn.functional.interpolate(coarse, size=(height, width), mode="bilinear")
 
 
-def generator() -> torch.Generator:
-    return torch.Generator().manual_seed(1)
+def noisy(image: Tensor, *, gaussian: bool = True, gray: bool = False, strength: float) -> Tensor:
+    return add_noise([image], [Noise(gaussian=gaussian, gray=gray, strength=strength, seed=1)])[0]
 
 
 @pytest.mark.parametrize(("height", "width"), [(5, 4), (17, 12)])
 def test_blur_is_a_weighted_sum_mirrored_at_the_edge(height: int, width: int) -> None:
     image, kernel = torch.rand(1, 3, height, width), torch.rand(7, 7)
-    blurred = blur(image, kernel)
+    (blurred,) = blur([image], [kernel])
     assert blurred.shape == image.shape
     mirrored = np.pad(image[0].numpy(), ((0, 0), (3, 3), (3, 3)), mode="symmetric")
     for row in range(height):
@@ -34,10 +38,30 @@ def test_blur_is_a_weighted_sum_mirrored_at_the_edge(height: int, width: int) ->
             np.testing.assert_allclose(blurred[0, :, row, column].numpy(), expected, rtol=1e-4)
 
 
+def test_images_blurred_together_keep_their_own_kernels() -> None:
+    images, kernels = torch.rand(4, 3, 20, 24), torch.rand(4, 5, 5)
+    one_by_one = torch.cat(blur(torch.split(images, 1), list(kernels)))
+    torch.testing.assert_close(blur_batch(images, kernels), one_by_one)  # as on a card
+
+
+def test_a_kernel_of_one_pixel_changes_no_bit() -> None:
+    image = torch.rand(1, 3, 20, 24)
+    assert torch.equal(blur([image], [torch.ones(1, 1)])[0], image)
+
+
+@pytest.mark.parametrize("mode", ["area", "bilinear", "bicubic"])
+def test_each_image_gets_its_size_and_one_of_its_own_stays(mode: str) -> None:
+    images = torch.split(torch.rand(3, 3, 20, 24), 1)
+    small, same, too = resize(images, [(10.9, 12.2), (20.5, 24.0), (10.0, 12.9)], [mode] * 3)
+    for result, image in ((small, images[0]), (too, images[2])):
+        assert torch.equal(result, torch.nn.functional.interpolate(image, size=(10, 12), mode=mode))
+    assert torch.equal(same, torch.nn.functional.interpolate(images[1], size=(20, 24), mode=mode))
+
+
 @pytest.mark.parametrize("gray", [False, True])
 def test_gaussian_noise_has_the_deviation_asked_for(gray: bool) -> None:
     flat = torch.full((1, 3, 200, 200), 0.5)
-    noise = gaussian_noise(flat, 0.05, gray=gray, generator=generator()) - flat
+    noise = noisy(flat, gray=gray, strength=0.05) - flat
     assert noise.std() == pytest.approx(0.05, rel=0.02)
     assert noise.mean() == pytest.approx(0, abs=1e-3)
     correlation = torch.corrcoef(noise[0].flatten(1))[0, 1]
@@ -47,7 +71,7 @@ def test_gaussian_noise_has_the_deviation_asked_for(gray: bool) -> None:
 @pytest.mark.parametrize("gray", [False, True])
 def test_poisson_noise_goes_with_brightness(gray: bool) -> None:
     ramp = (torch.arange(256) / 255).expand(1, 3, 4000, 256)  # all 256 levels: white is 256 photons
-    noise = poisson_noise(ramp, 0.5, gray=gray, generator=generator()) - ramp
+    noise = noisy(ramp, gaussian=False, gray=gray, strength=0.5) - ramp
     for level in (20, 80, 200):
         expected = 0.5 * (level / 255 / 256) ** 0.5
         assert noise[..., level].std() == pytest.approx(expected, rel=0.05)
@@ -57,20 +81,37 @@ def test_poisson_noise_goes_with_brightness(gray: bool) -> None:
 def test_poisson_noise_of_few_levels_has_few_photons() -> None:
     # Three levels in use, rounded up: white is 4 photons, so that noise is in quarters.
     image = torch.tensor([0.0, 1.0, 128 / 255]).repeat(40, 40)[None, None].expand(1, 3, 40, 120)
-    noisy = poisson_noise(image, 1.0, gray=False, generator=generator())[..., 2::3]
-    quarters = noisy[(noisy > 0) & (noisy < 1)] * 4
+    noise = noisy(image, gaussian=False, strength=1.0)[..., 2::3]
+    quarters = noise[(noise > 0) & (noise < 1)] * 4
     torch.testing.assert_close(quarters, quarters.round(), atol=1e-4, rtol=0)
     assert set(quarters.round().tolist()) == {1, 2, 3}
 
 
 def test_noise_stays_in_range() -> None:
     image = torch.tensor([0.0, 1.0]).repeat(30, 30)[None, None].expand(1, 3, 30, 60)
-    for noisy in (
-        gaussian_noise(image, 0.3, gray=False, generator=generator()),
-        poisson_noise(image, 3.0, gray=False, generator=generator()),
-    ):
-        assert noisy.min() >= 0
-        assert noisy.max() <= 1
+    for gaussian, strength in ((True, 0.3), (False, 3.0)):
+        result = noisy(image, gaussian=gaussian, strength=strength)
+        assert result.min() >= 0
+        assert result.max() <= 1
+
+
+@pytest.mark.parametrize("gaussian", [False, True])
+def test_noise_is_the_same_in_any_company(gaussian: bool) -> None:
+    images = torch.split(torch.rand(6, 3, 24, 20) * torch.rand(6, 1, 1, 1), 1)
+    noises = [Noise(gaussian=gaussian, gray=n % 2 == 0, strength=0.1 * n, seed=n) for n in range(6)]
+    together = add_noise(images, noises)
+    for image, noise, result in zip(images, noises, together, strict=True):
+        assert torch.equal(add_noise([image], [noise])[0], result)
+
+
+def test_jpegs_are_those_that_pillow_writes() -> None:
+    images = [(smooth_picture(height, 37) + 0.1 * torch.randn(1, 3, height, 37)).clamp(0, 1) for height in (8, 50, 61)]
+    qualities = [30, 75, 100]
+    for image, quality, result in zip(images, qualities, jpegs(images, qualities), strict=True):
+        file = BytesIO()
+        Image.fromarray(to_uint8(image)[0].permute(1, 2, 0).numpy()).save(file, format="JPEG", quality=quality)
+        with Image.open(file) as opened:
+            assert torch.equal((result * 255).round(), torch.tensor(np.array(opened)).permute(2, 0, 1)[None].float())
 
 
 @pytest.mark.parametrize(

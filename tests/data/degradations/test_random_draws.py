@@ -11,11 +11,20 @@ from torch import Tensor
 
 from srgan.data.degradations import RandomBlur, RandomNoise, RandomResize
 from srgan.data.degradations.kernels import gaussian, generalised_gaussian, identity, plateau
-from srgan.data.degradations.random_draws import random_resize, random_sinc
+from srgan.data.degradations.operators import add_noise, resize
+from srgan.data.degradations.random_draws import random_mode, random_sinc
 
 
 def rngs(count: int) -> list[np.random.Generator]:
     return [np.random.default_rng(seed) for seed in range(count)]
+
+
+def random_resize(image: Tensor, size: tuple[float, float], rng: np.random.Generator) -> Tensor:
+    return resize([image], [size], [random_mode(rng)])[0]
+
+
+def noisy(image: Tensor, noise: RandomNoise, rng: np.random.Generator) -> Tensor:
+    return add_noise([image], [noise.noise(rng)])[0]
 
 
 def make_blur(kind: str = "isotropic", **changes: Any) -> RandomBlur:
@@ -120,7 +129,7 @@ def test_noise_is_of_both_kinds_in_colour_and_gray() -> None:
     image[..., :4, :] = 0  # where Poisson noise is none
     gray, poisson = [], []
     for rng in rngs(400):
-        added = noise(image, rng) - image
+        added = noisy(image, noise, rng) - image
         gray.append(torch.allclose(added[0, 0, 8:], added[0, 1, 8:], atol=1e-6))
         poisson.append(not added[..., :4, :].any())
     assert np.mean(gray) == pytest.approx(0.4, abs=0.08)
@@ -130,9 +139,9 @@ def test_noise_is_of_both_kinds_in_colour_and_gray() -> None:
 def test_noise_depends_on_its_generator_alone() -> None:
     noise = RandomNoise(gaussian_probability=1, sigma_range=[1, 30], poisson_weight_range=[1, 1], gray_probability=0)
     image = torch.full((1, 3, 8, 8), 0.5)
-    first, second = noise(image, np.random.default_rng(7)), noise(image, np.random.default_rng(8))
+    first, second = (noisy(image, noise, np.random.default_rng(seed)) for seed in (7, 8))
     torch.rand(3)
-    assert torch.equal(noise(image, np.random.default_rng(7)), first)
+    assert torch.equal(noisy(image, noise, np.random.default_rng(7)), first)
     assert not torch.equal(first, second)
 
 

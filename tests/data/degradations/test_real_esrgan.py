@@ -236,3 +236,19 @@ def test_clean_images_are_bicubic_alone() -> None:
     lr = degradation(hr, scale=4, rngs=rngs(list(range(40))))
     clean = (lr - downscale(hr, 4).clamp(0, 1)).abs().amax(dim=(1, 2, 3)) < 0.003  # rounded to 8 bits
     assert clean.float().mean() == pytest.approx(0.25, abs=0.15)
+
+
+def test_clean_images_do_not_change_the_others() -> None:
+    noise = RandomNoise(gaussian_probability=1, sigma_range=[9, 9], poisson_weight_range=[0, 0], gray_probability=0)
+    hr = textured(12)
+    never, some = (
+        RealDegradation(
+            first=harmless(), second=harmless(noise=noise), final_sinc_probability=0, clean_probability=share
+        )(hr, scale=4, rngs=rngs(list(range(12))))
+        for share in (0, 0.5)
+    )
+    same = (some == never).all(dim=(1, 2, 3))
+    clean = (some - downscale(hr, 4).clamp(0, 1)).abs().amax(dim=(1, 2, 3)) < 0.003
+    assert same.any()
+    assert clean.any()
+    assert (same ^ clean).all()

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from srgan.data.degradations import operators
 from srgan.data.degradations.number_checks import require_range
-from srgan.data.degradations.operators import blur, gaussian_noise
-from srgan.data.degradations.random_draws import RandomBlur, on_device, uniform
+from srgan.data.degradations.random_draws import RandomBlur, random_seed, uniform
 from srgan.pictures.resize import downscale
 from srgan.pictures.rgb import to_float, to_uint8
 
@@ -52,10 +52,11 @@ class ClassicalDegradation:
     @torch.no_grad()
     def __call__(self, hr: Tensor, *, scale: int, rngs: Sequence[np.random.Generator]) -> Tensor:
         """See ``Degradation``."""
-        lr = [self._degraded(hr[n : n + 1], scale, rng) for n, rng in enumerate(rngs)]
-        return to_float(to_uint8(torch.cat(lr)))
+        kernels, noises = zip(*((self.blur.kernel(rng), self._noise(rng)) for rng in rngs), strict=True)
+        blurred = operators.blur(torch.split(hr, 1), kernels)
+        noisy = operators.add_noise(torch.split(downscale(torch.cat(blurred), scale), 1), noises)
+        return to_float(to_uint8(torch.cat(noisy)))
 
-    def _degraded(self, hr: Tensor, scale: int, rng: np.random.Generator) -> Tensor:
-        image = downscale(blur(hr, self.blur.kernel(rng)), scale)
-        sigma = uniform(self.noise_sigma_range, rng) / 255
-        return gaussian_noise(image, sigma, gray=False, generator=on_device(image.device, rng))
+    def _noise(self, rng: np.random.Generator) -> operators.Noise:
+        strength = uniform(self.noise_sigma_range, rng) / 255
+        return operators.Noise(gaussian=True, gray=False, strength=strength, seed=random_seed(rng))

@@ -6,6 +6,7 @@ Rows go down (y), columns to the right (x).
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -44,10 +45,9 @@ def identity() -> Tensor:
 
 def _squared_distance(size: int, sigma_x: float, sigma_y: float, angle: float) -> Tensor:
     """Squared distance from the centre, in deviations along the rotated axes."""
-    offsets = torch.arange(size, dtype=torch.float64) - size // 2
-    y, x = torch.meshgrid(offsets, offsets, indexing="ij")
+    y, x = np.ogrid[-(size // 2) : size // 2 + 1.0, -(size // 2) : size // 2 + 1.0]  # in numpy, which starts sooner
     along, across = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
-    return (along / sigma_x) ** 2 + (across / sigma_y) ** 2
+    return torch.from_numpy((along / sigma_x) ** 2 + (across / sigma_y) ** 2)
 
 
 def _normalised(kernel: Tensor) -> Tensor:

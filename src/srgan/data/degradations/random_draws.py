@@ -1,13 +1,11 @@
-"""Blur, resizing and noise with random settings for each image, drawn from its own generator."""
+"""Random settings of blur, resizing and noise, drawn for each image from its own generator."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
-from torch.nn import functional
 
 from srgan.data.degradations.kernels import gaussian, generalised_gaussian, identity, plateau, sinc
 from srgan.data.degradations.number_checks import (
@@ -16,7 +14,7 @@ from srgan.data.degradations.number_checks import (
     require_range,
     require_weights,
 )
-from srgan.data.degradations.operators import gaussian_noise, poisson_noise
+from srgan.data.degradations.operators import Noise
 
 _LOWEST_CUTOFF, _LOWEST_CUTOFF_WIDE, _WIDE = math.pi / 3, math.pi / 5, 13  # wide kernels have room for slower ringing
 _MODES = ("area", "bilinear", "bicubic")
@@ -119,7 +117,7 @@ class RandomResize:
 
 @dataclass(frozen=True, kw_only=True)
 class RandomNoise:
-    """Adds Gaussian or Poisson noise, in colour or gray.
+    """Draws Gaussian or Poisson noise, in colour or gray.
 
     Args:
         gaussian_probability: How often the noise is Gaussian; otherwise it is Poisson.
@@ -142,15 +140,13 @@ class RandomNoise:
         require_range("noise.poisson_weight_range", self.poisson_weight_range, lowest=0)
         require_probability("noise.gray_probability", self.gray_probability)
 
-    def __call__(self, image: Tensor, rng: np.random.Generator) -> Tensor:
-        """Shape (1, 3, H, W) to the same, clamped to [0, 1]."""
-        generator = on_device(image.device, rng)
+    def noise(self, rng: np.random.Generator) -> Noise:
+        """A noise."""
+        seed = random_seed(rng)
         gray = bool(rng.random() < self.gray_probability)
-        if rng.random() < self.gaussian_probability:
-            sigma = uniform(self.sigma_range, rng) / 255
-            return gaussian_noise(image, sigma, gray=gray, generator=generator)
-        weight = uniform(self.poisson_weight_range, rng)
-        return poisson_noise(image, weight, gray=gray, generator=generator)
+        gaussian = bool(rng.random() < self.gaussian_probability)
+        strength = uniform(self.sigma_range, rng) / 255 if gaussian else uniform(self.poisson_weight_range, rng)
+        return Noise(gaussian=gaussian, gray=gray, strength=strength, seed=seed)
 
 
 def uniform(between: Sequence[float], rng: np.random.Generator) -> float:
@@ -166,16 +162,14 @@ def random_sinc(size: int, rng: np.random.Generator, *, lowest_cutoff: float | N
     return sinc(size, float(rng.uniform(lowest_cutoff, math.pi)))
 
 
-def random_resize(image: Tensor, size: tuple[float, float], rng: np.random.Generator) -> Tensor:
-    """Resize (1, 3, H, W) to a size, rounded down, by area, bilinear or bicubic at random, not antialiased."""
-    mode = _MODES[rng.integers(len(_MODES))]
-    height, width = (max(1, int(side)) for side in size)
-    return functional.interpolate(image, size=(height, width), mode=mode)
+def random_mode(rng: np.random.Generator) -> str:
+    """A way to resize: by area, bilinear or bicubic."""
+    return _MODES[rng.integers(len(_MODES))]
 
 
-def on_device(device: torch.device, rng: np.random.Generator) -> torch.Generator:
-    """A generator for tensors on a device, seeded from a generator of numbers."""
-    return torch.Generator(device).manual_seed(int(rng.integers(2**63)))
+def random_seed(rng: np.random.Generator) -> int:
+    """A seed for a generator of tensors."""
+    return int(rng.integers(2**63))
 
 
 def _around_1(between: Sequence[float], rng: np.random.Generator) -> float:

@@ -7,20 +7,29 @@ from the paper in that HR is not sharpened, and the border of the degraded crop 
 """
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from srgan.data.degradations.kernels import identity
 from srgan.data.degradations.number_checks import require_probability, require_range
-from srgan.data.degradations.operators import blur, jpegs
-from srgan.data.degradations.random_draws import RandomBlur, RandomNoise, RandomResize, random_resize, random_sinc
+from srgan.data.degradations.operators import Noise, add_noise, blur, jpegs, resize
+from srgan.data.degradations.random_draws import RandomBlur, RandomNoise, RandomResize, random_mode, random_sinc
 from srgan.pictures.resize import downscale
 from srgan.pictures.rgb import to_float, to_uint8
 
-_NUM_JPEGS = 2  # per image
+
+class PassDraws(NamedTuple):
+    """What a pass does to an image before JPEG."""
+
+    kernel: Tensor
+    factor: float
+    mode: str
+    noise: Noise
 
 
 @dataclass(frozen=True)
@@ -35,16 +44,27 @@ class Pass:
     def __post_init__(self) -> None:
         require_range("jpeg_quality_range", self.jpeg_quality_range, lowest=1, highest=100)
 
-    def blur_resize_noise(self, image: Tensor, size: tuple[int, int], rng: np.random.Generator) -> Tensor:
-        """Blur (1, 3, H, W), resize it to a random factor times ``size``, and add noise."""
-        image = blur(image, self.blur.kernel(rng))
-        factor = self.resize.factor(rng)
-        return self.noise(random_resize(image, (size[0] * factor, size[1] * factor), rng), rng)
+    def draws(self, rng: np.random.Generator) -> PassDraws:
+        """Settings for an image."""
+        return PassDraws(self.blur.kernel(rng), self.resize.factor(rng), random_mode(rng), self.noise.noise(rng))
 
     def quality(self, rng: np.random.Generator) -> int:
         """A quality for JPEG."""
         lowest, highest = self.jpeg_quality_range
         return int(rng.integers(lowest, highest, endpoint=True))
+
+
+class _Draws(NamedTuple):
+    """All that is done to an image, in the order in which it is drawn."""
+
+    first: PassDraws
+    first_quality: int
+    second: PassDraws
+    jpeg_last: bool
+    mode: str  # of the resize to LR's size
+    sinc: Tensor  # after it
+    second_quality: int
+    clean: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,34 +94,58 @@ class RealDegradation:
     @torch.no_grad()
     def __call__(self, hr: Tensor, *, scale: int, rngs: Sequence[np.random.Generator]) -> Tensor:
         """See ``srgan.data.degradations.Degradation``."""
-        works = [self._degraded(hr[n : n + 1], scale, rng) for n, rng in enumerate(rngs)]
-        wanted = [next(work) for work in works]
-        for _ in range(_NUM_JPEGS):
-            images, qualities = zip(*wanted, strict=True)
-            coded = jpegs(images, qualities)
-            wanted = [work.send(image) for work, image in zip(works, coded, strict=True)]
-        clean = [rng.random() < self.clean_probability for rng in rngs]
-        small = [downscale(hr[n : n + 1], scale) if clean[n] else lr for n, (lr, _) in enumerate(wanted)]
-        return to_float(to_uint8(torch.cat(small)))
+        draws = [self._draws(rng) for rng in rngs]
+        clean = [n for n, each in enumerate(draws) if each.clean]
+        spoilt = [n for n, each in enumerate(draws) if not each.clean]
+        images = [hr[n : n + 1] for n in spoilt]
+        small = _degraded(images, [draws[n] for n in spoilt], scale)
+        if clean:
+            small += torch.split(downscale(torch.cat([hr[n : n + 1] for n in clean]), scale), 1)
+        in_order = [image for _, image in sorted(zip(spoilt + clean, small, strict=True), key=lambda pair: pair[0])]
+        return to_float(to_uint8(torch.cat(in_order)))
 
-    def _degraded(
-        self, hr: Tensor, scale: int, rng: np.random.Generator
-    ) -> Generator[tuple[Tensor, int], Tensor, None]:
-        """Yield an image and a quality whenever a JPEG of it is to be sent back; finally LR."""
-        height, width = hr.shape[-2:]
-        lr_size = (height // scale, width // scale)
-        image = self.first.blur_resize_noise(hr, (height, width), rng)
-        image = yield image, self.first.quality(rng)
-        image = self.second.blur_resize_noise(image, lr_size, rng)
-        if rng.random() < 0.5:
-            image = self._filtered(random_resize(image, lr_size, rng), rng)
-            lr = yield image, self.second.quality(rng)
-        else:
-            image = yield image, self.second.quality(rng)
-            lr = self._filtered(random_resize(image, lr_size, rng), rng)
-        yield lr, 0
+    def _draws(self, rng: np.random.Generator) -> _Draws:
+        first, first_quality = self.first.draws(rng), self.first.quality(rng)
+        second = self.second.draws(rng)
+        jpeg_last = bool(rng.random() < 0.5)
+        quality_before = 0 if jpeg_last else self.second.quality(rng)
+        mode, sinc = random_mode(rng), self._final_sinc(rng)
+        quality = self.second.quality(rng) if jpeg_last else quality_before
+        clean = bool(rng.random() < self.clean_probability)
+        return _Draws(first, first_quality, second, jpeg_last, mode, sinc, quality, clean)
 
-    def _filtered(self, lr: Tensor, rng: np.random.Generator) -> Tensor:
+    def _final_sinc(self, rng: np.random.Generator) -> Tensor:
         if rng.random() >= self.final_sinc_probability:
-            return lr
-        return blur(lr, random_sinc(int(rng.choice(self.second.blur.kernel_sizes)), rng, lowest_cutoff=math.pi / 3))
+            return identity()
+        return random_sinc(int(rng.choice(self.second.blur.kernel_sizes)), rng, lowest_cutoff=math.pi / 3)
+
+
+def _degraded(images: Sequence[Tensor], draws: Sequence[_Draws], scale: int) -> list[Tensor]:
+    """LR of images of one size."""
+    if not images:
+        return []
+    height, width = images[0].shape[-2:]
+    lr_size = (height // scale, width // scale)
+    images = _passed(images, [each.first for each in draws], (height, width))
+    images = jpegs(images, [each.first_quality for each in draws])
+    images = _passed(images, [each.second for each in draws], lr_size)
+    images = _at_last(images, draws, lr_size, jpeg_last=True)
+    images = jpegs(images, [each.second_quality for each in draws])
+    return _at_last(images, draws, lr_size, jpeg_last=False)
+
+
+def _passed(images: Sequence[Tensor], draws: Sequence[PassDraws], size: tuple[int, int]) -> list[Tensor]:
+    """Blur images, resize them to their factors times ``size``, and add noise."""
+    images = blur(images, [each.kernel for each in draws])
+    sizes = [(size[0] * each.factor, size[1] * each.factor) for each in draws]
+    return add_noise(resize(images, sizes, [each.mode for each in draws]), [each.noise for each in draws])
+
+
+def _at_last(
+    images: Sequence[Tensor], draws: Sequence[_Draws], size: tuple[int, int], *, jpeg_last: bool
+) -> list[Tensor]:
+    """Resize to a size and filter those images alone for which JPEG comes last, or not."""
+    due = [each.jpeg_last == jpeg_last for each in draws]
+    sizes = [size if now else (image.shape[-2], image.shape[-1]) for now, image in zip(due, images, strict=True)]
+    images = resize(images, sizes, [each.mode for each in draws])
+    return blur(images, [each.sinc if now else identity() for now, each in zip(due, draws, strict=True)])
