@@ -166,7 +166,7 @@ def test_resume_auto_repeats_nothing_that_is_done(
     run("b", 2)  # the same command again, by a scheduler
     assert f"{tmp_path}/runs/b is finished, with all steps and scores: nothing to do" in caplog.text
     assert last.stat().st_mtime_ns == before
-    run("c", 2)  # a is where b went on from, and is not gone on from again
+    run("c", 2)  # does not resume a, which b already resumed
     assert "starting from scratch" in caplog.text
     (last.parents[1] / "scores.json").unlink()
     run("b", 2)

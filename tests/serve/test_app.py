@@ -1,4 +1,4 @@
-"""Tests of the server's addresses: each picture comes back or is refused in words, whoever else is at work."""
+"""Tests of the server's endpoints: each request gets its picture or a clear refusal, also while others are served."""
 
 import errno
 import io

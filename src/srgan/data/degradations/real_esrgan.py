@@ -97,12 +97,12 @@ class RealDegradation:
         draws = [self._draws(rng) for rng in rngs]
         clean = [n for n, each in enumerate(draws) if each.clean]
         spoilt = [n for n, each in enumerate(draws) if not each.clean]
-        images = [hr[n : n + 1] for n in spoilt]
-        small = _degraded(images, [draws[n] for n in spoilt], scale)
+        degraded = _degraded([hr[n : n + 1] for n in spoilt], [draws[n] for n in spoilt], scale)
+        small = dict(zip(spoilt, degraded, strict=True))
         if clean:
-            small += torch.split(downscale(torch.cat([hr[n : n + 1] for n in clean]), scale), 1)
-        in_order = [image for _, image in sorted(zip(spoilt + clean, small, strict=True), key=lambda pair: pair[0])]
-        return to_float(to_uint8(torch.cat(in_order)))
+            bicubic = downscale(torch.cat([hr[n : n + 1] for n in clean]), scale)
+            small |= dict(zip(clean, torch.split(bicubic, 1), strict=True))
+        return to_float(to_uint8(torch.cat([small[n] for n in range(len(draws))])))
 
     def _draws(self, rng: np.random.Generator) -> _Draws:
         first, first_quality = self.first.draws(rng), self.first.quality(rng)
