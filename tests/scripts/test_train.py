@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 
 from srgan.commands import train
 from srgan.pictures.rgb import read_image
-from srgan.weights import WeightsError, load_generator
+from srgan.weights import WeightsError, load_generator, read_metadata
 from tests.forked import Script
 from tests.scripts.logged import metrics
 
@@ -31,6 +31,7 @@ def test_a_run_leaves_what_the_design_promises(compose_train: Compose, tmp_path:
     run = tmp_path / "run"
     generator = load_generator(run / "generator.safetensors")
     assert generator.config["num_blocks"] == 1
+    assert read_metadata(run / "generator.safetensors") == {"steps": "4"}
     for name in ("last.ckpt", "best.ckpt"):
         assert torch.load(run / "checkpoints" / name, weights_only=True)["global_step"] == 4
     content = json.loads((run / "scores.json").read_text())

@@ -48,7 +48,7 @@ def close_run(
     if best_path.is_file():
         generators = {"best": load_generator(best_path).to(device), "last": last}
     result, convention = _evaluated(generators, batches, content=content, device=device)
-    save_generator(output_dir / WEIGHTS, last)
+    save_generator(output_dir / WEIGHTS, last, metadata={"steps": str(step)})
     write_image(output_dir / COMPARISON, result.comparison)
     write_image(output_dir / DETAIL, result.detail)
     write_image(output_dir / ORIGINAL_DETAIL, result.original_detail)
