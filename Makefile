@@ -8,7 +8,7 @@ help:
 	@echo "make train  train both phases on the sample photos and show the result (about ten minutes on two cores)"
 	@echo "make test   run all tests"
 	@echo "make check  lint, types and tests: what CI runs"
-	@echo "make bench  measure speed and memory against the textbook and other engines (about 25 minutes, on an idle machine)"
+	@echo "make bench  measure speed and memory against the textbook and other engines (about 15 minutes, on an idle machine)"
 	@echo "make docs   build the pages and the API into site/"
 
 train: $(VENV)/installed

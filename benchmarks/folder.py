@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_pictures(folder / "in", number=number, shrink=shrink)
-        stub = measure_stub(upscaler, folder, rounds=2 if options.quick else 3)
+        stub = measure_stub(upscaler, folder, rounds=2)
         # All that a picture costs grows with its pixels: a third of each side is enough for the ratio.
         small = folder / "small"
         make_pictures(small / "in", number=number, shrink=3 * shrink)

@@ -76,11 +76,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print and save."""
     options = parse(__doc__, argv)
     tiny = TINY if options.quick else ()
-    processes = over_processes(tiny, total_batch=4 if options.quick else 16, rounds=1 if options.quick else 3)
+    processes = over_processes(tiny, total_batch=4 if options.quick else 16, rounds=1 if options.quick else 2)
     print(f"\nTwo processes make {processes['ratio']:.2f}x the images a second of one.")
     base, grid = (_QUICK_BASE, _QUICK_GRID) if options.quick else (_BASE, _GRID)
     points = [base, *({**base, name: value} for name, values in grid.items() for value in values)]
-    law = cost_law(points, measure_points(points, tiny, rounds=1 if options.quick else 2))
+    law = cost_law(points, measure_points(points, tiny))
     estimate = eight_gpus(tiny)
     save("scaling", {"processes": processes, "law": law, "eight_gpus": estimate}, options)
 
@@ -104,10 +104,9 @@ def over_processes(overrides: Sequence[str], *, total_batch: int, rounds: int) -
     return {"seconds": seconds, "ratio": ratio, "total_batch": total_batch, "sent": sent}
 
 
-def measure_points(points: Sequence[Point], overrides: Sequence[str], *, rounds: int) -> list[float]:
-    """Median seconds of a step at each point."""
-    measurements = {str(index): lambda point=point: _seconds_at(point, overrides) for index, point in enumerate(points)}
-    return [statistics.median(values) for values in interleaved(measurements, rounds=rounds, warm_up=0).values()]
+def measure_points(points: Sequence[Point], overrides: Sequence[str]) -> list[float]:
+    """Seconds of a step at each point."""
+    return [_seconds_at(point, overrides) for point in points]
 
 
 def cost_law(points: Sequence[Point], seconds: Sequence[float]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "imports of torch, hydra": lambda: sum(import_seconds(*BASELINE).values()),
             "imports of predict.py": lambda: sum(import_seconds(*predict).values()),
         }
-        seconds = interleaved(measurements, rounds=1 if options.quick else 5, warm_up=0 if options.quick else 1)
+        seconds = interleaved(measurements, rounds=1 if options.quick else 3, warm_up=0 if options.quick else 1)
         packages = {"predict.py": import_seconds(*predict), "torch, hydra": import_seconds(*BASELINE)}
         packages["train.py"] = import_seconds(*train)
     baseline = {

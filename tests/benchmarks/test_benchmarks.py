@@ -116,7 +116,7 @@ def test_cost_law_is_found_again(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_one_point_and_the_estimate_are_computed(tiny: tuple[str, ...]) -> None:
-    (seconds,) = scaling.measure_points([{"batch_size": 2, "crop_size": 32, "num_blocks": 2}], tiny, rounds=1)
+    (seconds,) = scaling.measure_points([{"batch_size": 2, "crop_size": 32, "num_blocks": 2}], tiny)
     assert seconds > 0
     estimate = scaling.eight_gpus(tiny)
     assert 0 < estimate["PCIe 4 x16"]["efficiency"] < estimate["NVLink"]["efficiency"] < 1
