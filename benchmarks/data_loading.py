@@ -108,7 +108,7 @@ def _measure(photos: Sequence[Photo], folder: Path, *, quick: bool) -> dict[str,
             for workers in (0, 1, 2)
         },
     }
-    taken = interleaved(measurements, rounds=2 if quick else 3)
+    taken = interleaved(measurements, rounds=2)
     median = {name: statistics.median(seconds) for name, seconds in taken.items()}
     return {
         "photos": len(photos),

@@ -62,12 +62,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         for name, architecture in _ARCHITECTURES.items():
             weights = Path(folder) / f"{name}.safetensors"
             save_generator(weights, calibrated(Generator(**architecture, **size)))
-            case = _compare(weights, small, product, rounds=2 if options.quick else 9)
+            case = _compare(weights, small, product, rounds=2 if options.quick else 7)
             cases.append({"network": name, **case, **_alone(weights, small)})
             if name == "default":
-                sizes = [(large, 1)] if options.quick else [(medium, 2), (large, 1)]
-                for shape, rounds in sizes:
-                    cases.append({"network": name, **_compare_alone(weights, shape, product, rounds=rounds)})
+                for shape in [large] if options.quick else [medium, large]:
+                    cases.append({"network": name, **_compare_alone(weights, shape, product)})
     rows = [
         [
             f"{case['network']} {case['lr'][1]}x{case['lr'][0]}",
@@ -160,26 +159,16 @@ def _alone(weights: Path, shape: tuple[int, int]) -> dict[str, float]:
     }
 
 
-def _compare_alone(weights: Path, shape: tuple[int, int], product: MatrixProduct, *, rounds: int) -> dict[str, Any]:
-    """Time and memory of a picture that takes long, each in a process of its own, in turn; equality on a part."""
+def _compare_alone(weights: Path, shape: tuple[int, int], product: MatrixProduct) -> dict[str, Any]:
+    """Time and memory of a picture that takes long, each in a process of its own; equality on a part."""
     project, plain, network = project_and_plain(weights)
     part = _picture((min(shape[0], TILE_SIZE + 40), min(shape[1], 96)))
     difference = float((project(part) - plain(part)).abs().max())
-    peaks: dict[str, list[float]] = {"project": [], "plain": []}
-
-    def alone(which: str) -> float:
-        result = _process(weights, shape, which)
-        peaks[which].append(result["peak_mb"])
-        return result["seconds"]
-
-    measurements = {
-        "project": lambda: alone("project"),
-        "plain": lambda: alone("plain"),
-        "matrix": lambda: min(timed(product)() for _ in range(3)),
-    }
-    seconds = interleaved(measurements, rounds=rounds, warm_up=0)
+    alone = {which: _process(weights, shape, which) for which in ("project", "plain")}
+    seconds = {which: [result["seconds"]] for which, result in alone.items()}
+    seconds["matrix"] = [min(timed(product)() for _ in range(3))]
     figures = _figures(seconds, network, _picture(shape), product, difference=difference)
-    return {**figures, "peak_mb": max(peaks["project"]), "plain_peak_mb": max(peaks["plain"])}
+    return {**figures, "peak_mb": alone["project"]["peak_mb"], "plain_peak_mb": alone["plain"]["peak_mb"]}
 
 
 def _figures(

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Check, measure, print and save."""
     options = parse(__doc__, argv)
     tiny = TINY if options.quick else ()
-    rounds = 2 if options.quick else 5
+    rounds = 2 if options.quick else 4
     difference = parameter_difference(*tiny, "data.batch_size=2")
     print(f"Parameters after one step, float64: differ by {difference:.1e} learning rates (tolerance {TOLERANCE:.0e})")
     if difference > TOLERANCE:

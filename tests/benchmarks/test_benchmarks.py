@@ -22,12 +22,11 @@ from srgan.data.degradations import RandomBlur
 from srgan.data.degradations.random_draws import random_sinc
 from srgan.networks import Generator
 from srgan.weights import save_generator
-from tests.forked import Script
+from tests.forked import Script, run_script
 
 NAMES = (
     "train_step",
     "inference",
-    "engines",
     "folder",
     "scaling",
     "startup",
@@ -183,6 +182,16 @@ def test_benchmark_runs(
     assert not importlib.import_module(f"benchmarks.{name}").main(["--quick", "--out", str(tmp_path)])
     assert f"{name}.json" in capsys.readouterr().out
     assert json.loads((tmp_path / f"{name}.json").read_text())["machine"]["quick"] is True
+
+
+def test_engines_are_compared(tmp_path: Path) -> None:
+    # In a process of its own: in one that has used OpenVINO 2026.4, a later fork ended in a segmentation fault.
+    done = run_script(
+        [sys.executable, "-c", "from benchmarks import engines; engines.main()", "--quick", "--out", str(tmp_path)]
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "engines.json").read_text())
+    assert {"project fp32", "project bf16"} <= {case["engine"] for case in result["cases"]}
 
 
 def run_once(*arguments: str) -> "subprocess.CompletedProcess[str]":
