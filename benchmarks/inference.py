@@ -1,8 +1,8 @@
 """Megapixels out a second and peak memory of enlarging, against plain eager PyTorch: python -m benchmarks.inference.
 
-The project runs as predict.py does: weights from a file, ``upscale`` in tiles of its default size. The reference is
-the textbook's generator with the same weights, eager, NCHW, float32, in one piece, or where that would not fit into
-memory in the same tiles. Memory is the peak of a process of its own.
+The project runs as predict.py does: weights from a file, ``upscale``, in tiles of 256. The reference is the textbook's
+generator with the same weights, eager, NCHW, float32, in one piece, or where that would not fit into memory in the same
+tiles. Memory is the peak of a process of its own, in which larger pictures are also timed, once each.
 
 ``--huge`` enlarges a photo of 6000x4000 pixels in tiles of 128 onto a canvas on disk instead, which takes half an hour.
 """
@@ -39,13 +39,13 @@ from srgan.networks import Generator
 from srgan.weights import load_generator, save_generator
 
 TOLERANCE = 1e-4
-SMALL, MEDIUM, LARGE = (128, 128), (512, 512), (512, 1024)  # LARGE: in tiles
+SMALL, MEDIUM, LARGE = (128, 128), (512, 512), (512, 1024)  # LARGE: the reference in tiles too
 _ARCHITECTURES: dict[str, dict[str, Any]] = {
     "default": {"norm": "none", "global_skip": "bicubic"},
     "paper": {"norm": "batch", "global_skip": "none"},
 }
 _PLAIN_TILES_ABOVE = 512**2  # pixels of lr: one piece of a larger picture takes more than 10 GB
-TILE_SIZE = 256  # what tile_size=auto comes to on a CPU
+TILE_SIZE = 256  # the same for both
 HUGE, HUGE_TILE_SIZE = (4000, 6000), 128
 
 Enlarge = Callable[[Tensor], Tensor]

@@ -58,6 +58,7 @@ _PARTS = {
     ("adam.py", ""): "optimizers",
     ("content.py", ""): "content loss",
     ("discriminator.py", ""): "discriminator",
+    ("patch_discriminator.py", ""): "discriminator",
     ("generator.py", "forward"): "generator",
     ("module.py", "training_step"): "buffers kept and restored",
     ("generator.py", ""): "other losses",
@@ -185,7 +186,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parse(__doc__, argv)
     tiny = TINY if options.quick else ()
     average = ("model.ema_decay=0.999",)
-    release = ("data=sample", "data.num_crop_candidates=1", "model.ema_decay=0.999")
+    release = ("data=sample", "data.num_crop_candidates=1", "data.num_workers=0", "model.ema_decay=0.999")
     figures = {
         "as the textbook's": step_launches(*tiny),
         "paper, adversarial": step_launches(*average, *tiny),

@@ -192,8 +192,9 @@ def test_every_experiment_builds(compose_train: Compose, photos: Path, experimen
 
 
 def test_an_experiment_gives_way_to_other_options(compose_train: Compose, photos: Path) -> None:
-    cfg = compose_train("experiment=release_pixel", "data/augmentation=none", f"data.root={photos}", tiny=False)
-    assert isinstance(instantiate(cfg.data, _convert_="all"), SuperResolutionDataModule)
+    for experiment in ("release_pixel", "release_gan"):
+        cfg = compose_train(f"experiment={experiment}", "data/augmentation=none", f"data.root={photos}", tiny=False)
+        assert isinstance(instantiate(cfg.data, _convert_="all"), SuperResolutionDataModule)
     cfg = compose_train("experiment=quickstart", "loss=pixel", tiny=False)
     assert instantiate(cfg.model, _convert_="all").generator_loss.content is None
 

@@ -31,7 +31,7 @@ def write_release(weights: Path, output: Path, *, data: str, licence: str, share
     """Write a weight file and score it as it was written.
 
     Args:
-        weights: A training checkpoint, a run's folder, or a snapshot of a run.
+        weights: A training checkpoint, a run's folder, or its ``generator.safetensors`` or a snapshot.
         output: The ``.safetensors`` to write.
         data: What the weights were trained on.
         licence: The licence of the weights.
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--mix", action="append", default=[], metavar="WEIGHTS=SHARE", help="weights to mix in, and how much of them"
     )
-    parser.add_argument("--judge", type=int, metavar="CHANNELS", help="write the run's discriminator instead")
+    parser.add_argument("--judge", type=int, metavar="CHANNELS", help="write the run's discriminator (vgg_style) instead")
     options = vars(parser.parse_args(arguments))
     weights, output, channels, mix = (options.pop(name) for name in ("weights", "output", "judge", "mix"))
     if channels is not None:

@@ -11,7 +11,7 @@ from srgan.weights.safetensors_file import read_safetensors, write_safetensors
 
 DISCRIMINATOR_CONFIG = "discriminator_config"  # the key of the architecture in the file's header
 _PREFIX = "discriminator."
-# Judges that come with the package, by the name of the generator that was trained against them.
+# Judges that come with the package, by the name of the generator whose kind they judge.
 _SHIPPED = {"srgan": "srgan_x4_discriminator.safetensors"}
 
 
