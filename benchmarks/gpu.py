@@ -1,8 +1,8 @@
 """What a card makes of training and enlarging: python -m benchmarks.gpu, a part of benchmarks/gpu.sh.
 
 The paper's two-phase step in bf16 against the textbook's step on the same card, both against the card's own rate of
-bf16 matrix products; and megapixels a second of enlarging an 8-bit picture in fp16 and fp32. ``--device cpu --quick`` runs all of it in a small
-form, to find mistakes where there is no card: its figures mean nothing.
+bf16 matrix products; and megapixels a second of enlarging an 8-bit picture in fp16 and fp32. ``--device cpu --quick``
+runs all of it in a small form, to find mistakes where there is no card: its figures mean nothing.
 """
 
 import argparse
