@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         model = Path(folder) / "srresnet.onnx"
         if find_spec("onnxscript"):  # what exporting needs
             export_generator(Path("srresnet"), kind="onnx", out=model)
-        for side, rounds in ((16, 2),) if options.quick else ((128, 15), (512, 2)):
+        for side, rounds in ((16, 2),) if options.quick else ((128, 15), (512, 3)):
             cases += _compare(_engines(model), side, rounds=rounds)
     header = ["engine, lr", "s", "of the project's speed", "levels off float32, at most"]
     rows = [[f"{case['engine']} {case['side']}x{case['side']}", *list(case.values())[2:]] for case in cases]

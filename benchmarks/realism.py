@@ -71,8 +71,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     datamodule = SuperResolutionDataModule(root="sample", val_root=options.root)
     datamodule.setup("test")
     figures, sheet = measure(options.weights, datamodule.test_dataloader(), EfficientNetLite(), jpeg=options.jpeg)
-    columns = list(next(iter(figures.values()))["mean"])
-    table(options.root, ["", *columns], [[name, *by["mean"].values()] for name, by in figures.items()])
+    means = {name: by["mean"] for name, by in figures.items()}
+    rows = [[name, *({**mean, "PSNR": f"{mean['PSNR']:.2f}"}.values())] for name, mean in means.items()]  # as papers do
+    table(options.root, ["", *next(iter(means.values()))], rows)
     save(
         "realism",
         {"root": options.root, "jpeg": options.jpeg, "figures": figures},
