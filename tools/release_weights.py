@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--mix", action="append", default=[], metavar="WEIGHTS=SHARE", help="weights to mix in, and how much of them"
     )
-    parser.add_argument("--judge", type=int, metavar="CHANNELS", help="write its discriminator (vgg_style) instead")
+    parser.add_argument("--judge", type=int, metavar="CHANNELS", help="write the discriminator (vgg_style) instead")
     options = vars(parser.parse_args(arguments))
     weights, output, channels, mix = (options.pop(name) for name in ("weights", "output", "judge", "mix"))
     if channels is not None:

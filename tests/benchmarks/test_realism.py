@@ -11,8 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmarks import realism
-from benchmarks.realism import measure
+from benchmarks.realism import main, measure
 from benchmarks.shared.texture import colour_error, detail_energy, kernel_distance, lattice, lr_error
 from srgan.networks import Generator
 from srgan.weights import save_generator
@@ -89,10 +88,10 @@ def test_weights_are_measured_photo_by_photo(tmp_path: Path) -> None:
 def test_the_table_shows_psnr_as_papers_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(realism, "EfficientNetLite", Judge)
+    monkeypatch.setattr("benchmarks.realism.EfficientNetLite", Judge)
     weights = tmp_path / "generator.safetensors"
     save_generator(weights, Generator(num_blocks=1, channels=4, norm="none", global_skip="bicubic"))
-    realism.main([str(weights), "--out", str(tmp_path)])
+    main([str(weights), "--out", str(tmp_path)])
     rows = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines() if line.strip()}
     assert rows["bicubic"][1] == "28.23"  # the model card's, of the sample's validation photos
 
